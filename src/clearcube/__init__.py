@@ -1,0 +1,1 @@
+"""Complete cubes from cloudy optical satellite image time series."""

@@ -1,0 +1,212 @@
+"""What a cube is: one place over time, as an `xarray.Dataset` with fixed names, units and polarity.
+
+A cube holds
+
+- `reflectance` (time, band, y, x), float32, unit 1, NaN = no value;
+- `observed` (time, y, x), bool, True where the sensor saw the ground in every band;
+- coordinates `time` (UTC days, ascending, unique), `band` (names) with `wavelength` (nm, NaN = unknown),
+  `y`, `x`, and `spatial_ref` where the coordinate reference system is known;
+- optionally `landcover` (y, x), and `elevation` (y, x).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from clearcube.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+REFLECTANCE_DIMS = ("time", "band", "y", "x")
+OBSERVED_DIMS = ("time", "y", "x")
+PLAUSIBLE_REFLECTANCE = (-0.2, 2.0)
+"""Range of reflectance in nature with some room for noise, thin cloud and glint; unit 1."""
+IMPLAUSIBLE_SHARE = 0.01
+"""Largest share of observed values that may lie outside `PLAUSIBLE_REFLECTANCE`."""
+
+
+class Source(IntEnum):
+    """Where the value of a pixel at a date comes from."""
+
+    UNFILLED = 0
+    OBSERVED = 1
+    INTERPOLATED = 2
+    EXTRAPOLATED = 3
+    INVENTED = 4
+    REPLACED = 5
+    SMOOTHED = 6
+    FORECAST = 7
+
+
+@dataclass(frozen=True)
+class Band:
+    """A spectral band: its STAC common name and centre wavelength in nm (NaN = unknown)."""
+
+    name: str
+    wavelength: float
+
+
+SENTINEL2_BANDS = {
+    "B01": Band("coastal", 443.0),
+    "B02": Band("blue", 490.0),
+    "B03": Band("green", 560.0),
+    "B04": Band("red", 665.0),
+    "B05": Band("rededge071", 705.0),
+    "B06": Band("rededge075", 740.0),
+    "B07": Band("rededge078", 783.0),
+    "B08": Band("nir", 842.0),
+    "B8A": Band("nir08", 865.0),
+    "B09": Band("nir09", 945.0),
+    "B11": Band("swir16", 1610.0),
+    "B12": Band("swir22", 2190.0),
+}
+"""Sentinel-2 band id -> band."""
+
+BANDS = {band.name: band for band in SENTINEL2_BANDS.values()}
+"""Common name -> band."""
+
+
+def band_named(name: str) -> Band:
+    """The band of this name; its wavelength is NaN where the name is not a common name."""
+    return BANDS.get(name, Band(name, float("nan")))
+
+
+def new_cube(
+    reflectance: Any,
+    observed: Any,
+    dates: ArrayLike,
+    bands: Sequence[Band],
+    *,
+    y: ArrayLike | None = None,
+    x: ArrayLike | None = None,
+    crs: Any = None,
+    attrs: dict[str, Any] | None = None,
+) -> xr.Dataset:
+    """Make a cube from arrays (NumPy or dask) and check it.
+
+    Parameters
+    ----------
+    reflectance : (T, B, H, W) float32, unit 1, NaN = no value.
+    observed : (T, H, W) bool.
+    dates : (T,) days, ascending and unique.
+    bands : the B bands.
+    y, x : (H,), (W,) pixel-centre coordinates; without them, pixel indices (y descending in space is usual).
+    crs : anything that `rasterio.crs.CRS.from_user_input` takes; None = unknown.
+
+    Raises
+    ------
+    InputError : as `check_cube`.
+    """
+    height, width = reflectance.shape[-2:]
+    coords: dict[str, Any] = {
+        "time": np.asarray(dates, dtype="datetime64[D]").astype("datetime64[ns]"),
+        "band": np.array([band.name for band in bands], dtype=object).astype(str),
+        "wavelength": ("band", np.array([band.wavelength for band in bands], dtype=np.float64), {"units": "nm"}),
+        "y": np.arange(height, dtype=np.float64) if y is None else np.asarray(y, dtype=np.float64),
+        "x": np.arange(width, dtype=np.float64) if x is None else np.asarray(x, dtype=np.float64),
+    }
+    variables = {"reflectance": (REFLECTANCE_DIMS, reflectance), "observed": (OBSERVED_DIMS, observed)}
+    cube = xr.Dataset(variables, coords, attrs)
+    if crs is not None:
+        cube = with_crs(cube, crs)
+    return check_cube(cube)
+
+
+def with_crs(dataset: xr.Dataset, crs: Any) -> xr.Dataset:
+    """The dataset with its coordinate reference system written as `spatial_ref` (CF grid mapping)."""
+    import rioxarray  # noqa: F401  (registers the accessor)
+
+    return dataset.rio.write_crs(crs)
+
+
+def crs_of(dataset: xr.Dataset) -> Any:
+    """The coordinate reference system (`rasterio.crs.CRS`) of a cube, or None where it has none."""
+    if "spatial_ref" not in dataset.coords:
+        return None
+    import rioxarray  # noqa: F401  (registers the accessor)
+
+    return dataset.rio.crs
+
+
+def check_cube(cube: xr.Dataset) -> xr.Dataset:
+    """Return the cube if it is one, else say what is wrong with it. Looks at no pixel values.
+
+    Raises
+    ------
+    InputError : a variable, dimension, coordinate or type is not what a cube has.
+    """
+    for name, dims, dtype in (("reflectance", REFLECTANCE_DIMS, np.float32), ("observed", OBSERVED_DIMS, np.bool_)):
+        if name not in cube.data_vars:
+            raise InputError(f"not a cube: the variable '{name}' is missing; it has {sorted(map(str, cube.data_vars))}")
+        if cube[name].dims != dims:
+            raise InputError(f"not a cube: '{name}' has dimensions {cube[name].dims}, needed are {dims}")
+        if cube[name].dtype != dtype:
+            raise InputError(f"not a cube: '{name}' is {cube[name].dtype}, needed is {np.dtype(dtype)}")
+    for name in ("time", "band", "y", "x"):
+        if name not in cube.coords:
+            raise InputError(f"not a cube: the coordinate '{name}' is missing")
+        if cube.sizes[name] == 0:
+            raise InputError(f"not a cube: '{name}' is empty")
+    if not np.issubdtype(cube["time"].dtype, np.datetime64):
+        raise InputError(f"not a cube: 'time' is {cube['time'].dtype}, needed are dates (datetime64)")
+    if (np.diff(dates_of(cube)) <= np.timedelta64(0, "D")).any():
+        raise InputError("not a cube: its dates must be ascending with at most one a day; sort and merge them first")
+    names = cube["band"].values.tolist()
+    if len(set(names)) != len(names):
+        raise InputError(f"not a cube: band names must differ, found {names}")
+    return cube
+
+
+def dates_of(cube: xr.Dataset) -> NDArray[np.datetime64]:
+    """The cube's dates, (T,) datetime64[D]."""
+    return cube["time"].values.astype("datetime64[D]")
+
+
+def bands_of(cube: xr.Dataset) -> tuple[Band, ...]:
+    """The cube's bands. Wavelengths come from the coordinate, else from the common names."""
+    names = [str(name) for name in cube["band"].values]
+    if "wavelength" not in cube.coords:
+        return tuple(band_named(name) for name in names)
+    return tuple(Band(name, float(value)) for name, value in zip(names, cube["wavelength"].values, strict=True))
+
+
+def red_and_near_infrared(names: Sequence[str]) -> tuple[int, int]:
+    """Indices of the red band and of the near infrared (`nir`, else `nir08`).
+
+    Raises
+    ------
+    InputError : one of the two is not among the names.
+    """
+    infrared = next((name for name in ("nir", "nir08") if name in names), None)
+    if "red" not in names or infrared is None:
+        raise InputError(f"NDVI needs the bands 'red' and 'nir' (or 'nir08'); the cube has {', '.join(names)}")
+    return list(names).index("red"), list(names).index(infrared)
+
+
+def ndvi(cube: xr.Dataset) -> xr.DataArray:
+    """Normalised difference vegetation index, (time, y, x) float32 in about [-1, 1].
+
+    (NIR - red) / (NIR + red); NaN where a band is NaN or the sum of both is not positive. Uses all values of
+    `reflectance`, observed or filled; mask with `observed` for the observed ones alone.
+
+    Raises
+    ------
+    InputError : the cube has no red or no near-infrared band.
+
+    References
+    ----------
+    Rouse et al. (1974), Monitoring vegetation systems in the Great Plains with ERTS.
+    """
+    red, infrared = red_and_near_infrared([band.name for band in bands_of(cube)])
+    r = cube["reflectance"].isel(band=red, drop=True)
+    n = cube["reflectance"].isel(band=infrared, drop=True)
+    total = n + r
+    index = ((n - r) / total.where(total > 0)).astype(np.float32)
+    return index.rename("ndvi").assign_attrs(long_name="normalized difference vegetation index", units="1")

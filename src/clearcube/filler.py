@@ -1,0 +1,99 @@
+"""The contract of a filler: what it is given, what it gives back. Classical methods and networks meet the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clearcube.cube import Band
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a cube in memory: all dates, all bands, a rectangle of pixels.
+
+    reflectance : (T, B, H, W) float32, unit 1, NaN = no value. Values where `observed` is False are what the sensor
+        delivered (cloud, for instance); a filler that uses them says so.
+    observed : (T, H, W) bool.
+    dates : (T,) datetime64[D], ascending, unique; spacing is free.
+    bands : the B bands.
+    """
+
+    reflectance: NDArray[np.float32]
+    observed: NDArray[np.bool_]
+    dates: NDArray[np.datetime64]
+    bands: tuple[Band, ...]
+
+    def __post_init__(self) -> None:
+        times, bands, height, width = self.reflectance.shape
+        assert self.reflectance.dtype == np.float32, self.reflectance.dtype
+        assert self.observed.shape == (times, height, width), (self.observed.shape, self.reflectance.shape)
+        assert self.observed.dtype == np.bool_, self.observed.dtype
+        assert self.dates.shape == (times,), self.dates.shape
+        assert self.dates.dtype == np.dtype("datetime64[D]"), self.dates.dtype
+        assert len(self.bands) == bands, (len(self.bands), bands)
+
+    @property
+    def days(self) -> NDArray[np.int64]:
+        """(T,) whole days since the first date."""
+        return (self.dates - self.dates[0]).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a filler makes of a block.
+
+    mean : (T, B, H, W) float32 reflectance, the filler's estimate at every pixel and date; NaN at pixels that are
+        never observed in the block and that the filler cannot fill. Whoever called decides whether observed pixels
+        keep their own values.
+    std : (T, B, H, W) float32, one standard deviation of the error against a clear observation; where the pixel is
+        observed, the noise of an observation (never 0); NaN where the mean is NaN. None only from a filler that
+        offers no uncertainty.
+    contamination : (T, H, W) float32 probability in [0, 1] that an observed pixel is cloud, haze or shadow all the
+        same; None from fillers that do not judge.
+    """
+
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32] | None
+    contamination: NDArray[np.float32] | None = None
+
+
+@runtime_checkable
+class PreparedFiller(Protocol):
+    """A filler that knows its cube: small, can be pickled, the same for every window, worker and resumed run."""
+
+    @property
+    def error_correlation(self) -> NDArray[np.float64]:
+        """(B, B) correlation of the errors of the bands, measured in `prepare`; the identity where not measured."""
+        ...
+
+    def fill(self, block: Block) -> Estimate:
+        """Estimate every pixel and date of the block. Does not change the block."""
+        ...
+
+    def summary(self) -> Mapping[str, object]:
+        """What `prepare` settled, as plain values (str, int, float, lists of them) for the output's metadata."""
+        ...
+
+
+@runtime_checkable
+class Filler(Protocol):
+    """Anything that estimates the reflectance of every pixel and date from the observed ones."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def halo(self) -> int:
+        """Pixels around a window that the filler must see so that the window's own values are right; 0 = per pixel."""
+        ...
+
+    def prepare(self, sample: Sequence[Block]) -> PreparedFiller:
+        """Settle what belongs to the whole cube, from blocks spread over it (all of its dates and bands)."""
+        ...

@@ -1,0 +1,81 @@
+"""Windows and halos: pure geometry over a frame of height x width pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of pixels, rows [top, bottom) and columns [left, right)."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.bottom - self.top, self.right - self.left
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Row and column slices into an array of the frame."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def grown(self, halo: int, frame: tuple[int, int]) -> Window:
+        """The window with `halo` more pixels on every side, cut at the edge of the frame (height, width)."""
+        return Window(
+            max(self.top - halo, 0),
+            min(self.bottom + halo, frame[0]),
+            max(self.left - halo, 0),
+            min(self.right + halo, frame[1]),
+        )
+
+    def within(self, outer: Window) -> tuple[slice, slice]:
+        """Row and column slices of this window into an array of the outer one.
+
+        >>> Window(4, 8, 4, 8).within(Window(2, 10, 0, 12))
+        (slice(2, 6, None), slice(4, 8, None))
+        """
+        rows = slice(self.top - outer.top, self.bottom - outer.top)
+        return rows, slice(self.left - outer.left, self.right - outer.left)
+
+    def intersection(self, other: Window) -> Window | None:
+        """The pixels that both have, or None."""
+        top, bottom = max(self.top, other.top), min(self.bottom, other.bottom)
+        left, right = max(self.left, other.left), min(self.right, other.right)
+        return Window(top, bottom, left, right) if top < bottom and left < right else None
+
+
+def windows(frame: tuple[int, int], size: int) -> list[Window]:
+    """Windows of at most size x size pixels that cover the frame (height, width) once, row by row.
+
+    >>> len(windows((5, 4), 2))
+    6
+    """
+    height, width = frame
+    return [
+        Window(top, min(top + size, height), left, min(left + size, width))
+        for top in range(0, height, size)
+        for left in range(0, width, size)
+    ]
+
+
+def sample_windows(frame: tuple[int, int], size: int, per_side: int) -> list[Window]:
+    """At most per_side x per_side windows of size x size pixels, spread evenly over the frame without overlap.
+
+    A frame smaller than that is covered by one window. Depends on the frame alone, so every run samples alike.
+    """
+    rows = _spread(frame[0], size, per_side)
+    columns = _spread(frame[1], size, per_side)
+    return [Window(top, bottom, left, right) for top, bottom in rows for left, right in columns]
+
+
+def _spread(length: int, size: int, count: int) -> list[tuple[int, int]]:
+    """At most `count` intervals of `size` within [0, length), evenly spaced; the whole of a short one."""
+    if length <= size * count:
+        return [(0, length)]
+    starts = [round((i + 0.5) * length / count - size / 2) for i in range(count)]
+    return [(start, start + size) for start in starts]
