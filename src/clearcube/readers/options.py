@@ -12,7 +12,8 @@ from clearcube.errors import InputError
 class ReadOptions:
     """How to read a source. None = as the source itself tells.
 
-    bands : the bands to read, in this order, by common name or Sentinel-2 id; None = all that are recognised.
+    bands : the bands to read, in this order, by common name or Sentinel-2 id; None = all that are recognised;
+        () = none, only masks are wanted (`RawSeries.reflectance` then has an empty band dimension).
     variables : band name -> variable (or band of a file) that holds it, where names do not tell. Every name here is
         also in `bands`.
     scale, offset : reflectance = scale x stored + offset, so both have the unit of reflectance (Sentinel-2 from
@@ -20,7 +21,7 @@ class ReadOptions:
         Sentinel-2's offset that is not given follows the baseline in product names or metadata, date by date; it is
         never derived from the sensing date, and without a baseline it is 0.
     nodata : stored value that means "no value", before scale and offset; in addition to the source's own.
-    landcover : file with the land cover of the place.
+    landcover : file with the land cover of the place; read after the source, for every format alike.
     mask : variable that the user names as the mask; delivered in `RawSeries.masks` besides the recognised ones.
     chunks : side in pixels of a dask chunk where the source's own chunks do not decide.
     """
@@ -36,9 +37,7 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         if self.scale is not None and not 0 < self.scale < float("inf"):
-            raise InputError(
-                f"scale is {self.scale}; it must be a positive number, 1e-4 for Sentinel-2 DN for instance"
-            )
+            raise InputError(f"scale is {self.scale}; it must be positive, 1e-4 for Sentinel-2 DN for instance")
         if self.offset is not None and not abs(self.offset) < 10:
             raise InputError(
                 f"offset is {self.offset}, but it is added after the scale and has the unit of reflectance; "
