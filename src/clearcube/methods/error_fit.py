@@ -1,0 +1,205 @@
+"""From errors at hidden observations to a std for every cell: quantiles, and what to expect where there are few."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import isotonic_regression, nnls
+
+from clearcube.methods.error_kernels import CELLS, EDGES, LEADING, NEVER_SEEN, OBSERVED, SIDES, TRAILING
+from clearcube.methods.hidden_errors import HiddenErrors, without_empty_dates
+from clearcube.methods.sampling import draw_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from clearcube.filler import Block
+
+    Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
+    Days = NDArray[np.int64]
+
+NORMAL_90 = 1.6448536269514722
+"""Half the central 90 % range of the standard normal distribution."""
+FLOOR = 1e-4
+"""No std is smaller; reflectance."""
+UNKNOWN_STD = 0.05
+"""Least std in gaps where the sample has no two observations of a pixel to compare; reflectance."""
+UNKNOWN_NOISE = 0.02
+"""Noise of an observation where the sample cannot tell it; reflectance."""
+SAMPLE_PIXELS = 1024
+DATE_PAIRS = 800
+LAGS = (*EDGES, 132, 183, 365)
+"""Lower edges, in days, of the bins of days between two observations."""
+TRUST = 3.0
+"""Dates that what is expected of a cell weighs as much as."""
+ERRORS_A_DATE = 10
+"""Errors in a cell that count as much as a date: those of one date are alike."""
+SPARSE = 6.0
+"""Cells with fewer dates are no smaller than those of shorter gaps."""
+FEWEST_FOR_CORRELATION = 30
+
+_CENTRES = np.array([*(np.add(EDGES[:-1], EDGES[1:]) - 1) / 2, 110.0])
+_LAG_CENTRES = np.array([*(np.add(LAGS[:-1], LAGS[1:]) - 1) / 2, 400.0])
+
+
+def robust_std(values: NDArray[np.floating]) -> float:
+    """The std whose Gaussian 90 % interval about 0 holds 90 % of the values."""
+    return float(np.quantile(np.abs(values), 0.9)) / NORMAL_90
+
+
+def fit_table(errors: HiddenErrors, sample: Sequence[Block]) -> NDArray[np.float32]:
+    """Std of each band and cell, (B, cells) float32; NaN in the last cell alone."""
+    blocks = without_empty_dates(sample)
+    reflectance, observed = draw_pixels(blocks, SAMPLE_PIXELS)
+    days = blocks[0].days
+    table = np.full((reflectance.shape[1], CELLS), np.nan)
+    for band, row in enumerate(table):
+        values = reflectance[:, band]
+        variogram = squared_differences(values, observed, days)
+        row[OBSERVED] = noise = observation_noise(values, observed, days, variogram(1.0))
+        measured, dates = _cell_std(errors, band)
+        expected = _expected(measured**2, dates, variogram, noise**2)
+        variance = (dates * np.nan_to_num(measured) ** 2 + TRUST * expected) / (dates + TRUST)
+        row[:OBSERVED] = _growing(np.sqrt(variance), dates, noise)
+    table[:, :NEVER_SEEN] = np.maximum(table[:, :NEVER_SEEN], FLOOR)
+    return table.astype(np.float32)
+
+
+def _cell_std(errors: HiddenErrors, band: int) -> tuple[Floats, Floats]:
+    """Std measured in each cell (NaN where none) and the number of dates that it rests on, (OBSERVED,) each."""
+    order = np.argsort(errors.cell, kind="stable")
+    values, date = errors.error[band][order], errors.date[order]
+    ends = np.searchsorted(errors.cell[order], np.arange(OBSERVED + 1))
+    std, dates = np.full(OBSERVED, np.nan), np.zeros(OBSERVED)
+    for cell, (start, stop) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
+        if stop > start:
+            std[cell] = robust_std(values[start:stop])
+            dates[cell] = min(np.unique(date[start:stop]).size, (stop - start) / ERRORS_A_DATE)
+    return std, dates
+
+
+def squared_differences(values: NDArray[np.float32], observed: Bools, days: Days) -> Callable[[Floats | float], Floats]:
+    """How much a pixel changes in so many days: robust mean square of differences, growing, as a function of days.
+
+    values (T, P), observed (T, P), days (T,). Without any pixel observed twice: the spread of the sample about its
+    median, squared and doubled, at least `UNKNOWN_STD` squared.
+    """
+    first, second = np.triu_indices(len(days), 1)
+    if first.size > DATE_PAIRS:
+        chosen = np.linspace(0, first.size - 1, DATE_PAIRS).astype(np.int64)
+        first, second = first[chosen], second[chosen]
+    lag = np.searchsorted(LAGS, days[second] - days[first], side="right") - 1
+    square, weight = np.zeros(len(LAGS)), np.zeros(len(LAGS))
+    for k in np.unique(lag):
+        i, j = first[lag == k], second[lag == k]
+        both = observed[i] & observed[j]
+        if both.any():
+            square[k] = robust_std((values[j] - values[i])[both]) ** 2
+            weight[k] = both.any(axis=1).sum()
+    known = weight > 0
+    if not known.any():
+        spread = _spread(values[observed])
+        return lambda lags: np.full(np.shape(lags), spread**2)
+    grown = isotonic_regression(square[known], weights=weight[known]).x
+    centres = np.log(_LAG_CENTRES[known])
+    return lambda lags: np.interp(np.log(np.maximum(lags, 1.0)), centres, grown)
+
+
+def _spread(values: NDArray[np.float32]) -> float:
+    """Std that stands in for one that cannot be measured."""
+    if values.size == 0:
+        return UNKNOWN_STD
+    return max(float(np.sqrt(2)) * robust_std(values - np.median(values)), UNKNOWN_STD)
+
+
+def observation_noise(values: NDArray[np.float32], observed: Bools, days: Days, shortest_square: float) -> float:
+    """Std of an observation's noise: its difference from the line between its neighbours in time.
+
+    Divided by sqrt(1 + w1^2 + w2^2), since the neighbours are as noisy; taken from the quarter of the triples that
+    lie closest, and as the 68 % quantile of absolute values, so that missed clouds hardly count. Without triples,
+    from `shortest_square`, the mean square of differences at the shortest lag. values (T, P), observed (T, P).
+    """
+    number = np.arange(len(days))[:, None]
+    outside = np.full((1, observed.shape[1]), -1)
+    before = np.vstack([outside, np.maximum.accumulate(np.where(observed, number, -1), axis=0)[:-1]])
+    later = np.where(observed, number, len(days))[::-1]
+    after = np.vstack([np.minimum.accumulate(later, axis=0)[::-1][1:], outside + 1 + len(days)])
+    inner = observed & (before >= 0) & (after < len(days))
+    if not inner.any():
+        twice = (observed.sum(axis=0) > 1).any()
+        return float(np.sqrt(shortest_square / 2)) if twice else UNKNOWN_NOISE
+    t, p = np.nonzero(inner)
+    i, j = before[inner], after[inner]
+    gap = days[j] - days[i]
+    near = gap <= np.quantile(gap, 0.25)
+    t, p, i, j, gap = t[near], p[near], i[near], j[near], gap[near]
+    w = (days[t] - days[i]) / gap
+    residual = values[t, p] - (1 - w) * values[i, p] - w * values[j, p]
+    return float(np.quantile(np.abs(residual / np.sqrt(1 + w**2 + (1 - w) ** 2)), 0.6827))
+
+
+def _expected(variance: Floats, dates: Floats, variogram: Callable[..., Floats], noise: float) -> Floats:
+    """Variance (OBSERVED,) that every cell should have, judged by the measured ones.
+
+    A combination, not negative, of what errs like this: noise alone, the line between two observations
+    (w1 D(before) + w2 D(after) - w1 w2 D(before + after), D being the mean square of differences), and holding the
+    observation before, after or nearest. Least relative squares over the measured cells, weighted by their dates.
+    """
+    before, after = (days.ravel() for days in np.meshgrid(_CENTRES, _CENTRES, indexing="ij"))
+    w = before / (before + after)
+    line = (1 - w) * variogram(before) + w * variogram(after) - w * (1 - w) * variogram(before + after)
+    line = np.maximum(line, noise * (1 + w**2 + (1 - w) ** 2))
+    held = [variogram(days) for days in (before, after, np.minimum(before, after))]
+    interior = np.stack([np.full_like(line, noise), line, *held], axis=1)
+    edge = np.stack([np.full(SIDES, noise), variogram(_CENTRES)], axis=1)
+    farthest = variogram(np.maximum(before, after))
+    parts = ((slice(0, LEADING), interior, farthest), (slice(LEADING, TRAILING), edge, edge[:, 1]))
+    parts += ((slice(TRAILING, OBSERVED), edge, edge[:, 1]),)
+    return np.concatenate([_combined(terms, variance[at], dates[at], otherwise) for at, terms, otherwise in parts])
+
+
+def _combined(terms: Floats, variance: Floats, dates: Floats, otherwise: Floats) -> Floats:
+    """The combination of terms (cells, terms) closest to the measured variances, else `otherwise`; none is 0."""
+    measured = (dates > 0) & (variance > FLOOR**2)
+    if measured.sum() < 2:
+        return np.maximum(otherwise, FLOOR**2)
+    weight = np.sqrt(dates[measured])
+    relative = terms[measured] / variance[measured, None] * weight[:, None]
+    coefficients = nnls(relative, weight)[0]
+    return np.maximum(terms @ coefficients, FLOOR**2)
+
+
+def _growing(std: Floats, dates: Floats, noise: float) -> Floats:
+    """Sparse cells raised to the noise and to the cells of gaps that are shorter on either side."""
+    std = np.where(dates < SPARSE, np.maximum(std, noise), std)
+    interior, sparse = std[:LEADING].reshape(SIDES, SIDES), (dates < SPARSE)[:LEADING].reshape(SIDES, SIDES)
+    for i in range(SIDES):
+        for j in range(SIDES):
+            if sparse[i, j]:
+                interior[i, j] = max(interior[i, j], *interior[max(i - 1, 0), j : j + 1], interior[i, max(j - 1, 0)])
+    for start in (LEADING, TRAILING):
+        for cell in range(start + 1, start + SIDES):
+            if dates[cell] < SPARSE:
+                std[cell] = max(std[cell], std[cell - 1])
+    return std
+
+
+def fit_correlation(error: NDArray[np.float32]) -> Floats:
+    """Correlation (B, B) of errors (B, N) by their signs, sin(pi / 2 mean(sign x sign)): clouds hardly count.
+
+    The identity where there are too few. Made positive semidefinite. Reference: Blomqvist (1950), On a measure of
+    dependence between two random variables.
+    """
+    sign = np.sign(error[:, (error != 0).all(axis=0)]).astype(np.float64)
+    if sign.shape[1] < FEWEST_FOR_CORRELATION:
+        return np.eye(len(error))
+    values, vectors = np.linalg.eigh(np.sin(np.pi / 2 * (sign @ sign.T) / sign.shape[1]))
+    matrix = (vectors * np.maximum(values, 0)) @ vectors.T
+    scale = np.sqrt(np.diag(matrix))
+    correlation: Floats = np.clip(matrix / np.outer(scale, scale), -1, 1)
+    np.fill_diagonal(correlation, 1.0)
+    return correlation

@@ -1,0 +1,146 @@
+"""Hiding observations of a sample in runs, and what a method makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clearcube.filler import Block
+from clearcube.methods.error_kernels import OBSERVED, cells_of
+from clearcube.methods.sampling import draw_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    Predict = Callable[[Block], NDArray[np.float32]]
+    Bools = NDArray[np.bool_]
+
+LONGEST_RUN = 90
+"""Days."""
+PIXEL_DATES = 100_000
+"""Pixels times dates of the sample that each repetition predicts."""
+KINDS = ("inner", "leading", "inner", "trailing") * 4
+"""What each repetition hides; inner runs may reach the ends too."""
+SPATIAL_KINDS = ("inner", "leading", "inner", "trailing", "inner", "inner", "leading", "trailing")
+TILE = 8
+"""Pixels along the side of the tiles that are hidden together."""
+
+
+@dataclass(frozen=True)
+class HiddenErrors:
+    """Errors at the N hidden observations: prediction less observation.
+
+    error : (B, N) float32. cell : (N,) cell of the error model, after hiding. date : (N,) index of the date.
+    """
+
+    error: NDArray[np.float32]
+    cell: NDArray[np.uint8]
+    date: NDArray[np.int64]
+
+
+def without_empty_dates(sample: Sequence[Block]) -> list[Block]:
+    """The blocks without the dates that no pixel of the sample observed; all dates stay where nothing is observed.
+
+    What is measured on the rest cannot depend on dates that somebody inserted.
+    """
+    kept = np.any([block.observed.any(axis=(1, 2)) for block in sample], axis=0)
+    if not kept.any() or kept.all():
+        return list(sample)
+    return [Block(b.reflectance[kept], b.observed[kept], b.dates[kept], b.bands) for b in sample]
+
+
+def collect_errors(predict: Predict, sample: Sequence[Block], *, seed: int, per_pixel_runs: bool) -> HiddenErrors:
+    """Hide, predict and compare, several times over; see `measure_errors`."""
+    generator = np.random.default_rng(seed)
+    blocks = without_empty_dates(sample)
+    if per_pixel_runs:
+        blocks = [_as_one_row(blocks)]
+    parts = [
+        _errors(predict, block, hidden)
+        for block in blocks
+        for hidden in _experiments(block, generator, per_pixel_runs)
+        if hidden.any()
+    ]
+    if not parts:
+        return HiddenErrors(np.empty((len(sample[0].bands), 0), np.float32), np.empty(0, np.uint8), np.empty(0, int))
+    return HiddenErrors(*(np.concatenate(values, axis=-1) for values in zip(*parts, strict=True)))  # type: ignore[arg-type]
+
+
+def _as_one_row(blocks: Sequence[Block]) -> Block:
+    """Pixels drawn from the blocks, as a block of one row."""
+    first = blocks[0]
+    reflectance, observed = draw_pixels(blocks, max(PIXEL_DATES // len(first.dates), 64))
+    return Block(reflectance[:, :, None], observed[:, None], first.dates, first.bands)
+
+
+def _experiments(block: Block, generator: np.random.Generator, per_pixel: bool) -> Iterator[Bools]:
+    """Sets of observations to hide, (T, H, W) each."""
+    if per_pixel:
+        yield from (_runs(block.observed, block.days, kind, generator) for kind in KINDS)
+        return
+    for i, kind in enumerate(SPATIAL_KINDS):
+        groups = _tiles(block.observed) if i % 2 else block.observed.any(axis=(1, 2))[:, None, None]
+        runs = _runs(groups, block.days, kind, generator)
+        yield block.observed & (_untiled(runs, block.observed.shape) if i % 2 else runs)
+
+
+def _errors(predict: Predict, block: Block, hidden: Bools) -> tuple[NDArray[np.float32], NDArray[np.uint8], object]:
+    """Errors (B, N), cells (N,) and dates (N,) at the hidden pixels that are still observed at another date."""
+    left = block.observed & ~hidden
+    scored = hidden & left.any(axis=0)
+    kept = np.where(left[:, None], block.reflectance, np.float32(np.nan))
+    mean = predict(Block(kept, left, block.dates, block.bands))
+    error = np.moveaxis(mean - block.reflectance, 1, 0)[:, scored]
+    finite = np.isfinite(error).all(axis=0)
+    cell = cells_of(left, block.days)[scored]
+    assert not (cell == OBSERVED).any()
+    return error[:, finite], cell[finite], np.nonzero(scored)[0][finite]
+
+
+def _runs(observed: Bools, days: NDArray[np.int64], kind: str, generator: np.random.Generator) -> Bools:
+    """The observations in one run of days at each pixel; at least one observation of a pixel is left.
+
+    Half of the inner runs hide a single observation, the lengths of the others are uniform. observed (T, H, W).
+    """
+    count = observed.sum(axis=0)
+    length = generator.uniform(0, LONGEST_RUN, count.shape)
+    pick = generator.uniform(size=count.shape)
+    rank = np.cumsum(observed, axis=0) - 1
+    if kind == "inner":
+        length = np.where(generator.uniform(size=count.shape) < 0.5, 0, length)
+        chosen = (pick * count).astype(np.int64)
+        start = _day_of_rank(observed, rank, days, chosen)
+    elif kind == "leading":
+        start = _day_of_rank(observed, rank, days, np.zeros_like(count))
+    else:
+        start = _day_of_rank(observed, rank, days, count - 1) - length
+    inside = (days[:, None, None] >= start) & (days[:, None, None] <= start + length)
+    hidden = observed & inside
+    if kind == "trailing":
+        return hidden & (rank > 0)
+    everything = hidden.sum(axis=0) == count
+    return hidden & ~(everything & (rank == count - 1))
+
+
+def _day_of_rank(
+    observed: Bools, rank: NDArray[np.int64], days: NDArray[np.int64], chosen: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The day of the chosen-th observation of each pixel, (H, W)."""
+    day: NDArray[np.int64] = days[(observed & (rank == chosen)).argmax(axis=0)]
+    return day
+
+
+def _tiles(observed: Bools) -> Bools:
+    """Whether anything is observed, by tile: (T, H, W) -> (T, tiles down, tiles across)."""
+    times, height, width = observed.shape
+    padded = np.pad(observed, ((0, 0), (0, -height % TILE), (0, -width % TILE)))
+    return padded.reshape(times, -(-height // TILE), TILE, -(-width // TILE), TILE).any(axis=(2, 4))
+
+
+def _untiled(tiles: Bools, shape: tuple[int, ...]) -> Bools:
+    """The value of its tile at each pixel of a frame."""
+    return tiles.repeat(TILE, axis=1).repeat(TILE, axis=2)[:, : shape[1], : shape[2]]
