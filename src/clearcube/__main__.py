@@ -1,0 +1,5 @@
+"""`python -m clearcube`."""
+
+from clearcube.cli import main
+
+main()

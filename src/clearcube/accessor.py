@@ -1,0 +1,30 @@
+"""`cube.clearcube`: the public verbs on an `xarray.Dataset`. Importing this module registers the accessor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xarray as xr
+
+from clearcube.cube import check_cube, ndvi
+from clearcube.workflows.fill import fill
+
+
+@xr.register_dataset_accessor("clearcube")
+class ClearcubeAccessor:
+    """clearcube's verbs for a cube, or for a filled data set."""
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        self._dataset = dataset
+
+    def check(self) -> xr.Dataset:
+        """The data set if it is a cube; raises InputError with what is wrong if not."""
+        return check_cube(self._dataset)
+
+    def fill(self, method: str = "linear", **options: Any) -> xr.Dataset:
+        """The filled cube; arguments as `clearcube.fill` after the cube."""
+        return fill(self._dataset, method, **options)
+
+    def ndvi(self) -> xr.DataArray:
+        """NDVI of every value of `reflectance`, (time, y, x) float32 in about [-1, 1], NaN where a band is NaN."""
+        return ndvi(self._dataset)

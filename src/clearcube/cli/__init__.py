@@ -1,0 +1,36 @@
+"""The command line: parse, call one workflow, print."""
+
+from __future__ import annotations
+
+import typer
+
+from clearcube.cli.fill import fill
+from clearcube.cli.info import info, methods
+from clearcube.cli.plot import plot
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Complete cubes from cloudy optical satellite image time series.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(info)
+app.command()(fill)
+app.command()(methods)
+app.command()(plot)
+
+
+@app.callback(invoke_without_command=True)
+def version(version: bool = typer.Option(False, "--version", help="Show the version and exit.")) -> None:
+    """Complete cubes from cloudy optical satellite image time series."""
+    if version:
+        from clearcube import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point of the command `clearcube`."""
+    app()

@@ -1,0 +1,70 @@
+"""How every command ends: with one message instead of a traceback where something is wrong."""
+
+from __future__ import annotations
+
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+
+from clearcube.errors import InputError
+
+BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+@contextmanager
+def explained(output: Path | None = None) -> Iterator[None]:
+    """Turn bad input, failing files and signals into one message and an exit code.
+
+    output : what is being written; where a stage of it is left, the message says how to go on.
+    """
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            yield
+    except InputError as error:
+        _stop(f"error: {error}", BAD_INPUT)
+    except OSError as error:
+        _stop(f"error: {_in_words(error)}{_how_to_resume(output)}", BAD_INPUT)
+    except KeyboardInterrupt:
+        _stop(f"interrupted{_how_to_resume(output)}", INTERRUPTED)
+    except _Terminated:
+        _stop(f"terminated{_how_to_resume(output)}", TERMINATED)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise _Terminated
+
+
+def _in_words(error: OSError) -> str:
+    """What failed and where, without the number."""
+    if error.strerror and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    return str(error) or type(error).__name__
+
+
+def _how_to_resume(output: Path | None) -> str:
+    if output is None or not output.with_name(output.name + ".stage").exists():
+        return ""
+    return f"\nwhat is done is kept in {output}.stage: go on with the same command and --resume"
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    if category is UserWarning:
+        typer.echo(f"warning: {message}", err=True)
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)

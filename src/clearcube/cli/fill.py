@@ -1,0 +1,120 @@
+"""`clearcube fill`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from clearcube.cli import options as o
+from clearcube.cli.display import progress
+from clearcube.cli.doorway import explained
+
+METHOD_OPTIONS = ("smoothness", "terms", "modes")
+
+Method = Annotated[str, typer.Option("--method", "-m", help="How to fill; see 'clearcube methods'.")]
+MaxGap = Annotated[str | None, typer.Option("--max-gap", help="Leave longer gaps unfilled: 60d.")]
+MaxExtrapolation = Annotated[
+    str | None, typer.Option("--max-extrapolation", help="The same for gaps at the ends of the series.")
+]
+InventDistance = Annotated[
+    int, typer.Option("--invent-distance", help="Fill never-observed pixels from filled ones so many pixels away.")
+]
+Smooth = Annotated[bool, typer.Option("--smooth", help="Smooth the observed values too.")]
+Smoothness = Annotated[float | None, typer.Option("--smoothness", help="whittaker: parameter; by default measured.")]
+Terms = Annotated[int | None, typer.Option("--terms", help="harmonic: number of annual harmonics.")]
+Modes = Annotated[int | None, typer.Option("--modes", help="dineof: number of modes; by default measured.")]
+Ndvi = Annotated[bool, typer.Option("--ndvi", help="Add NDVI and its std.")]
+Layout = Annotated[str, typer.Option("--layout", help="cube = one variable, bands = one variable for each band.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="float32, or int16 with scale 1e-4.")]
+ZarrFormat = Annotated[int, typer.Option("--zarr-format", help="2 (which GDAL reads) or 3.")]
+WindowSize = Annotated[int, typer.Option("--window", help="Pixels per side that are filled at once.")]
+Scheduler = Annotated[str, typer.Option("--scheduler", help="threads, or a running dask scheduler: tcp://HOST:PORT.")]
+Threads = Annotated[int | None, typer.Option("--workers", help="Threads; by default one for each core.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run of the same command ended.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT, or an unfinished run of it.")]
+
+
+def fill(
+    inputs: o.Inputs,
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="OUT.zarr, OUT.nc, or a folder for GeoTIFFs.")],
+    method: Method = "linear",
+    format: o.Format = None,
+    bands: o.Bands = None,
+    bbox: o.Bbox = None,
+    time: o.Time = None,
+    mask: o.Mask = None,
+    scl_keep: o.SclKeep = None,
+    max_cloud_probability: o.MaxProbability = None,
+    dilate: o.Dilate = 0,
+    scale: o.Scale = None,
+    offset: o.Offset = None,
+    nodata: o.Nodata = None,
+    landcover: o.Landcover = None,
+    every: o.Every = None,
+    dates: o.Dates = None,
+    max_gap: MaxGap = None,
+    max_extrapolation: MaxExtrapolation = None,
+    invent_distance: InventDistance = 32,
+    smooth: Smooth = False,
+    smoothness: Smoothness = None,
+    terms: Terms = None,
+    modes: Modes = None,
+    ndvi: Ndvi = False,
+    layout: Layout = "cube",
+    dtype: Dtype = "float32",
+    zarr_format: ZarrFormat = 2,
+    window: WindowSize = 256,
+    scheduler: Scheduler = "threads",
+    workers: Threads = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Fill every pixel at every date and write the complete cube.
+
+    OUTPUT holds reflectance, its standard deviation, where each value comes from and how far the nearest observation
+    is. Observed values are kept bit for bit.
+    """
+    given = dict(locals())
+    with explained(output), progress(quiet) as report:
+        from clearcube.workflows.fill import fill_files
+
+        cube = fill_files(_request(given), report)
+    if not quiet:
+        times, count, height, width = cube["reflectance"].shape
+        typer.echo(f"{output}: {times} dates x {count} bands x {height} x {width} pixels, method {method}")
+
+
+def _request(given: dict[str, Any]) -> Any:
+    """The request of a workflow from the command line's values by name."""
+    from clearcube.fill_cube import FillSettings, Workers
+    from clearcube.workflows.durations import days_in
+    from clearcube.workflows.fill import FillRequest
+    from clearcube.writers.encoding import OutputFormat
+
+    reading = ("format", "bands", "bbox", "time", "mask", "scl_keep", "max_cloud_probability", "dilate")
+    reading += ("scale", "offset", "nodata", "landcover", "every", "dates")
+    return FillRequest(
+        inputs=tuple(given["inputs"]),
+        output=given["output"],
+        method=given["method"],
+        opening=o.opening(**{name: given[name] for name in reading}),
+        options={name: given[name] for name in METHOD_OPTIONS if given[name] is not None},
+        settings=FillSettings(
+            days_in(given["max_gap"], "--max-gap"),
+            days_in(given["max_extrapolation"], "--max-extrapolation"),
+            given["invent_distance"],
+            given["smooth"],
+            ndvi=given["ndvi"],
+        ),
+        output_format=OutputFormat(given["layout"], given["dtype"], given["zarr_format"]),
+        window=given["window"],
+        workers=Workers(given["scheduler"], given["workers"]),
+        resume=given["resume"],
+        overwrite=given["overwrite"],
+        command=shlex.join(["clearcube", *sys.argv[1:]]),
+    )

@@ -1,0 +1,8 @@
+"""The engine: fills a cube window by window, in memory, lazily or into a stage; the only part that knows dask."""
+
+from clearcube.fill_cube.lazy import fill_with
+from clearcube.fill_cube.running import Workers
+from clearcube.fill_cube.staged import Progress, StagedFill
+from clearcube.fill_cube.window import FillSettings
+
+__all__ = ["FillSettings", "Progress", "StagedFill", "Workers", "fill_with"]

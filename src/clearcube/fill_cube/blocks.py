@@ -1,0 +1,151 @@
+"""Where the engine reads from: the cube itself, or a copy of it that is stored window by window.
+
+A cube whose chunks each lie within one window is read as it is. Any other (one chunk for each date and a large area,
+say, or windows that need a halo) is first copied into the stage, once, so that nothing is decoded for every window
+that touches it and memory stays that of a few windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from dask.delayed import Delayed, delayed
+
+from clearcube.cube import Band, bands_of, dates_of
+from clearcube.filler import Block
+from clearcube.fill_cube.survey import PieceSurvey, chips_of, survey_piece
+from clearcube.tiling import Window, windows
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+
+class Blocks(Protocol):
+    """What gives the block of a window as a task."""
+
+    def block(self, window: Window) -> Delayed:
+        """All dates and bands of the window, a `Block`."""
+        ...
+
+
+@dataclass(frozen=True)
+class CubeBlocks:
+    """The cube itself."""
+
+    cube: xr.Dataset
+
+    def block(self, window: Window) -> Delayed:
+        """The block of a window, cut from the cube's dask arrays."""
+        rows, columns = window.slices
+        part = self.cube.isel(y=rows, x=columns)
+        return delayed(_block, pure=False)(
+            part["reflectance"].data, part["observed"].data, dates_of(self.cube), bands_of(self.cube)
+        )
+
+
+@dataclass(frozen=True)
+class CopiedBlocks:
+    """The copy in the stage."""
+
+    path: Path
+    dates: NDArray[np.datetime64]
+    bands: tuple[Band, ...]
+
+    def block(self, window: Window) -> Delayed:
+        """The block of a window, read from the copy."""
+        return delayed(_read_block, pure=False)(self.path, window, self.dates, self.bands)
+
+
+def in_chunks(cube: xr.Dataset, window: int) -> xr.Dataset:
+    """The cube backed by dask; one in memory is cut into windows."""
+    if cube["reflectance"].chunks is None or cube["observed"].chunks is None:
+        return cube.chunk(time=-1, band=-1, y=window, x=window)
+    return cube
+
+
+def reads_each_chunk_once(cube: xr.Dataset, window: int, halo: int) -> bool:
+    """Whether every chunk of the cube lies within one window, so that windows can be read without copying first."""
+    frame = (cube.sizes["y"], cube.sizes["x"])
+    if halo > 0 and max(frame) > window:
+        return False
+    for size, chunks in zip(frame, cube["reflectance"].chunks[-2:], strict=True):  # type: ignore[index]
+        edges = set(np.cumsum(chunks).tolist())
+        if not edges.issuperset(range(window, size, window)):
+            return False
+    return True
+
+
+def survey_tasks(cube: xr.Dataset, window: int, copy_to: Path | None) -> list[Delayed]:
+    """Tasks that look at each piece of the cube once (`PieceSurvey`) and copy it, where a copy is wanted."""
+    times = cube["reflectance"].chunks[0] if copy_to is not None else (cube.sizes["time"],)  # type: ignore[index]
+    frame = (cube.sizes["y"], cube.sizes["x"])
+    chips = chips_of(frame)
+    tasks = []
+    first = 0
+    for count in times:
+        for piece in windows(frame, _piece_size(cube, window) if copy_to is not None else window):
+            rows, columns = piece.slices
+            part = cube.isel(time=slice(first, first + count), y=rows, x=columns)
+            arrays = (part["reflectance"].data, part["observed"].data)
+            tasks.append(delayed(_survey_and_copy, pure=False)(*arrays, piece, first, chips, copy_to))
+        first += count
+    return tasks
+
+
+def create_copy(path: Path, cube: xr.Dataset, window: int) -> None:
+    """Empty arrays for the copy: one uncompressed chunk for each date and window."""
+    import zarr
+
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    times, bands, height, width = cube["reflectance"].shape
+    chunk = (min(window, height), min(window, width))
+    plain: dict[str, Any] = {"compressors": None, "filters": None}
+    group.create_array(
+        "reflectance", shape=(times, bands, height, width), chunks=(1, bands, *chunk), dtype="float32", **plain
+    )
+    group.create_array("observed", shape=(times, height, width), chunks=(1, *chunk), dtype="bool", **plain)
+
+
+def _piece_size(cube: xr.Dataset, window: int) -> int:
+    """Pixels of a piece's side: the native chunk, rounded to whole windows so that no two pieces share a copy chunk."""
+    native = max(max(chunks) for chunks in cube["reflectance"].chunks[-2:])  # type: ignore[index]
+    return max(native // window, 1) * window
+
+
+def _survey_and_copy(
+    reflectance: NDArray[np.float32],
+    observed: NDArray[np.bool_],
+    piece: Window,
+    first: int,
+    chips: list[Window],
+    copy_to: Path | None,
+) -> PieceSurvey:
+    if copy_to is not None:
+        import zarr
+
+        group = zarr.open_group(copy_to, mode="r+")
+        place = (slice(first, first + len(observed)), *piece.slices)
+        group["reflectance"][(place[0], slice(None), *place[1:])] = reflectance
+        group["observed"][place] = observed
+    return survey_piece(reflectance, observed, piece, first, chips)
+
+
+def _block(
+    reflectance: NDArray[np.float32],
+    observed: NDArray[np.bool_],
+    dates: NDArray[np.datetime64],
+    bands: tuple[Band, ...],
+) -> Block:
+    return Block(np.ascontiguousarray(reflectance), np.ascontiguousarray(observed), dates, bands)
+
+
+def _read_block(path: Path, window: Window, dates: NDArray[np.datetime64], bands: tuple[Band, ...]) -> Block:
+    import zarr
+
+    group = zarr.open_group(path, mode="r")
+    place = (..., *window.slices)
+    return Block(group["reflectance"][place], group["observed"][place], dates, bands)

@@ -1,0 +1,191 @@
+"""`clearcube.fill`: a cube in, a filled data set out, lazy where the cube is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+from dask.delayed import Delayed, delayed
+
+from clearcube.cube import bands_of, check_cube, dates_of, red_and_near_infrared
+from clearcube.errors import InputError
+from clearcube.fill_cube.blocks import CubeBlocks, in_chunks
+from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread, to_invent
+from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wanted_dates
+from clearcube.fill_cube.survey import add_up, check, chips_of, survey_piece
+from clearcube.fill_cube.window import Filled, FillSettings, fill_window, ndvi_with_std
+from clearcube.tiling import Window, windows
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from clearcube.filler import Block, Filler, PreparedFiller
+
+FILLED_NAMES = ("reflectance", "reflectance_std", "source", "days_to_observation")
+
+
+def fill_with(cube: xr.Dataset, filler: Filler, settings: FillSettings, *, window: int = 256) -> xr.Dataset:
+    """Fill a cube with a filler.
+
+    A sample of the cube (16 rectangles of 64 x 64 pixels, all dates) is read at once, since the filler must know its
+    errors; the rest is as lazy as the cube.
+
+    Returns
+    -------
+    Data set with `reflectance`, `reflectance_std` (time, band, y, x) float32, `source` (time, y, x) uint8,
+    `days_to_observation` (time, y, x) int16 and, where the settings ask, `ndvi` and `ndvi_std` (time, y, x) float32.
+
+    Raises
+    ------
+    InputError : not a cube, nothing observed, values that are not reflectance, settings that do not fit.
+    """
+    check_cube(cube)
+    in_memory = cube["reflectance"].chunks is None and cube["observed"].chunks is None
+    check_settings(cube, settings, window)
+    wanted = wanted_dates(cube)
+    chunked = in_chunks(cube, window)
+    survey = _survey_sample(chunked)
+    check(survey)
+    prepared = filler.prepare(survey.sample)
+    frame = (cube.sizes["y"], cube.sizes["x"])
+    parts = _filled_parts(chunked, prepared, settings, frame, window, filler.halo)
+    if settings.invent_distance and not (in_memory and cube["observed"].values.any(axis=0).all()):
+        parts = _invented_parts(parts, settings.invent_distance, measure_spread(survey.sample), frame, window)
+    sizes = (len(wanted), cube.sizes["band"])
+    bands = tuple(band.name for band in bands_of(cube))
+    arrays = _arrays(parts, settings, prepared, bands, wanted, sizes)
+    output = output_dataset(cube, arrays, settings, filler.name, prepared)
+    return output.compute() if in_memory else output
+
+
+def check_settings(cube: xr.Dataset, settings: FillSettings, window: int) -> None:
+    """Refuse settings that this cube cannot meet.
+
+    Raises
+    ------
+    InputError : one date only, no band for NDVI, a window without pixels.
+    """
+    if cube.sizes["time"] < 2:
+        raise InputError("the cube has one date only; filling in time needs at least two")
+    if settings.ndvi:
+        red_and_near_infrared([band.name for band in bands_of(cube)])
+    if window < 1:
+        raise InputError(f"the window is {window} pixels; it must be at least 1")
+
+
+def _survey_sample(cube: xr.Dataset) -> Any:
+    """The survey of the sample alone."""
+    import dask
+
+    frame = (cube.sizes["y"], cube.sizes["x"])
+    chips = chips_of(frame)
+    reflectance, observed = cube["reflectance"].data, cube["observed"].data
+    parts = [(reflectance[(..., *chip.slices)], observed[(..., *chip.slices)]) for chip in chips]
+    pieces = [
+        survey_piece(*arrays, chip, 0, chips) for arrays, chip in zip(dask.compute(*parts), chips, strict=True)
+    ]
+    return add_up(pieces, frame, dates_of(cube), bands_of(cube))
+
+
+Parts = list[tuple[Window, Delayed]]
+
+
+def _filled_parts(
+    cube: xr.Dataset,
+    prepared: PreparedFiller,
+    settings: FillSettings,
+    frame: tuple[int, int],
+    size: int,
+    halo: int,
+) -> Parts:
+    blocks = CubeBlocks(cube)
+    return [
+        (each, delayed(_fill_part, pure=False)(prepared, blocks.block(outer), settings, each.within(outer)))
+        for each in windows(frame, size)
+        for outer in (each.grown(halo, frame),)
+    ]
+
+
+def _invented_parts(
+    parts: Parts, distance: int, spread: SpatialSpread, frame: tuple[int, int], size: int
+) -> Parts:
+    """The parts with never-observed pixels filled from their own and their neighbours' filled ones."""
+    invented = []
+    for window, _ in parts:
+        outer = window.grown(distance, frame)
+        near = [(other, part) for other, part in parts if other.intersection(outer) is not None]
+        others, filled = [other for other, _ in near], [part for _, part in near]
+        invented.append((window, delayed(_invent_part, pure=False)(filled, others, window, outer, distance, spread)))
+    return invented
+
+
+def _fill_part(prepared: PreparedFiller, block: Block, settings: FillSettings, centre: tuple[slice, slice]) -> Filled:
+    return fill_window(prepared, block, settings).cut(*centre)
+
+
+def _invent_part(
+    parts: list[Filled], places: list[Window], window: Window, outer: Window, distance: int, spread: SpatialSpread
+) -> Filled:
+    own = parts[places.index(window)]
+    if not to_invent(own.source, own.days).any():
+        return own
+    return invent(joined(parts, places, outer), distance, spread).cut(*window.within(outer))
+
+
+def joined(parts: list[Filled], places: list[Window], outer: Window) -> Filled:
+    """The filled pixels of `outer`, put together from parts that cover it."""
+    arrays = []
+    for values in zip(*((p.reflectance, p.std, p.source, p.days) for p in parts), strict=True):
+        whole = np.empty((*values[0].shape[:-2], *outer.shape), dtype=values[0].dtype)
+        for value, place in zip(values, places, strict=True):
+            common = place.intersection(outer)
+            assert common is not None
+            whole[(..., *common.within(outer))] = value[(..., *common.within(place))]
+        arrays.append(whole)
+    return Filled(*arrays)
+
+
+def _arrays(
+    parts: Parts,
+    settings: FillSettings,
+    prepared: PreparedFiller,
+    bands: tuple[str, ...],
+    wanted: NDArray[np.bool_],
+    sizes: tuple[int, int],
+) -> dict[str, da.Array]:
+    """Dask arrays of the output's variables."""
+    arrays: dict[str, da.Array] = {}
+    rows = sorted({window.top for window, _ in parts})
+    pieces = [(w, delayed(as_variables, pure=False)(p, settings, bands, prepared, wanted)) for w, p in parts]
+    for name in names_of(settings):
+        lead = (int(wanted.sum()), sizes[1]) if len(DIMS[name]) == 4 else (int(wanted.sum()),)
+        grid = [
+            [
+                da.from_delayed(piece[name], (*lead, *window.shape), dtype=TYPES.get(name, np.float32))
+                for window, piece in pieces
+                if window.top == top
+            ]
+            for top in rows
+        ]
+        arrays[name] = da.concatenate([da.concatenate(row, axis=-1) for row in grid], axis=-2)
+    return arrays
+
+
+def as_variables(
+    filled: Filled,
+    settings: FillSettings,
+    bands: tuple[str, ...],
+    prepared: PreparedFiller,
+    wanted: NDArray[np.bool_],
+) -> dict[str, NDArray[Any]]:
+    """The output's variables of a filled window, at the wanted dates."""
+    if not wanted.all():
+        filled = filled.cut(slice(None), slice(None), wanted)
+    values: dict[str, NDArray[Any]] = dict(
+        zip(FILLED_NAMES, (filled.reflectance, filled.std, filled.source, filled.days), strict=True)
+    )
+    if settings.ndvi:
+        values["ndvi"], values["ndvi_std"] = ndvi_with_std(filled, bands, prepared.error_correlation)
+    return values

@@ -1,0 +1,80 @@
+"""The data set that a fill gives: its variables, coordinates and attributes, around arrays of any kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from clearcube.cube import OBSERVED_DIMS, REFLECTANCE_DIMS, dates_of
+from clearcube.errors import InputError
+from clearcube.fill_cube.window import FillSettings
+from clearcube.writers.cf import annotated
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clearcube.filler import PreparedFiller
+
+DIMS = {
+    "reflectance": REFLECTANCE_DIMS,
+    "reflectance_std": REFLECTANCE_DIMS,
+    "source": OBSERVED_DIMS,
+    "days_to_observation": OBSERVED_DIMS,
+    "ndvi": OBSERVED_DIMS,
+    "ndvi_std": OBSERVED_DIMS,
+}
+TYPES = {"source": np.uint8, "days_to_observation": np.int16}
+
+
+def names_of(settings: FillSettings) -> list[str]:
+    """Names of the output's variables."""
+    return list(DIMS) if settings.ndvi else list(DIMS)[:4]
+
+
+def wanted_dates(cube: xr.Dataset) -> NDArray[np.bool_]:
+    """(T,) bool: dates of the cube that the output has (all, unless a calendar was asked for)."""
+    if "wanted" not in cube.coords:
+        return np.ones(cube.sizes["time"], dtype=bool)
+    wanted: NDArray[np.bool_] = cube["wanted"].values.astype(bool)
+    if not wanted.any():
+        raise InputError("none of the dates asked for lies within the input's; check --every, --dates and --time")
+    return wanted
+
+
+def output_dataset(
+    cube: xr.Dataset, variables: Mapping[str, Any], settings: FillSettings, name: str, prepared: PreparedFiller
+) -> xr.Dataset:
+    """The annotated output.
+
+    variables : arrays (T', B, H, W) or (T', H, W) by the names of `DIMS`, T' = the wanted dates.
+    name : the method.
+    """
+    place = cube.isel(time=np.flatnonzero(wanted_dates(cube)))
+    kept = {str(key): place[key] for key in place.data_vars if set(place[key].dims) <= {"y", "x"}}
+    filled = {key: (DIMS[key], array) for key, array in variables.items()}
+    output = xr.Dataset({**filled, **kept}, place.drop_vars("wanted", errors="ignore").coords)
+    return annotated(output, _attrs(cube, settings, name, prepared))
+
+
+def _attrs(cube: xr.Dataset, settings: FillSettings, name: str, prepared: PreparedFiller) -> dict[str, Any]:
+    from clearcube import __version__
+
+    chosen = {key: value for key, value in asdict(settings).items() if value not in (None, False)}
+    dates = dates_of(cube)
+    return dict(cube.attrs) | {
+        "clearcube_version": __version__,
+        "method": name,
+        "settings": json.dumps(chosen),
+        "prepared": json.dumps(dict(prepared.summary()), default=_plain),
+        "input_dates": f"{dates[0]} to {dates[-1]}, {len(dates)} dates",
+    }
+
+
+def _plain(value: Any) -> Any:
+    """NumPy values as JSON knows them."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)

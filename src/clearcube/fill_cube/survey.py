@@ -1,0 +1,163 @@
+"""One look at every pixel before anything is filled: is there something to fill from, are the values reflectance?
+
+The same look takes the sample that `prepare` sees. Pure NumPy; the engine calls it piece by piece.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clearcube.cube import IMPLAUSIBLE_SHARE, PLAUSIBLE_REFLECTANCE, Band
+from clearcube.errors import InputError
+from clearcube.filler import Block
+from clearcube.tiling import Window, sample_windows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CHIP = 64
+"""Side of a sampled rectangle in pixels."""
+CHIPS_PER_SIDE = 4
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A part of a sampled rectangle: some dates of the pixels that a piece has of it."""
+
+    index: int
+    first_date: int
+    rows: slice
+    columns: slice
+    reflectance: NDArray[np.float32]
+    observed: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class PieceSurvey:
+    """What a look at one piece found; pieces add up.
+
+    observed : (t,) observed pixels of each of the piece's dates.
+    values, implausible, infinite : number of observed values, of those out of range, of infinite values.
+    total : sum of the observed values.
+    """
+
+    first_date: int
+    observed: NDArray[np.int64]
+    values: int
+    implausible: int
+    infinite: int
+    total: float
+    chips: tuple[Chip, ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a look at the whole cube found.
+
+    observed_share : (T,) share of the frame's pixels that are observed at each date.
+    sample : blocks spread over the frame, all dates.
+    """
+
+    observed_share: NDArray[np.float64]
+    values: int
+    implausible: int
+    infinite: int
+    mean: float
+    sample: tuple[Block, ...]
+
+
+def chips_of(frame: tuple[int, int]) -> list[Window]:
+    """The rectangles of the sample of a frame (height, width)."""
+    return sample_windows(frame, CHIP, CHIPS_PER_SIDE)
+
+
+def survey_piece(
+    reflectance: NDArray[np.float32],
+    observed: NDArray[np.bool_],
+    window: Window,
+    first_date: int,
+    chips: Sequence[Window],
+) -> PieceSurvey:
+    """Look at a piece: reflectance (t, B, h, w) and observed (t, h, w) of a window, from a date on."""
+    finite = np.isfinite(reflectance)
+    infinite = 0 if finite.all() else int(np.isinf(reflectance).sum())
+    usable = observed if finite.all() else observed & finite.all(axis=1)
+    low, high = PLAUSIBLE_REFLECTANCE
+    values = implausible = 0
+    total = 0.0
+    for date, seen in zip(reflectance, usable, strict=True):
+        chosen = date[:, seen]
+        values += chosen.size
+        implausible += int(((chosen < low) | (chosen > high)).sum())
+        total += float(chosen.sum(dtype=np.float64))
+    found = tuple(
+        Chip(
+            index,
+            first_date,
+            *common.within(chip),
+            np.ascontiguousarray(reflectance[(..., *common.within(window))]),
+            np.ascontiguousarray(usable[(..., *common.within(window))]),
+        )
+        for index, chip in enumerate(chips)
+        if (common := chip.intersection(window)) is not None
+    )
+    return PieceSurvey(first_date, usable.sum(axis=(1, 2)), values, implausible, infinite, total, found)
+
+
+def add_up(
+    pieces: Iterable[PieceSurvey], frame: tuple[int, int], dates: NDArray[np.datetime64], bands: tuple[Band, ...]
+) -> Survey:
+    """The survey of the frame from those of its pieces, in any order."""
+    chips = chips_of(frame)
+    values = [np.full((len(dates), len(bands), *chip.shape), np.nan, np.float32) for chip in chips]
+    usable = [np.zeros((len(dates), *chip.shape), dtype=bool) for chip in chips]
+    observed = np.zeros(len(dates), dtype=np.int64)
+    count = implausible = infinite = 0
+    total = 0.0
+    for piece in sorted(pieces, key=lambda piece: piece.first_date):
+        observed[piece.first_date : piece.first_date + len(piece.observed)] += piece.observed
+        count, implausible = count + piece.values, implausible + piece.implausible
+        infinite, total = infinite + piece.infinite, total + piece.total
+        for chip in piece.chips:
+            times = slice(chip.first_date, chip.first_date + len(chip.observed))
+            values[chip.index][times, :, chip.rows, chip.columns] = chip.reflectance
+            usable[chip.index][times, chip.rows, chip.columns] = chip.observed
+    sample = tuple(Block(v, u, dates, bands) for v, u in zip(values, usable, strict=True) if u.any())
+    mean = total / count if count else float("nan")
+    return Survey(observed / (frame[0] * frame[1]), count, implausible, infinite, mean, sample)
+
+
+def check(survey: Survey) -> None:
+    """Refuse what cannot be filled, warn of what was left out.
+
+    Raises
+    ------
+    InputError : nothing is observed, or too many observed values cannot be reflectance.
+    """
+    if survey.infinite:
+        warnings.warn(f"{survey.infinite} infinite values are treated as not observed", stacklevel=2)
+    if survey.values == 0 or not survey.sample:
+        raise InputError(
+            "nothing is observed in this input: every pixel is missing or masked at every date; "
+            "check --mask, --bands, --nodata, --bbox and --time"
+        )
+    if survey.implausible > IMPLAUSIBLE_SHARE * survey.values:
+        raise InputError(_implausible(survey))
+
+
+def _implausible(survey: Survey) -> str:
+    low, high = PLAUSIBLE_REFLECTANCE
+    share = 100 * survey.implausible / survey.values
+    found = f"{share:.1f} % of the observed values lie outside [{low}, {high}], their mean is {survey.mean:.4g}"
+    if survey.mean > 100:
+        advice = "they look like digital numbers: add --scale 0.0001 (and --offset -0.1 for Sentinel-2 with an offset)"
+    elif survey.mean > high:
+        advice = "they look like percent: add --scale 0.01"
+    else:
+        advice = "state how they become reflectance with --scale, --offset and --nodata, or mask the clouds with --mask"
+    return f"the input is not reflectance from 0 to 1: {found}; {advice}"

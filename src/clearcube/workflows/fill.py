@@ -1,0 +1,238 @@
+"""Filling: of a cube in Python, and from files to a file with nothing half-written."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clearcube.cube import bands_of, crs_of, dates_of
+from clearcube.errors import InputError
+from clearcube.fill_cube import FillSettings, Progress, StagedFill, Workers, fill_with
+from clearcube.methods import make_filler
+from clearcube.workflows.durations import days_in
+from clearcube.writers.encoding import OutputFormat
+from clearcube.writers.rasters import finish_cogs
+from clearcube.writers.stage import Stage, opened
+from clearcube.writers.stores import finish_netcdf
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def fill(
+    cube: xr.Dataset,
+    method: str = "linear",
+    *,
+    max_gap: int | str | None = None,
+    max_extrapolation: int | str | None = None,
+    invent_distance: int = 32,
+    smooth: bool = False,
+    ndvi: bool = False,
+    window: int = 256,
+    **options: Any,
+) -> xr.Dataset:
+    """Fill every pixel at every date of a cube. Lazy where the cube is (but for a sample, which is read at once).
+
+    Parameters
+    ----------
+    cube : as `open_cube` or `new_cube` give it.
+    method : name of a method (`clearcube methods` lists them).
+    max_gap, max_extrapolation : gaps longer than this stay NaN and are flagged `unfilled`; days or "60d". The second
+        is for gaps at either end of a pixel's series, by default as the first.
+    invent_distance : pixels that are never observed are filled from filled ones at most so many pixels away.
+    smooth : give the method's own values at observed pixels too (`whittaker`, `harmonic`, `dineof`).
+    ndvi : add `ndvi` and `ndvi_std`.
+    window : pixels per side that are filled at once.
+    options : the method's own.
+
+    Returns
+    -------
+    Data set with `reflectance`, `reflectance_std` (time, band, y, x) float32, unit 1, NaN where unfilled; `source`
+    (time, y, x) uint8 flags; `days_to_observation` (time, y, x) int16; `ndvi`, `ndvi_std` where asked for.
+
+    Raises
+    ------
+    InputError : the cube, the method or an option cannot be used.
+    """
+    settings = FillSettings(
+        days_in(max_gap, "max_gap"), days_in(max_extrapolation, "max_extrapolation"), invent_distance, smooth, ndvi=ndvi
+    )
+    return fill_with(cube, _filler(method, options, settings), settings, window=window)
+
+
+@dataclass(frozen=True)
+class FillRequest:
+    """What `clearcube fill` was asked for.
+
+    opening : keyword arguments of `open_cube`.
+    options : those of the method.
+    command : how the run was called, for the output's history.
+    """
+
+    inputs: tuple[str, ...]
+    output: Path
+    method: str = "linear"
+    opening: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    settings: FillSettings = FillSettings()
+    output_format: OutputFormat = OutputFormat()
+    window: int = 256
+    workers: Workers = Workers()
+    resume: bool = False
+    overwrite: bool = False
+    command: str = "clearcube fill"
+
+
+def fill_files(request: FillRequest, progress: Progress) -> xr.Dataset:
+    """Fill files into a file. The output appears under its name only when it is complete.
+
+    Returns the cube that was filled (lazy), for a summary.
+
+    Raises
+    ------
+    InputError : an input, an option or the output cannot be used; nothing was written.
+    OSError : reading or writing failed on the way; the stage stays and can be resumed.
+    """
+    from clearcube.readers.open import open_cube
+
+    finish = _finisher(request.output)
+    _check_places(request)
+    filler = _filler(request.method, dict(request.options), request.settings)
+    cube = open_cube(list(request.inputs), **request.opening)
+    if finish is _finish_cogs and request.output_format.layout == "bands":
+        raise InputError("--layout bands is for .zarr and .nc; a folder of GeoTIFFs has one file per date anyway")
+    fingerprint = _fingerprint(request, cube)
+    with opened(request.output, fingerprint, resume=request.resume, overwrite=request.overwrite) as stage:
+        staged = StagedFill(
+            cube,
+            filler,
+            request.settings,
+            request.output_format,
+            stage,
+            request.window,
+            request.workers,
+            progress,
+            (("history", _history(request.command, cube)),),
+        )
+        try:
+            staged.run()
+        except InputError:
+            if not stage.resumed:
+                stage.remove()
+            raise
+        progress("writing", 0, 1)
+        _publish(finish(stage), request.output, stage)
+        progress("writing", 1, 1)
+        stage.remove()
+    return cube
+
+
+def _filler(method: str, options: dict[str, Any], settings: FillSettings) -> Any:
+    """The filler, with what its settings need of it checked."""
+    from clearcube.methods import METHODS
+
+    filler = make_filler(method, **options)
+    if settings.smooth and not METHODS[method].smooths:
+        able = ", ".join(name for name, info in METHODS.items() if info.smooths)
+        raise InputError(f"'{method}' has no smooth series; --smooth goes with {able}")
+    return filler
+
+
+Finish = Callable[[Stage], Path]
+
+
+def _finisher(output: Path) -> Finish:
+    """What makes the finished output of a stage, by the output's suffix."""
+    known: dict[str, Finish] = {".zarr": lambda stage: stage.filled, ".nc": _finish_netcdf, "": _finish_cogs}
+    if output.suffix.lower() not in known:
+        raise InputError(
+            f"the output {output} ends in '{output.suffix}': name it .zarr, .nc, or without a suffix for a folder of "
+            "Cloud-Optimized GeoTIFFs"
+        )
+    return known[output.suffix.lower()]
+
+
+def _finish_netcdf(stage: Stage) -> Path:
+    target = stage.path / "output.nc"
+    finish_netcdf(stage.filled, target)
+    return target
+
+
+def _finish_cogs(stage: Stage) -> Path:
+    target = stage.path / "rasters"
+    for leftover in (target, stage.path / "scratch"):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    target.mkdir()
+    finish_cogs(stage.filled, target, stage.path / "scratch")
+    return target
+
+
+def _publish(part: Path, output: Path, stage: Stage) -> None:
+    """Give the finished part its name; what had the name before goes last."""
+    replaced = stage.path / "replaced"
+    if output.exists():
+        output.rename(replaced)
+    part.rename(output)
+
+
+def _check_places(request: FillRequest) -> None:
+    """Refuse an output that is in the way of an input or of an earlier output."""
+    output = request.output.resolve()
+    for name in request.inputs:
+        if "://" in name:
+            continue
+        given = Path(name).resolve()
+        if output == given:
+            raise InputError(f"the output {request.output} is an input too; choose another name for the output")
+        if given in output.parents:
+            raise InputError(f"the output {request.output} lies inside the input {name}; put it elsewhere")
+        if output in given.parents:
+            raise InputError(f"the input {name} lies inside the output {request.output}; put the output elsewhere")
+    if request.output.exists() and not request.overwrite:
+        raise InputError(f"{request.output} exists: choose another name, or replace it with --overwrite")
+
+
+def _fingerprint(request: FillRequest, cube: xr.Dataset) -> dict[str, Any]:
+    """All that decides what comes out, as JSON values."""
+    crs = crs_of(cube)
+    return {
+        "input": {name: _state(name) for name in cube.attrs.get("source_files", request.inputs)},
+        "cube": {
+            "shape": list(cube["reflectance"].shape),
+            "dates": [str(date) for date in dates_of(cube)],
+            "bands": [band.name for band in bands_of(cube)],
+            "crs": None if crs is None else crs.to_wkt(),
+            "corner": [float(cube[axis].values[0]) for axis in ("y", "x")],
+        },
+        "method": request.method,
+        "options": dict(request.options),
+        "opening": {key: str(value) for key, value in request.opening.items()},
+        "settings": asdict(request.settings),
+        "output": asdict(request.output_format),
+        "window": request.window,
+    }
+
+
+def _state(name: str) -> list[float]:
+    """Size and time of change of a local file or folder; of a remote one nothing."""
+    path = Path(name)
+    if "://" in name or not path.exists():
+        return []
+    files: Sequence[Path] = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    states = [each.stat() for each in files]
+    return [float(sum(state.st_size for state in states)), max((state.st_mtime for state in states), default=0.0)]
+
+
+def _history(command: str, cube: xr.Dataset) -> str:
+    """A line for this run, before those of the input."""
+    from datetime import UTC, datetime
+
+    from clearcube import __version__
+
+    line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} clearcube {__version__}: {command}"
+    earlier = str(cube.attrs.get("history", ""))
+    return f"{line}\n{earlier}" if earlier else line

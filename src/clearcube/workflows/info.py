@@ -1,0 +1,101 @@
+"""What is in an input: dates, bands, place, and how much of it was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clearcube.cube import Band, bands_of, crs_of, dates_of
+from clearcube.gaps import STRATA, STRATA_EDGES, gap_length
+from clearcube.readers.open import open_cube
+from clearcube.tiling import windows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+READ_SIZE = 512
+
+
+@dataclass(frozen=True)
+class CubeInfo:
+    """A description of a cube.
+
+    shape : dates, bands, height, width.
+    crs : name of the coordinate reference system, or None.
+    bounds : left, bottom, right, top in units of the CRS, outer edges of the pixels.
+    resolution : pixel size in y and x, same units.
+    clear_share : (T,) share of the pixels that are observed.
+    gap_share : share of the missing pixels and dates that lie in gaps of each stratum of length in days.
+    never_share : share of the pixels that are observed at no date.
+    mask, source_format : what the reader said.
+    """
+
+    shape: tuple[int, int, int, int]
+    dates: NDArray[np.datetime64]
+    bands: tuple[Band, ...]
+    crs: str | None
+    bounds: tuple[float, float, float, float]
+    resolution: tuple[float, float]
+    clear_share: NDArray[np.float64]
+    gap_share: Mapping[str, float]
+    never_share: float
+    mask: str
+    source_format: str
+
+
+def describe(inputs: Sequence[str], opening: Mapping[str, Any]) -> CubeInfo:
+    """Open inputs and look at all of their masks, a window at a time.
+
+    Raises
+    ------
+    InputError : as `open_cube`.
+    """
+    cube = open_cube(list(inputs), **opening)
+    frame = (cube.sizes["y"], cube.sizes["x"])
+    dates = dates_of(cube)
+    seen = np.zeros(len(dates), dtype=np.int64)
+    missing = np.zeros(len(STRATA), dtype=np.int64)
+    never = 0
+    for window in windows(frame, READ_SIZE):
+        rows, columns = window.slices
+        observed = cube["observed"].isel(y=rows, x=columns).values
+        seen += observed.sum(axis=(1, 2))
+        never += int((~observed.any(axis=0)).sum())
+        lengths = gap_length(observed, dates)[~observed]
+        missing += np.histogram(lengths, np.array(STRATA_EDGES))[0]
+    pixels = frame[0] * frame[1]
+    y, x = cube["y"].values, cube["x"].values
+    step = (_step(y), _step(x))
+    crs = crs_of(cube)
+    return CubeInfo(
+        (len(dates), cube.sizes["band"], *frame),
+        dates,
+        bands_of(cube),
+        None if crs is None else _crs_name(crs),
+        _bounds(y, x, step),
+        (abs(step[0]), abs(step[1])),
+        seen / pixels,
+        dict(zip(STRATA, (missing / max(missing.sum(), 1)).tolist(), strict=True)),
+        never / pixels,
+        str(cube.attrs.get("mask", "none")),
+        str(cube.attrs.get("format", "unknown")),
+    )
+
+
+def _crs_name(crs: Any) -> str:
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code else str(crs.to_wkt().split('"')[1])
+
+
+def _step(coordinate: NDArray[np.float64]) -> float:
+    return float(coordinate[1] - coordinate[0]) if len(coordinate) > 1 else 1.0
+
+
+def _bounds(
+    y: NDArray[np.float64], x: NDArray[np.float64], step: tuple[float, float]
+) -> tuple[float, float, float, float]:
+    half_y, half_x = abs(step[0]) / 2, abs(step[1]) / 2
+    return float(x.min() - half_x), float(y.min() - half_y), float(x.max() + half_x), float(y.max() + half_y)

@@ -1,0 +1,158 @@
+"""The stage: a folder beside the output in which it grows, survives a kill, and from which it is finished.
+
+    OUTPUT.stage/
+        manifest.json   what goes in (input, settings) and how the output is stored
+        done.log        the blocks that are done, one a line, written after the block
+        filled.zarr     the output as it grows
+        input.zarr      the input brought into windows, where it is not stored that way (see `fill_cube`)
+        lock            held by the one process that writes
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from clearcube.errors import InputError
+
+VERSION = 1
+
+
+def stage_path(output: Path) -> Path:
+    """Where the stage of an output lies."""
+    return output.with_name(output.name + ".stage")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An opened stage; `opened` makes it."""
+
+    path: Path
+    resumed: bool
+
+    @property
+    def filled(self) -> Path:
+        """The Zarr group that becomes the output."""
+        return self.path / "filled.zarr"
+
+    @property
+    def ingested(self) -> Path:
+        """The Zarr group that holds the input in windows."""
+        return self.path / "input.zarr"
+
+    def done(self) -> set[str]:
+        """Names of the blocks that are done. A last line cut off by a kill does not count."""
+        log = self.path / "done.log"
+        if not log.exists():
+            return set()
+        return {line[:-1] for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")}
+
+    def mark(self, name: str) -> None:
+        """Note a block as done, once its data is written."""
+        with (self.path / "done.log").open("a") as log:
+            log.write(name + "\n")
+            log.flush()
+            os.fsync(log.fileno())
+
+    def remove(self) -> None:
+        """Delete the stage."""
+        shutil.rmtree(self.path)
+
+
+@contextmanager
+def opened(output: Path, fingerprint: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Iterator[Stage]:
+    """The stage of an output, locked while the context lasts.
+
+    Parameters
+    ----------
+    output : where the finished output will be.
+    fingerprint : JSON values that name the input and every setting; resuming needs the same.
+    resume : go on with the stage that is there (or begin one where none is).
+    overwrite : throw away a stage that is there.
+
+    Raises
+    ------
+    InputError : a stage is there and neither was asked for, it is of another input or other settings, or another
+        process is writing it.
+    """
+    path = stage_path(output)
+    fresh = not path.exists()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write beside {output}: {error}; choose an output where you may write") from error
+    lock = FileLock(path / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"{output} is being written by another process (it holds {path / 'lock'}); wait") from None
+    try:
+        yield _prepared(path, output, json.loads(json.dumps(fingerprint)), fresh=fresh, resume=resume, over=overwrite)
+    finally:
+        lock.release()
+        if path.exists() and not (path / "manifest.json").exists():
+            shutil.rmtree(path)
+
+
+def _prepared(
+    path: Path, output: Path, fingerprint: dict[str, Any], *, fresh: bool, resume: bool, over: bool
+) -> Stage:
+    manifest = path / "manifest.json"
+    if not fresh and manifest.exists() and not over:
+        if not resume:
+            raise InputError(
+                f"an unfinished run of {output} is in {path}: go on with --resume, or begin anew with --overwrite"
+            )
+        _refuse_changes(_read_manifest(manifest), fingerprint, output)
+        return Stage(path, resumed=True)
+    for part in path.iterdir():
+        if part.name != "lock":
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
+    written = path / "manifest.part"
+    written.write_text(json.dumps({"version": VERSION, "fingerprint": fingerprint}, indent=1))
+    written.replace(manifest)
+    return Stage(path, resumed=False)
+
+
+def _read_manifest(manifest: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(manifest.read_text())
+        if content["version"] != VERSION:
+            raise ValueError(f"version {content['version']}, needed is {VERSION}")
+        recorded: dict[str, Any] = content["fingerprint"]
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{manifest} cannot be read ({error}); begin anew with --overwrite") from error
+    return recorded
+
+
+def _refuse_changes(before: dict[str, Any], now: dict[str, Any], output: Path) -> None:
+    """Name what differs between the recorded fingerprint and the present one."""
+    old, new = dict(_flat(before)), dict(_flat(now))
+    differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    if differing:
+        shown = "; ".join(f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in differing[:5])
+        more = f"; and {len(differing) - 5} more" if len(differing) > 5 else ""
+        raise InputError(
+            f"cannot resume {output}, the input or a setting has changed: {shown}{more}. "
+            "Give the same again, or begin anew with --overwrite"
+        )
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested dictionaries and lists as pairs of a dotted key and a plain value."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(inner, f"{key}.{name}" if key else name)
+    elif isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+        for index, inner in enumerate(value):
+            yield from _flat(inner, f"{key}[{index}]")
+    else:
+        yield key, value
