@@ -1,0 +1,319 @@
+"""What a scene is to be like: frozen values, and random draws of them for training and for evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clearcube.cube import SENTINEL2_BANDS, Band
+from clearcube.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+SENTINEL2_FOUR = tuple(SENTINEL2_BANDS[name] for name in ("B02", "B03", "B04", "B08"))
+SENTINEL2_TEN = tuple(
+    SENTINEL2_BANDS[name] for name in ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
+)
+EARTHNET_FOUR = tuple(SENTINEL2_BANDS[name] for name in ("B02", "B03", "B04", "B8A"))
+LANDSAT_SEVEN = (
+    Band("coastal", 443.0),
+    Band("blue", 482.0),
+    Band("green", 561.5),
+    Band("red", 654.5),
+    Band("nir08", 865.0),
+    Band("swir16", 1608.5),
+    Band("swir22", 2200.5),
+)
+PLANETSCOPE_FOUR = (Band("blue", 490.0), Band("green", 565.0), Band("red", 665.0), Band("nir", 865.0))
+PLANETSCOPE_EIGHT = (
+    Band("coastal", 443.0),
+    Band("blue", 490.0),
+    Band("green531", 531.0),
+    Band("green", 565.0),
+    Band("yellow", 610.0),
+    Band("red", 665.0),
+    Band("rededge071", 705.0),
+    Band("nir", 865.0),
+)
+BAND_SETS = {
+    "sentinel2-four": SENTINEL2_FOUR,
+    "sentinel2-ten": SENTINEL2_TEN,
+    "earthnet-four": EARTHNET_FOUR,
+    "landsat-seven": LANDSAT_SEVEN,
+    "planetscope-four": PLANETSCOPE_FOUR,
+    "planetscope-eight": PLANETSCOPE_EIGHT,
+}
+"""Sets of bands by name. A single band is drawn from all of them."""
+TRAINING_YEARS = range(2014, 2022)
+"""Years in which a scene drawn for training begins."""
+EVALUATION_YEARS = range(2023, 2026)
+"""Years in which a scene drawn for evaluation begins; no scene of the one kind equals one of the other."""
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """What is on the ground. Lengths in metres, shares in [0, 1].
+
+    parcel : median width of a field; natural, urban, water : shares; pivots : share of the arable land in circles.
+    contrast : spread of soils and canopies between parcels, 1 = usual.
+    texture : standard deviation of green cover within a parcel, relative to its mean.
+    """
+
+    parcel: float = 150.0
+    natural: float = 0.2
+    urban: float = 0.05
+    water: float = 0.02
+    pivots: float = 0.0
+    contrast: float = 1.0
+    texture: float = 0.12
+    crops: tuple[float, float, float, float, float, float] = (0.3, 0.2, 0.1, 0.1, 0.15, 0.15)
+    """Weights of cereal, maize, rapeseed, beet, cut grassland and grassland among the parcels."""
+    mountain_snow: float = 0.0
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """What one date differs in from the next although nothing grew. Standard deviations; reflectance in unit 1.
+
+    aerosol : of the optical thickness that atmospheric correction leaves over or takes too much.
+    aerosol_field : of its smooth variation within the frame.
+    gain : of the gain of a whole frame, relative, smooth over the spectrum.
+    anisotropy : relative difference of the visible reflectance of soil between two orbits.
+    class_gain, parcel_gain : of the gain of classes and of parcels by themselves, relative.
+    growth_field : of a smooth field of green cover that changes from date to date.
+    shift : of the misregistration, pixels, each way; band_shift : of single bands against each other.
+    noise : white noise of a dark pixel; twice that at reflectance 0.5.
+    striping : probability of a date with column-wise gains.
+    """
+
+    aerosol: float = 0.03
+    aerosol_field: float = 0.02
+    gain: float = 0.015
+    anisotropy: float = 0.05
+    class_gain: float = 0.012
+    parcel_gain: float = 0.015
+    growth_field: float = 0.02
+    shift: float = 0.2
+    band_shift: float = 0.05
+    noise: float = 0.0015
+    striping: float = 0.03
+
+
+@dataclass(frozen=True)
+class Sky:
+    """Clouds and the light.
+
+    overcast, broken : shares of dates that are covered wholly and partly; haze : share of dates with cirrus or haze.
+    low : typical height of clouds, metres.
+    """
+
+    overcast: float = 0.2
+    broken: float = 0.3
+    haze: float = 0.1
+    low: float = 1500.0
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What is delivered and how far its mask can be trusted. Probabilities are for each date.
+
+    lost, swath, dead : dates without data, with a missing part of the swath, with dead detectors.
+    threshold : opacity of cloud below which the mask misses it.
+    missed_shadow, missed_cloud, false_alarm : of pieces of shadow or cloud called clear, of clear ground called cloud.
+    coarse : pixels in a row that the mask judges together; dilation : pixels by which clouds and shadows are grown.
+    """
+
+    lost: float = 0.05
+    swath: float = 0.05
+    dead: float = 0.01
+    threshold: float = 0.12
+    missed_shadow: float = 0.2
+    missed_cloud: float = 0.05
+    false_alarm: float = 0.1
+    coarse: int = 2
+    dilation: int = 1
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """All that a scene is made from, next to its seed.
+
+    start : first date; days : days since it, ascending, unique, the first 0.
+    orbits : orbit of each date as a number; dates of one orbit share view angle and swath.
+    pixel_size : metres; latitude : degrees north, 25 to 68.
+
+    Raises
+    ------
+    InputError : no dates, dates not ascending, no bands, a size under 8 pixels.
+    """
+
+    height: int = 128
+    width: int = 128
+    start: np.datetime64 = field(default_factory=lambda: np.datetime64("2018-03-01", "D"))
+    days: tuple[int, ...] = tuple(range(0, 120, 5))
+    orbits: tuple[int, ...] = ()
+    bands: tuple[Band, ...] = SENTINEL2_FOUR
+    pixel_size: float = 20.0
+    latitude: float = 48.0
+    landscape: Landscape = field(default_factory=Landscape)
+    disturbance: Disturbance = field(default_factory=Disturbance)
+    sky: Sky = field(default_factory=Sky)
+    delivery: Delivery = field(default_factory=Delivery)
+
+    def __post_init__(self) -> None:
+        if not self.days or any(after <= before for before, after in zip(self.days, self.days[1:], strict=False)):
+            raise InputError(f"the days of a scene must be ascending and unique, found {self.days[:10]}")
+        if not self.bands:
+            raise InputError("a scene needs at least one band")
+        if min(self.height, self.width) < 8:
+            raise InputError(f"a scene needs at least 8 x 8 pixels, found {self.height} x {self.width}")
+        if self.orbits and len(self.orbits) != len(self.days):
+            raise InputError(f"{len(self.orbits)} orbits were given for {len(self.days)} dates; give one for each")
+
+    @property
+    def dates(self) -> NDArray[np.datetime64]:
+        """(T,) datetime64[D]."""
+        return np.asarray(self.start.astype("datetime64[D]") + np.array(self.days))
+
+    @property
+    def date_orbits(self) -> NDArray[np.int64]:
+        """(T,) orbit of each date; one orbit where none were given."""
+        return np.array(self.orbits or (0,) * len(self.days))
+
+
+def random_config(
+    rng: Generator,
+    *,
+    height: int = 128,
+    width: int = 128,
+    n_dates: int | None = None,
+    bands: tuple[Band, ...] | None = None,
+    evaluation: bool = False,
+) -> SceneConfig:
+    """Draw a scene as it might be met anywhere from the Mediterranean to Scandinavia, by any optical sensor.
+
+    Ranges: 6 to 40 dates (half of the time 10 to 20), every five days or 2 to 15 days apart; pixels of 10, 15, 20 or
+    30 m; latitude 34 to 62; fields of 60 to 700 m; cloudy dates 10 to 75 %; frame shifts, field noise and mask errors
+    spread so that the error of linear interpolation has RMS .007-.03 in the visible and .015-.07 in the near infrared.
+
+    n_dates, bands : given ones are kept. Without, bands are one of `BAND_SETS`, a random part of one, or a single band.
+    evaluation : draw the year from `EVALUATION_YEARS` instead of `TRAINING_YEARS`.
+    """
+    if n_dates is None:
+        n_dates = int(rng.integers(10, 21) if rng.random() < 0.5 else rng.integers(6, 41))
+    days, orbits = _calendar(rng, n_dates)
+    years = EVALUATION_YEARS if evaluation else TRAINING_YEARS
+    latitude = float(np.clip(rng.normal(46, 7), 34, 62))
+    return SceneConfig(
+        height=height,
+        width=width,
+        start=np.datetime64(f"{rng.integers(years.start, years.stop)}-01-01", "D") + int(rng.integers(0, 365)),
+        days=days,
+        orbits=orbits,
+        bands=random_bands(rng) if bands is None else bands,
+        pixel_size=float(rng.choice([10.0, 10.0, 15.0, 20.0, 20.0, 20.0, 30.0])),
+        latitude=latitude,
+        landscape=_landscape(rng, latitude),
+        disturbance=_disturbance(rng),
+        sky=_sky(rng),
+        delivery=_delivery(rng),
+    )
+
+
+def random_bands(rng: Generator) -> tuple[Band, ...]:
+    """A set of bands: Sentinel-2's four most often, other sensors' sets, random parts of them, a single band."""
+    if rng.random() < 0.35:
+        return SENTINEL2_FOUR if rng.random() < 0.5 else EARTHNET_FOUR
+    names = sorted(BAND_SETS)
+    chosen = BAND_SETS[names[rng.integers(len(names))]]
+    draw = rng.random()
+    if draw < 0.12:
+        return (chosen[rng.integers(len(chosen))],)
+    if draw < 0.45:
+        kept = np.sort(rng.choice(len(chosen), size=int(rng.integers(2, len(chosen) + 1)), replace=False))
+        return tuple(chosen[index] for index in kept)
+    return chosen
+
+
+def _calendar(rng: Generator, n_dates: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Days and orbits: one orbit every five days, two interleaved orbits, or irregular steps of 2 to 15 days."""
+    draw = rng.random()
+    if draw < 0.5:
+        days = 5 * np.arange(n_dates)
+        orbits = np.zeros(n_dates, dtype=int) if rng.random() < 0.6 else np.arange(n_dates) % 2
+    elif draw < 0.75:
+        step = int(rng.choice([2, 3]))
+        days = np.sort(np.concatenate([5 * np.arange(n_dates), 5 * np.arange(n_dates) + step]))[:n_dates]
+        orbits = (days % 5 > 0).astype(int)
+    else:
+        days = np.cumsum(rng.choice([2, 3, 5, 5, 5, 7, 8, 10, 12, 15], size=n_dates))
+        days -= days[0]
+        orbits = rng.integers(0, 2, n_dates)
+    return tuple(days.tolist()), tuple(orbits.tolist())
+
+
+def _landscape(rng: Generator, latitude: float) -> Landscape:
+    """Fields, forests, towns; circles under irrigation in the south."""
+    dry = latitude < 42
+    weights = rng.dirichlet([1.2, 0.8, 0.5 if not dry else 0.1, 0.5, 0.7, 0.9 if not dry else 1.6])
+    return Landscape(
+        parcel=_spread(rng, 180, 1.8, 60, 700),
+        natural=float(rng.beta(0.9, 2.2)),
+        urban=float(rng.beta(0.6, 6)),
+        water=float(rng.beta(0.4, 9)),
+        pivots=float(rng.beta(1, 3)) if dry and rng.random() < 0.5 else 0.0,
+        contrast=_spread(rng, 1.0, 1.3, 0.5, 1.8),
+        texture=_spread(rng, 0.12, 1.5, 0.04, 0.3),
+        crops=tuple(weights.tolist()),
+        mountain_snow=float(rng.uniform(0.05, 0.5)) if latitude > 44 and rng.random() < 0.03 else 0.0,
+    )
+
+
+def _disturbance(rng: Generator) -> Disturbance:
+    """Strengths of what changes from date to date; half a decade around the usual."""
+    corrected = 0.3 if rng.random() < 0.25 else 1.0  # view-angle effects taken out (NBAR)
+    strength = _spread(rng, 1.0, 1.45, 0.4, 2.5)
+    return Disturbance(
+        aerosol=strength * _spread(rng, 0.036, 1.8, 0.01, 0.2),
+        aerosol_field=strength * _spread(rng, 0.024, 1.8, 0.004, 0.1),
+        gain=strength * _spread(rng, 0.017, 1.8, 0.004, 0.08),
+        anisotropy=corrected * _spread(rng, 0.06, 1.7, 0.01, 0.15),
+        class_gain=strength * _spread(rng, 0.025, 1.5, 0.004, 0.06),
+        parcel_gain=strength * _spread(rng, 0.028, 1.5, 0.004, 0.06),
+        growth_field=_spread(rng, 0.022, 1.7, 0.003, 0.05),
+        shift=_spread(rng, 0.18, 1.7, 0.05, 0.6),
+        band_shift=_spread(rng, 0.04, 1.5, 0.01, 0.12),
+        noise=_spread(rng, 0.0018, 1.5, 0.0005, 0.005),
+        striping=float(rng.choice([0.0, 0.0, 0.05, 0.2])),
+    )
+
+
+def _sky(rng: Generator) -> Sky:
+    """From the dry south to the wet north."""
+    cloudy = rng.uniform(0.1, 0.75)
+    overcast = cloudy * rng.uniform(0.3, 0.7)
+    return Sky(overcast=overcast, broken=cloudy - overcast, haze=rng.uniform(0.0, 0.25), low=_spread(rng, 1500, 1.6))
+
+
+def _delivery(rng: Generator) -> Delivery:
+    """Masks from careful to careless, now and then a faulty sensor."""
+    return Delivery(
+        lost=float(rng.beta(1, 12)),
+        swath=float(rng.choice([0.0, 0.0, 0.1, 0.3])),
+        dead=float(rng.choice([0.0, 0.0, 0.0, 0.1])),
+        threshold=_spread(rng, 0.12, 1.8, 0.03, 0.45),
+        missed_shadow=float(rng.beta(1, 2.5)),
+        missed_cloud=float(rng.beta(1, 9)),
+        false_alarm=float(rng.beta(1, 6)),
+        coarse=int(rng.choice([1, 1, 2, 2, 3, 6])),
+        dilation=int(rng.choice([0, 0, 1, 1, 2, 4])),
+    )
+
+
+def _spread(rng: Generator, median: float, factor: float, low: float = 0.0, high: float = np.inf) -> float:
+    """Log-normal draw: one standard deviation is a factor; cut off at low and high."""
+    return float(np.clip(median * factor ** rng.standard_normal(), low, high))

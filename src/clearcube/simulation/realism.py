@@ -1,0 +1,171 @@
+"""How real a cube looks: what its clear frames do that interpolation between their neighbours does not foresee.
+
+Works on arrays of any cube, real or simulated, so that both fill the same table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.cluster.vq import kmeans2
+from scipy.ndimage import gaussian_filter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CLEAR_SHARE = 0.95
+"""A frame is clear where more than this share of it is observed."""
+CLASSES = 8
+"""Number of spectral classes that the second share is made with."""
+SMOOTH_SIGMA = 6.0
+"""Standard deviation of the Gaussian that makes the smooth field, pixels."""
+CORRELATION_LAGS = (1, 2, 4, 8, 16)
+"""Distances at which the spatial correlation of the frames is measured, pixels."""
+
+
+@dataclass(frozen=True)
+class AnomalyTable:
+    """Parts of the error of linear interpolation at inner clear frames. Reflectance units; B bands.
+
+    frames : number of clear frames used; distance : mean days to their two clear neighbours.
+    rms : (B,) of the anomaly; frame_mean_std : (B,) of its frame mean.
+    shares : (4, B) of the mean square: frame mean, + spectral classes, + smooth field, rest; they sum to about 1.
+    white : (B,) share of the mean square that is uncorrelated between neighbouring pixels; a part of the rest.
+    gains : (3,) dB gained over all bands if the frame mean, + classes, + smooth field were known.
+    correlation : (B, B) of the frame means.
+    """
+
+    frames: int
+    distance: float
+    rms: NDArray[np.float64]
+    frame_mean_std: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    white: NDArray[np.float64]
+    gains: NDArray[np.float64]
+    correlation: NDArray[np.float64]
+
+
+def anomaly_table(
+    reflectance: NDArray[np.float32], observed: NDArray[np.bool_], dates: NDArray[np.datetime64]
+) -> AnomalyTable | None:
+    """Decompose what clear frames hold beyond the interpolation by date of their clear neighbours.
+
+    Parameters
+    ----------
+    reflectance : (T, B, H, W), unit 1, NaN = no value; not looked at where not observed.
+    observed : (T, H, W) bool.
+    dates : (T,) days, ascending.
+
+    Returns
+    -------
+    The table; None where fewer than three frames are clear.
+    """
+    clear = np.flatnonzero(observed.mean(axis=(1, 2)) > CLEAR_SHARE)
+    if len(clear) < 3:
+        return None
+    days = (dates[clear] - dates[clear][0]).astype("timedelta64[D]").astype(float)
+    frames = np.where(observed[clear][:, None], reflectance[clear], np.nan).astype(np.float64)
+    anomaly = frames[1:-1] - _between(frames, days)
+    return _decompose(anomaly, _classes(np.nanmean(frames, axis=0)), float((days[2:] - days[:-2]).mean() / 2))
+
+
+def spatial_correlation(reflectance: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Correlation of clear frames with themselves, shifted by `CORRELATION_LAGS` pixels along x; (lags, B)."""
+    frames = _clear_frames(reflectance, observed)
+    rows = []
+    for lag in CORRELATION_LAGS:
+        left, right = frames[..., :-lag], frames[..., lag:]
+        rows.append(_mean(left * right) / _mean((left**2 + right**2) / 2))
+    return np.array(rows)
+
+
+def rates_of_change(
+    reflectance: NDArray[np.float32], observed: NDArray[np.bool_], dates: NDArray[np.datetime64]
+) -> NDArray[np.float64]:
+    """RMS change between consecutive clear frames for each root of days between them; (B,), unit 1 / sqrt(day)."""
+    clear = np.flatnonzero(observed.mean(axis=(1, 2)) > CLEAR_SHARE)
+    days = np.diff(dates[clear]).astype("timedelta64[D]").astype(float)
+    change = np.diff(np.where(observed[clear][:, None], reflectance[clear], np.nan), axis=0)
+    return np.asarray(np.sqrt(_mean(change**2 / days[:, None, None, None])))
+
+
+def clear_run_lengths(observed: NDArray[np.bool_], dates: NDArray[np.datetime64]) -> NDArray[np.float64]:
+    """Days between consecutive observations of a pixel that have at least one missed date in between; 1-D."""
+    days = (dates - dates[0]).astype("timedelta64[D]").astype(float)
+    flat = observed.reshape(len(dates), -1)
+    date, pixel = np.nonzero(flat)
+    order = np.lexsort((date, pixel))
+    date, pixel = date[order], pixel[order]
+    gap = (np.diff(pixel) == 0) & (np.diff(date) > 1)
+    return np.asarray((days[date[1:]] - days[date[:-1]])[gap])
+
+
+def _between(frames: NDArray[np.float64], days: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Linear interpolation by date of each inner frame from its two neighbours."""
+    weight = ((days[1:-1] - days[:-2]) / (days[2:] - days[:-2]))[:, None, None, None]
+    return frames[:-2] * (1 - weight) + frames[2:] * weight
+
+
+def _clear_frames(reflectance: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Clear frames less their means; NaN where not observed."""
+    clear = observed.mean(axis=(1, 2)) > CLEAR_SHARE
+    frames = np.where(observed[clear][:, None], reflectance[clear], np.nan).astype(np.float64)
+    return np.asarray(frames - np.nanmean(frames, axis=(2, 3), keepdims=True))
+
+
+def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(T, B, H, W) -> (B,) mean over what is known."""
+    return np.asarray(np.nanmean(values, axis=(0, 2, 3)))
+
+
+def _classes(spectrum: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(B, H, W) mean spectrum -> (H, W) spectral class by k-means with a fixed seed; unseen pixels go to class 0."""
+    bands, height, width = spectrum.shape
+    features = np.nan_to_num(spectrum.reshape(bands, -1).T)
+    features = features / np.maximum(features.std(axis=0), 1e-6)
+    labels = kmeans2(features, CLASSES, minit="++", missing="warn", rng=0)[1]
+    return np.asarray(labels.reshape(height, width), dtype=np.int64)
+
+
+def _decompose(anomaly: NDArray[np.float64], classes: NDArray[np.int64], distance: float) -> AnomalyTable:
+    """Take frame mean, class means and smooth field out of the anomaly, one after the other."""
+    total = _mean(anomaly**2)
+    means = np.nanmean(anomaly, axis=(2, 3))
+    rest = anomaly - means[:, :, None, None]
+    left = [_mean(rest**2)]
+    for label in np.unique(classes):
+        rest[:, :, classes == label] -= np.nan_to_num(np.nanmean(rest[:, :, classes == label], axis=2))[:, :, None]
+    left.append(_mean(rest**2))
+    rest -= _smooth(rest)
+    left.append(_mean(rest**2))
+    steps = np.array([total, *left])
+    return AnomalyTable(
+        frames=len(anomaly),
+        distance=distance,
+        rms=np.sqrt(total),
+        frame_mean_std=means.std(axis=0),
+        shares=np.concatenate([-np.diff(steps, axis=0), steps[-1:]]) / total,
+        white=_white_variance(anomaly) / total,
+        gains=10 * np.log10(total.sum() / np.array(left).sum(axis=1)),
+        correlation=np.atleast_2d(np.corrcoef(means.T)),
+    )
+
+
+def _smooth(field: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gaussian mean over what is known, spatial axes alone."""
+    sigma = (0, 0, SMOOTH_SIGMA, SMOOTH_SIGMA)
+    known = np.isfinite(field)
+    weight = gaussian_filter(known.astype(float), sigma)
+    return np.asarray(gaussian_filter(np.where(known, field, 0.0), sigma) / np.maximum(weight, 1e-6))
+
+
+def _white_variance(field: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Variance of the white part, (B,), from a mask that planes do not pass.
+
+    Reference: Immerkaer (1996), Fast noise variance estimation.
+    """
+    second = field[..., :-2] - 2 * field[..., 1:-1] + field[..., 2:]
+    both = second[..., :-2, :] - 2 * second[..., 1:-1, :] + second[..., 2:, :]
+    return _mean(both**2) / 36.0
