@@ -1,0 +1,172 @@
+"""EarthNet2021 cubes (npz): the train layout with seven channels, the test layout with five, context and target."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from clearcube.cube import BANDS
+from clearcube.errors import InputError
+from clearcube.readers.earthnet_names import CubeName, parse_name
+from clearcube.readers.names import wanted_bands
+from clearcube.readers.options import ReadOptions
+from clearcube.readers.raw import RawSeries
+from clearcube.readers.sources import first_bytes, is_url
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BAND_NAMES = ("blue", "green", "red", "nir08")
+"""The first four channels; the fourth is B8A."""
+_CHANNELS = {5: {"mask": 4}, 7: {"cloud_probability": 4, "scl": 5, "mask": 6}}
+
+
+def recognises(paths: Sequence[str]) -> bool:
+    """Whether all the paths are npz archives."""
+    return all(first_bytes(path, 4) in (b"PK\x03\x04", b"PK\x05\x06") for path in paths)
+
+
+def read(paths: Sequence[str], options: ReadOptions) -> RawSeries:
+    """One sequence: a train cube, a context, a target, or a context with its target. In memory (a few MB).
+
+    Raises
+    ------
+    InputError : a file is damaged or of another layout, or the files belong to different sequences.
+    """
+    names = [parse_name(path) for path in paths]
+    for name, path in zip(names[1:], paths[1:], strict=True):
+        if name.key != names[0].key:
+            raise InputError(f"{path} is another place or time than {paths[0]}; give one cube at a time")
+    archives = [_load(path) for path in paths]
+    frames = [_frames(archive, path) for archive, path in zip(archives, paths, strict=True)]
+    dates = np.concatenate([_dates(n, len(f), p) for n, f, p in zip(names, frames, paths, strict=True)])
+    _check_dates(dates, paths)
+    if len({frame.shape[1] for frame in frames}) > 1:
+        raise InputError(f"{paths[0]} and the others have different channels; give a context with its own target")
+    return _series(np.concatenate(frames), dates, names[0], archives, options, paths)
+
+
+def _series(
+    values: NDArray[np.float32],
+    dates: NDArray[np.datetime64],
+    name: CubeName,
+    archives: Sequence[dict[str, NDArray[Any]]],
+    options: ReadOptions,
+    paths: Sequence[str],
+) -> RawSeries:
+    """`values` (time, channel, y, x) with names, dates and place."""
+    y, x = name.grid(*values.shape[2:])
+    coords = {"time": dates.astype("datetime64[ns]"), "y": y, "x": x}
+    pairs = [(band, BANDS[band]) for band in BAND_NAMES]
+    chosen = [] if options.bands == () else wanted_bands(options.bands, pairs, paths[0])
+    bands = [band for _, band in chosen]
+    reflectance = xr.DataArray(
+        _scaled(values[:, [BAND_NAMES.index(band.name) for band in bands]], options),
+        dims=("time", "band", "y", "x"),
+        coords=coords
+        | {
+            "band": np.array([band.name for band in bands], dtype=object).astype(str),
+            "wavelength": ("band", np.array([band.wavelength for band in bands], dtype=np.float64)),
+        },
+    )
+    masks = {
+        f"earthnet_{label}" if label == "mask" else label: xr.DataArray(
+            values[:, channel], coords=coords, dims=tuple(coords)
+        )
+        for label, channel in _CHANNELS[values.shape[1]].items()
+    }
+    return RawSeries(
+        reflectance,
+        products=tuple(f"{name.tile}_{date}" for date in dates),
+        masks=masks,
+        static=_static(archives, y, x),
+        crs=name.crs,
+        attrs={"georeference": "approximate", "tile": name.tile},
+    )
+
+
+def _scaled(values: NDArray[np.float32], options: ReadOptions) -> NDArray[np.float32]:
+    """Reflectance; the files hold it as it is, unless the user says otherwise."""
+    if options.nodata is not None:
+        values = np.where(values == np.float32(options.nodata), np.float32(np.nan), values)
+    if options.scale is None and options.offset is None:
+        return values
+    scaled = values * np.float64(1.0 if options.scale is None else options.scale) + (options.offset or 0.0)
+    return scaled.astype(np.float32)
+
+
+def _load(path: str) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz archive; objects are never unpickled.
+
+    Raises
+    ------
+    InputError : it cannot be read, or would have to be unpickled.
+    """
+    import fsspec
+
+    try:
+        with fsspec.open(path, "rb") if is_url(path) else open(path, "rb") as file, np.load(file) as archive:
+            wanted = [key for key in archive.files if key in ("highresdynamic", "highresstatic", "landcover")]
+            return {key: archive[key] for key in wanted}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, ValueError, TypeError) as error:
+        if "allow_pickle" in str(error) or "Object arrays" in str(error):
+            raise InputError(
+                f"{path} holds pickled objects, which could run any program when loaded; clearcube never does. Get the "
+                "cube from its makers"
+            ) from error
+        raise InputError(
+            f"{path} cannot be read as npz ({error}); the file is damaged or cut off: get it anew"
+        ) from error
+
+
+def _frames(archive: dict[str, NDArray[Any]], path: str) -> NDArray[np.float32]:
+    """`highresdynamic` as (time, channel, y, x) float32.
+
+    Raises
+    ------
+    InputError : it is missing or has another shape or type.
+    """
+    if "highresdynamic" not in archive:
+        raise InputError(f"{path} has no array 'highresdynamic'; it is no EarthNet2021 cube")
+    stored = archive["highresdynamic"]
+    if stored.ndim != 4 or stored.shape[2] not in _CHANNELS or 0 in stored.shape or stored.dtype.kind not in "fiu":
+        raise InputError(
+            f"{path}: 'highresdynamic' is {stored.dtype} of shape {stored.shape}; an EarthNet2021 cube has numbers of "
+            "shape (rows, columns, 5 or 7 channels, dates)"
+        )
+    return np.ascontiguousarray(stored.astype(np.float32).transpose(3, 2, 0, 1))
+
+
+def _dates(name: CubeName, count: int, path: str) -> NDArray[np.datetime64]:
+    if count > name.sequence_length:
+        raise InputError(
+            f"{path} holds {count} dates, but its name tells of {name.sequence_length} ({name.start} to {name.end}); "
+            "the file was renamed or is damaged"
+        )
+    return name.dates(count)
+
+
+def _check_dates(dates: NDArray[np.datetime64], paths: Sequence[str]) -> None:
+    """Refuse the same product twice."""
+    if len(np.unique(dates)) < len(dates):
+        raise InputError(f"{', '.join(paths)} hold the same dates; give each part of a sequence once")
+
+
+def _static(
+    archives: Sequence[dict[str, NDArray[Any]]], y: NDArray[np.float64], x: NDArray[np.float64]
+) -> dict[str, xr.DataArray]:
+    """Elevation (as scaled by the makers, 0 to 1) and land cover, where a file holds them."""
+    static: dict[str, xr.DataArray] = {}
+    for role, key, dtype in (("elevation", "highresstatic", np.float32), ("landcover", "landcover", np.int16)):
+        for archive in archives:
+            if key in archive and archive[key].size == len(y) * len(x):
+                field = archive[key].reshape(len(y), len(x)).astype(dtype)
+                static[role] = xr.DataArray(field, dims=("y", "x"), coords={"y": y, "x": x})
+    if "elevation" in static:
+        static["elevation"].attrs["long_name"] = "elevation as scaled by EarthNet2021"
+    return static

@@ -1,0 +1,68 @@
+"""Taking a part of a cube: dates and a rectangle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from clearcube.errors import InputError
+from clearcube.readers.calendar import parse_period
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def dates_within(times: NDArray[np.datetime64], period: str | tuple[object, object] | None) -> NDArray[np.int64]:
+    """Positions of the acquisitions from START to END, both inclusive.
+
+    Raises
+    ------
+    InputError : there are none, or the period cannot be read.
+    """
+    if period is None:
+        return np.arange(len(times))
+    start, end = parse_period(period)
+    days = times.astype("datetime64[D]")
+    held = np.ones(len(days), bool)
+    if start is not None:
+        held &= days >= start
+    if end is not None:
+        held &= days <= end
+    if not held.any():
+        raise InputError(f"time is '{period}', but the input has dates from {days.min()} to {days.max()} only")
+    return np.flatnonzero(held)
+
+
+def pixels_within(array: xr.DataArray, bbox: Sequence[float] | None, margin: int = 0) -> dict[str, slice]:
+    """Slices of y and x of the pixels whose centres lie within the box, with `margin` more on every side.
+
+    Parameters
+    ----------
+    bbox : left, bottom, right, top in the coordinates of the cube.
+
+    Raises
+    ------
+    InputError : it is no box, or no pixel lies in it.
+    """
+    if bbox is None:
+        return {"y": slice(None), "x": slice(None)}
+    if len(bbox) != 4 or not np.isfinite(bbox).all() or bbox[0] >= bbox[2] or bbox[1] >= bbox[3]:
+        raise InputError(f"bbox is {_written(bbox)}; it must be LEFT,BOTTOM,RIGHT,TOP in the coordinates of the cube")
+    slices = {}
+    for dim, low, high in (("y", bbox[1], bbox[3]), ("x", bbox[0], bbox[2])):
+        centres = array[dim].values
+        inside = np.flatnonzero((centres >= low) & (centres <= high))
+        if not len(inside):
+            raise InputError(
+                f"bbox is {_written(bbox)}, in which the input has no pixel: its {dim} goes from {centres.min():.10g} "
+                f"to {centres.max():.10g}; give LEFT,BOTTOM,RIGHT,TOP in the coordinates of the cube"
+            )
+        slices[dim] = slice(max(int(inside[0]) - margin, 0), int(inside[-1]) + 1 + margin)
+    return slices
+
+
+def _written(bbox: Sequence[float]) -> str:
+    return ",".join(f"{float(edge):.10g}" for edge in bbox)

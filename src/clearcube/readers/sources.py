@@ -1,0 +1,118 @@
+"""From what a user names to what can be opened: folders, globs, fsspec URLs, and what their first bytes say."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from clearcube.errors import InputError
+
+_STORE_SUFFIXES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5", ".zarr", ".npz")
+_ZARR_MARKERS = ("zarr.json", ".zgroup", ".zmetadata", ".zattrs", ".zarray")
+
+
+def expand(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
+    """All sources that the paths name, each once, in the order given, sorted within a folder or glob.
+
+    A folder that holds NetCDF, Zarr or npz stands for these; any other folder (a Zarr store, rasters, a product)
+    stands for itself.
+
+    Raises
+    ------
+    InputError : nothing is there, or one source is named twice.
+    """
+    given = [os.fspath(paths)] if isinstance(paths, (str, os.PathLike)) else [os.fspath(path) for path in paths]
+    if not given:
+        raise InputError("no input was given; name at least one file, folder or URL")
+    sources = [source for path in given for source in _expand_one(path)]
+    places = [source if is_url(source) else os.path.realpath(source) for source in sources]
+    for position, place in enumerate(places):
+        if place in places[:position]:
+            raise InputError(f"{sources[position]} is given twice; give each input once")
+    return sources
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is an fsspec URL (also a chained one such as simplecache::https://...)."""
+    return "://" in path
+
+
+def is_zarr(path: str) -> bool:
+    """Whether a folder or URL is a Zarr store (format 2 or 3)."""
+    if not is_url(path):
+        return any(os.path.isfile(os.path.join(path, marker)) for marker in _ZARR_MARKERS)
+    if path.rstrip("/").endswith(".zarr"):
+        return True
+    filesystem, root = _filesystem(path)
+    return any(filesystem.exists(f"{root.rstrip('/')}/{marker}") for marker in _ZARR_MARKERS)
+
+
+def first_bytes(path: str, count: int = 16) -> bytes:
+    """The first bytes of a file or URL; none of a folder.
+
+    Raises
+    ------
+    InputError : it cannot be read.
+    """
+    try:
+        if not is_url(path):
+            if os.path.isdir(path):
+                return b""
+            with open(path, "rb") as file:
+                return file.read(count)
+        import fsspec
+
+        with fsspec.open(path, "rb") as file:
+            return bytes(file.read(count))
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def _expand_one(path: str) -> list[str]:
+    if is_url(path):
+        return _expand_url(path)
+    path = os.path.expanduser(path)
+    if not os.path.exists(path):
+        if not glob.has_magic(path):
+            raise InputError(f"{path} does not exist; check the path")
+        members = sorted(glob.glob(path, recursive=True))
+        if not members:
+            raise InputError(f"no file matches {path}; check the pattern")
+        return [source for member in members for source in _expand_one(member)]
+    if os.path.isdir(path) and not is_zarr(path):
+        members = sorted(name for name in os.listdir(path) if name.lower().endswith(_STORE_SUFFIXES))
+        if members:
+            return [os.path.join(path, name) for name in members]
+        if not os.listdir(path):
+            raise InputError(f"the folder {path} is empty; name a folder with inputs")
+    return [path]
+
+
+def _expand_url(url: str) -> list[str]:
+    if url.startswith("file://"):
+        return _expand_one(url.removeprefix("file://"))
+    if not glob.has_magic(url) or url.startswith("http"):
+        return [url]
+    filesystem, pattern = _filesystem(url)
+    members = sorted(filesystem.glob(pattern))
+    if not members:
+        raise InputError(f"no file matches {url}; check the pattern")
+    return [str(filesystem.unstrip_protocol(member)) for member in members]
+
+
+def _filesystem(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL and the path in it."""
+    import fsspec
+
+    try:
+        filesystem, root = fsspec.core.url_to_fs(url)
+    except (ValueError, ImportError, OSError) as error:
+        raise InputError(f"{url} cannot be opened: {error}") from error
+    return filesystem, str(root)
+
+
+def described(paths: Sequence[str]) -> str:
+    """The paths as a message names them: the first, and how many more."""
+    return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"

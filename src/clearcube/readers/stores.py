@@ -1,0 +1,241 @@
+"""NetCDF and Zarr, one or several: bands as variables or along a dimension, masks beside them, everything lazy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from clearcube.cube import Band
+from clearcube.errors import InputError
+from clearcube.readers import names
+from clearcube.readers.crs import affine_coordinates, find_crs
+from clearcube.readers.daily import dates_with_data
+from clearcube.readers.decoding import band_decoding, mask_decoding
+from clearcube.readers.joining import join
+from clearcube.readers.layout import Axes, Layer, find_layout, time_variable
+from clearcube.readers.lazy import StoredVariable, lazy_array, lazy_stack, task_chunks
+from clearcube.readers.options import ReadOptions
+from clearcube.readers.raw import RawSeries
+from clearcube.readers.sources import described, is_url, is_zarr
+from clearcube.readers.store_files import decoded_dates, is_netcdf, open_store
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_LAND_COVER_NAMES = ("landcover", "land_cover", "esawc_lc")
+_ELEVATION_NAMES = ("elevation", "cop_dem", "nasa_dem", "alos_dem", "dem")
+_WORLDCOVER_CODES = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)
+_KEPT_ATTRS = ("title", "institution", "source", "references", "comment", "tile", "georeference", "license")
+
+
+def recognises(paths: Sequence[str]) -> bool:
+    """Whether all the paths are NetCDF files or Zarr stores."""
+    return all(is_zarr(path) if not is_url(path) and os.path.isdir(path) else _is_store(path) for path in paths)
+
+
+def read(paths: Sequence[str], options: ReadOptions) -> RawSeries:
+    """All stores as one series; their dates, or their bands, are joined.
+
+    Raises
+    ------
+    InputError : a store cannot be read, or does not fit the others.
+    """
+    alone = len(paths) == 1
+    series = join([read_store(path, options, alone=alone) for path in paths], list(paths))
+    held = series.reflectance["band"].values.tolist()
+    if options.bands == ():
+        return series
+    if not held:
+        raise InputError(
+            f"{described(paths)}: no variable is called like a band; say bands, blue=VARIABLE for instance"
+        )
+    chosen = names.wanted_bands(options.bands, [(name, names.named(name)) for name in held], described(paths))
+    positions = [held.index(label) for label, _ in chosen]
+    if positions == list(range(len(held))):
+        return series
+    return replace(series, reflectance=series.reflectance.isel(band=positions))
+
+
+def read_store(path: str, options: ReadOptions, *, alone: bool = True) -> RawSeries:
+    """One store. Where it is not alone, bands and masks that it has not are no error: another may have them.
+
+    Raises
+    ------
+    InputError : it cannot be opened, has no time axis, no dates or no band.
+    """
+    dataset = open_store(path)
+    layout = find_layout(dataset, options, path, alone=alone)
+    layers = [layer for _, layer in layout.bands] or list(layout.masks.values())
+    times = _times(dataset, layers[0].axes, path)
+    kept = dates_with_data(dataset, layers, times, options)
+    reader = _Reader(dataset, path, options, times, kept)
+    geographic = names.is_degrees(layers[0].axes.y) and names.is_degrees(layers[0].axes.x)
+    return RawSeries(
+        reflectance=reader.bands(layout.bands, layers[0].axes),
+        products=tuple(f"{os.path.basename(path.rstrip('/'))}#{position:05d}" for position in kept),
+        masks={label: reader.mask(layer) for label, layer in layout.masks.items()},
+        static=_static(dataset, layers[0].axes),
+        crs=find_crs(dataset, dataset.variables[layers[0].variable], geographic),
+        attrs=_attributes(dataset, path),
+    )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Makes lazy arrays of one open store on the dates that are kept."""
+
+    dataset: xr.Dataset
+    path: str
+    options: ReadOptions
+    times: NDArray[np.datetime64]
+    kept: NDArray[np.int64]
+
+    def bands(self, bands: Sequence[tuple[Band, Layer]], axes: Axes) -> xr.DataArray:
+        """Reflectance (time, band, y, x). Variables of one shape are read together, one task for all bands."""
+        coords = self._coords(axes)
+        coords["band"] = np.array([band.name for band, _ in bands], dtype=object).astype(str)
+        coords["wavelength"] = ("band", np.array([band.wavelength for band, _ in bands], dtype=np.float64))
+        layers = [layer for _, layer in bands]
+        for layer in layers:
+            self._check_grid(layer, axes)
+        if not bands:
+            data: Any = np.empty((len(self.kept), 0, len(coords["y"]), len(coords["x"])), np.float32)
+        elif axes.band is not None and len({layer.variable for layer in layers}) == 1:
+            return self._from_stack(layers).assign_coords(coords)
+        else:
+            data = lazy_stack([self._stored(layer, masked=False) for layer in layers], self._chunks(layers[0]))
+        return xr.DataArray(data, dims=("time", "band", "y", "x"), coords=coords)
+
+    def mask(self, layer: Layer) -> xr.DataArray:
+        """Raw values of a mask (time, y, x) float32 with the variable's attributes."""
+        data = lazy_array(self._stored(layer, masked=True), self._chunks(layer))
+        attrs = self.dataset.variables[layer.variable].attrs
+        return xr.DataArray(data, dims=("time", "y", "x"), coords=self._coords(layer.axes), attrs=attrs)
+
+    def _from_stack(self, layers: Sequence[Layer]) -> xr.DataArray:
+        """Bands along a dimension of one variable, in whatever order its dimensions are stored."""
+        axes, name = layers[0].axes, layers[0].variable
+        stored = self.dataset.variables[name]
+        positions = np.array([layer.position for layer in layers])
+        order = np.argsort(positions)
+        selected = self._dated(stored, axes).isel({axes.band: positions[order]})
+        kept = {str(axes.time): self.kept, str(axes.band): positions[order]}
+        dims = [str(dim) for dim in selected.dims]
+        chunks = task_chunks(stored, dims, (axes.y, axes.x), self.options.chunks, kept)
+        decoding = band_decoding(stored.attrs, stored.dtype, self.options)
+        data = lazy_array(StoredVariable(selected, decoding, f"{self.path}: '{name}'"), chunks)
+        roles = {axes.time or "time": "time", axes.band: "band", axes.y: "y", axes.x: "x"}
+        array = xr.DataArray(data, dims=[roles[dim] for dim in dims]).transpose("time", "band", "y", "x")
+        return array if (np.diff(positions) > 0).all() else array.isel(band=np.argsort(order))
+
+    def _stored(self, layer: Layer, masked: bool) -> StoredVariable:
+        """The variable of one layer as (time, y, x)."""
+        stored = self.dataset.variables[layer.variable]
+        variable = self._dated(stored, layer.axes)
+        if layer.position is not None:
+            variable = variable.isel({layer.axes.band: layer.position})
+        variable = variable.transpose(layer.axes.time or "time", layer.axes.y, layer.axes.x)
+        if masked:
+            decoding = mask_decoding(stored.attrs, stored.dtype)
+        else:
+            decoding = band_decoding(stored.attrs, stored.dtype, self.options)
+        return StoredVariable(variable, decoding, f"{self.path}: '{layer.variable}'")
+
+    def _dated(self, variable: xr.Variable, axes: Axes) -> xr.Variable:
+        """The variable on the kept dates; a store of one date gets a time axis."""
+        if axes.time is None:
+            return xr.Variable(("time", *variable.dims), variable.expand_dims("time")._data, variable.attrs)
+        if len(self.kept) == variable.sizes[axes.time]:
+            return variable
+        return variable.isel({axes.time: self.kept})
+
+    def _chunks(self, layer: Layer) -> tuple[tuple[int, ...], ...]:
+        """Chunks of (time, y, x) that hold whole stored chunks of the layer's variable."""
+        axes, stored = layer.axes, self.dataset.variables[layer.variable]
+        kept = {} if axes.time is None else {axes.time: self.kept}
+        dims = (axes.time or "time", axes.y, axes.x)
+        return task_chunks(stored, dims, (axes.y, axes.x), self.options.chunks, kept)
+
+    def _coords(self, axes: Axes) -> dict[str, Any]:
+        y, x = grid_of(self.dataset, axes, self.path)
+        return {"time": self.times[self.kept], "y": y, "x": x}
+
+    def _check_grid(self, layer: Layer, axes: Axes) -> None:
+        """Bands of one store must share its dimensions; a mask need not."""
+        if (layer.axes.y, layer.axes.x) != (axes.y, axes.x):
+            raise InputError(
+                f"{self.path}: '{layer.variable}' lies on another grid ({layer.axes.y}, {layer.axes.x}) than the bands "
+                f"before it ({axes.y}, {axes.x}); choose bands of one grid with bands"
+            )
+
+
+def grid_of(dataset: xr.Dataset, axes: Axes, where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pixel-centre coordinates y (H,) and x (W,); pixel indices where the store has none.
+
+    Raises
+    ------
+    InputError : they neither ascend nor descend.
+    """
+    affine = affine_coordinates(dataset, dataset.sizes[axes.y], dataset.sizes[axes.x])
+    both = []
+    for position, dim in enumerate((axes.y, axes.x)):
+        held = dataset.variables.get(dim)
+        if held is not None and held.dims == (dim,) and held.dtype.kind in "iuf":
+            values = held.values.astype(np.float64)
+        else:
+            values = np.arange(dataset.sizes[dim], dtype=np.float64) if affine is None else affine[position]
+        steps = np.diff(values)
+        if not ((steps > 0).all() or (steps < 0).all()):
+            raise InputError(f"{where}: the coordinate '{dim}' neither ascends nor descends; sort the store along it")
+        both.append(values)
+    return both[0], both[1]
+
+
+def _attributes(dataset: xr.Dataset, path: str) -> dict[str, str]:
+    """What the cube keeps of the store's attributes, and the kind of store."""
+    kept = {key: str(dataset.attrs[key]) for key in _KEPT_ATTRS if key in dataset.attrs and str(dataset.attrs[key])}
+    if "s2_dlmask" in dataset.variables:
+        return kept | {"format": "greenearthnet"}
+    return kept | {"format": "zarr" if is_zarr(path) else "netcdf"}
+
+
+def _is_store(path: str) -> bool:
+    return is_netcdf(path) or (is_url(path) and is_zarr(path))
+
+
+def _times(dataset: xr.Dataset, axes: Axes, path: str) -> NDArray[np.datetime64]:
+    """The time of each acquisition, (T,) datetime64[ns]."""
+    name = time_variable(dataset, axes.time)
+    if name is None:
+        raise InputError(f"{path}: the dimension '{axes.time}' has no dates; add a coordinate with CF time units")
+    times = decoded_dates(dataset, name, path)
+    if np.isnat(times).any():
+        raise InputError(f"{path}: '{name}' has missing dates; give every acquisition a date")
+    return times
+
+
+def _static(dataset: xr.Dataset, axes: Axes) -> dict[str, xr.DataArray]:
+    """Land cover and elevation (y, x), the first that is found of each."""
+    y, x = grid_of(dataset, axes, "")
+    static: dict[str, xr.DataArray] = {}
+    for role, candidates in (("landcover", _LAND_COVER_NAMES), ("elevation", _ELEVATION_NAMES)):
+        for name in candidates:
+            stored = dataset.variables.get(name)
+            if role not in static and stored is not None and set(stored.dims) == {axes.y, axes.x}:
+                values = mask_decoding(stored.attrs, stored.dtype).apply(stored.transpose(axes.y, axes.x).values)
+                field = _land_cover(values, name) if role == "landcover" else values
+                static[role] = xr.DataArray(field, dims=("y", "x"), coords={"y": y, "x": x}, name=role)
+    return static
+
+
+def _land_cover(values: NDArray[np.float32], name: str) -> NDArray[np.int16]:
+    """Codes as integers, 0 = none; of ESA WorldCover only classes that exist, some files hold interpolated ones."""
+    codes = np.nan_to_num(values, nan=0.0).astype(np.int16)
+    if name == "esawc_lc":
+        codes[~np.isin(codes, _WORLDCOVER_CODES)] = 0
+    return codes
