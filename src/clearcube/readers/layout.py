@@ -43,10 +43,12 @@ class Layout:
 
     bands : the wanted bands with where they are, in order.
     masks : variables (or entries of the band dimension) that are masks by name or by the user's word.
+    reference : the layer whose grid and dates are the store's: a band, else a mask, else anything.
     """
 
     bands: tuple[tuple[Band, Layer], ...]
     masks: dict[str, Layer]
+    reference: Layer
 
 
 def find_layout(dataset: xr.Dataset, options: ReadOptions, where: str, *, alone: bool = True) -> Layout:
@@ -67,9 +69,10 @@ def find_layout(dataset: xr.Dataset, options: ReadOptions, where: str, *, alone:
         there = {name for label, band in pairs for name in (label, band.name)}
         asked = tuple(name for name in asked if name in there or names.canonical(name) in there)
     chosen = [] if asked == () else names.wanted_bands(asked, pairs, where)
-    if not chosen and not masks:
+    if not chosen and not masks and alone:
         raise InputError(_nothing_found(dataset, layers, where))
-    return Layout(tuple((band, layers[label]) for label, band in chosen), masks)
+    bands = tuple((band, layers[label]) for label, band in chosen)
+    return Layout(bands, masks, next(iter([*(layer for _, layer in bands), *masks.values(), *layers.values()])))
 
 
 def role_of(dataset: xr.Dataset, dim: Hashable) -> str | None:
@@ -109,7 +112,7 @@ def _layers(dataset: xr.Dataset, options: ReadOptions, where: str) -> dict[str, 
         name = _chosen_stack(stacks, where)
         for position, label in enumerate(band_labels(dataset, str(stacks[name].band), name)):
             layers[label] = Layer(name, stacks[name], position)
-    if not layers and not options.mask:
+    if not layers:
         raise InputError(_no_time(dataset, where))
     return layers
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import dask.array as da
 import numpy as np
@@ -30,11 +31,17 @@ class StoredVariable:
 
     variable : lazily indexed; the time axis (if any) is already reduced to the dates that are wanted.
     where : file and variable, for messages.
+    token : tells it from all others.
     """
 
     variable: xr.Variable
     decoding: Decoding
     where: str
+    token: str = field(default_factory=lambda: uuid4().hex)
+
+    def __dask_tokenize__(self) -> str:
+        """A name of its own: by default dask would read all of the values to make one from them."""
+        return self.token
 
     def read(self, key: tuple[slice, ...]) -> NDArray[np.float32]:
         """The values of one part.

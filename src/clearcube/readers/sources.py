@@ -10,6 +10,7 @@ from typing import Any
 from clearcube.errors import InputError
 
 _STORE_SUFFIXES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5", ".zarr", ".npz")
+_FILE_SUFFIXES = (*_STORE_SUFFIXES[:6], ".npz", ".npy", ".tif", ".tiff", ".jp2")
 _ZARR_MARKERS = ("zarr.json", ".zgroup", ".zmetadata", ".zattrs", ".zarray")
 
 
@@ -43,14 +44,15 @@ def is_zarr(path: str) -> bool:
     """Whether a folder or URL is a Zarr store (format 2 or 3)."""
     if not is_url(path):
         return any(os.path.isfile(os.path.join(path, marker)) for marker in _ZARR_MARKERS)
-    if path.rstrip("/").endswith(".zarr"):
-        return True
+    suffix = os.path.splitext(path.rstrip("/"))[1].lower()
+    if suffix in (".zarr", *_FILE_SUFFIXES):
+        return suffix == ".zarr"
     filesystem, root = _filesystem(path)
     return any(filesystem.exists(f"{root.rstrip('/')}/{marker}") for marker in _ZARR_MARKERS)
 
 
 def first_bytes(path: str, count: int = 16) -> bytes:
-    """The first bytes of a file or URL; none of a folder.
+    """The first bytes of a file or URL; none of a folder or Zarr store.
 
     Raises
     ------
@@ -62,6 +64,8 @@ def first_bytes(path: str, count: int = 16) -> bytes:
                 return b""
             with open(path, "rb") as file:
                 return file.read(count)
+        if is_zarr(path):
+            return b""
         import fsspec
 
         with fsspec.open(path, "rb") as file:

@@ -70,7 +70,7 @@ def read_store(path: str, options: ReadOptions, *, alone: bool = True) -> RawSer
     """
     dataset = open_store(path)
     layout = find_layout(dataset, options, path, alone=alone)
-    layers = [layer for _, layer in layout.bands] or list(layout.masks.values())
+    layers = [layer for _, layer in layout.bands] or [layout.reference]
     times = _times(dataset, layers[0].axes, path)
     kept = dates_with_data(dataset, layers, times, options)
     reader = _Reader(dataset, path, options, times, kept)
