@@ -65,7 +65,7 @@ class Skies:
         rng = stream(seed, "clouds")
         self._config = config
         self._rng = rng
-        self._heaps = fractal_fields(rng, 3, canvas, slope=float(rng.uniform(2.7, 3.4)))
+        self._heaps = fractal_fields(rng, 3, canvas, slope=float(rng.uniform(3.1, 4.2)), cutoff=0.7)
         self._veils = fractal_fields(
             rng, 2, canvas, slope=float(rng.uniform(2.8, 3.6)), stretch=float(rng.uniform(1, 6))
         )
@@ -86,7 +86,7 @@ class Skies:
         rng, shape = self._rng, (self._config.height, self._config.width)
         weave = self._weave(self._heaps)
         threshold = np.float32(ndtri(np.clip(1 - cover, 1e-3, 1 - 1e-3)))
-        softness, thickest = np.float32(rng.choice([0.25, 0.6, 1.3]) * rng.uniform(0.6, 1.5)), rng.uniform(0.75, 1.0)
+        softness, thickest = np.float32(rng.choice([0.4, 1.0, 2.0]) * rng.uniform(0.6, 1.5)), rng.uniform(0.75, 1.0)
         heap = weave.look(0, 0, *shape)
         cloud = opacity(heap, threshold, softness, thickest)
         shade = opacity(weave.look(*offset, *shape), threshold, softness, thickest)

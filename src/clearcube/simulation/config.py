@@ -263,7 +263,7 @@ def _landscape(rng: Generator, latitude: float) -> Landscape:
     return Landscape(
         parcel=_spread(rng, 180, 1.8, 60, 700),
         natural=float(rng.beta(0.9, 2.2)),
-        urban=float(rng.beta(0.6, 6)),
+        urban=min(0.5, float(rng.beta(0.6, 6))),
         water=float(rng.beta(0.4, 9)),
         pivots=float(rng.beta(1, 3)) if dry and rng.random() < 0.5 else 0.0,
         contrast=_spread(rng, 1.0, 1.3, 0.5, 1.8),
@@ -276,7 +276,7 @@ def _landscape(rng: Generator, latitude: float) -> Landscape:
 def _disturbance(rng: Generator) -> Disturbance:
     """Strengths of what changes from date to date; half a decade around the usual."""
     corrected = 0.3 if rng.random() < 0.25 else 1.0  # view-angle effects taken out (NBAR)
-    strength = _spread(rng, 1.0, 1.45, 0.4, 2.5)
+    strength = _spread(rng, 0.9, 1.6, 0.35, 2.7)
     return Disturbance(
         aerosol=strength * _spread(rng, 0.036, 1.8, 0.01, 0.2),
         aerosol_field=strength * _spread(rng, 0.024, 1.8, 0.004, 0.1),

@@ -159,7 +159,7 @@ def _natural(
 
 def _quantile(fields: NDArray[np.float32], share: float) -> float:
     """Value below which this share of the fields lies."""
-    return float(np.quantile(fields[:, ::4, ::4], share)) if share < 1 else float(fields.max())
+    return float(np.quantile(fields[:, ::4, ::4], share)) if share < 1 else np.inf
 
 
 def _river(rng: Generator, y: NDArray[np.float32], x: NDArray[np.float32], pixel_size: float) -> NDArray[np.bool_]:
@@ -186,7 +186,7 @@ def _tracks(
     edge[1:] |= label[1:] != label[:-1]
     has_track = rng.random(len(landcover)) < rng.uniform(0.05, 0.5)
     track[edge & has_track[label]] = min(0.8, rng.uniform(3, 8) / pixel_size)
-    for _ in range(rng.poisson(x.size * pixel_size**2 / 3e6)):
+    for _ in range(rng.poisson(x.size * pixel_size**2 / 6e6)):
         angle = rng.uniform(0, np.pi)
         distance = np.abs(
             (x - rng.uniform(0, x.shape[1])) * np.sin(angle) - (y - rng.uniform(0, y.shape[0])) * np.cos(angle)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
 from scipy.ndimage import gaussian_filter
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def anomaly_table(
     days = (dates[clear] - dates[clear][0]).astype("timedelta64[D]").astype(float)
     frames = np.where(observed[clear][:, None], reflectance[clear], np.nan).astype(np.float64)
     anomaly = frames[1:-1] - _between(frames, days)
-    return _decompose(anomaly, _classes(np.nanmean(frames, axis=0)), float((days[2:] - days[:-2]).mean() / 2))
+    return _decompose(anomaly, _classes(_mean(frames, axis=0)), float((days[2:] - days[:-2]).mean() / 2))
 
 
 def spatial_correlation(reflectance: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -112,31 +111,44 @@ def _clear_frames(reflectance: NDArray[np.float32], observed: NDArray[np.bool_])
     """Clear frames less their means; NaN where not observed."""
     clear = observed.mean(axis=(1, 2)) > CLEAR_SHARE
     frames = np.where(observed[clear][:, None], reflectance[clear], np.nan).astype(np.float64)
-    return np.asarray(frames - np.nanmean(frames, axis=(2, 3), keepdims=True))
+    return np.asarray(frames - _mean(frames, axis=(2, 3))[:, :, None, None])
 
 
-def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T, B, H, W) -> (B,) mean over what is known."""
-    return np.asarray(np.nanmean(values, axis=(0, 2, 3)))
+def _mean(values: NDArray[np.float64], axis: int | tuple[int, ...] = (0, 2, 3)) -> NDArray[np.float64]:
+    """Mean over what is known, by default (T, B, H, W) -> (B,); NaN where nothing is."""
+    known = np.isfinite(values)
+    count = known.sum(axis=axis)
+    total = np.where(known, values, 0.0).sum(axis=axis)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
 def _classes(spectrum: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(B, H, W) mean spectrum -> (H, W) spectral class by k-means with a fixed seed; unseen pixels go to class 0."""
+    """(B, H, W) mean spectrum -> (H, W) spectral class, by k-means from quantiles of brightness.
+
+    Unseen pixels count as black. A class may stay empty.
+    """
     bands, height, width = spectrum.shape
     features = np.nan_to_num(spectrum.reshape(bands, -1).T)
     features = features / np.maximum(features.std(axis=0), 1e-6)
-    labels = kmeans2(features, CLASSES, minit="++", missing="warn", rng=0)[1]
+    order = np.argsort(features.sum(axis=1), kind="stable")
+    centres = features[order[((np.arange(CLASSES) + 0.5) / CLASSES * len(order)).astype(int)]]
+    for _ in range(20):
+        labels = ((features[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+        counts = np.bincount(labels, minlength=CLASSES)
+        sums = np.stack([np.bincount(labels, features[:, band], CLASSES) for band in range(bands)], axis=1)
+        centres = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], centres)
     return np.asarray(labels.reshape(height, width), dtype=np.int64)
 
 
 def _decompose(anomaly: NDArray[np.float64], classes: NDArray[np.int64], distance: float) -> AnomalyTable:
     """Take frame mean, class means and smooth field out of the anomaly, one after the other."""
     total = _mean(anomaly**2)
-    means = np.nanmean(anomaly, axis=(2, 3))
+    means = _mean(anomaly, axis=(2, 3))
     rest = anomaly - means[:, :, None, None]
     left = [_mean(rest**2)]
     for label in np.unique(classes):
-        rest[:, :, classes == label] -= np.nan_to_num(np.nanmean(rest[:, :, classes == label], axis=2))[:, :, None]
+        inside = classes == label
+        rest[:, :, inside] -= np.nan_to_num(_mean(rest[:, :, inside], axis=2))[:, :, None]
     left.append(_mean(rest**2))
     rest -= _smooth(rest)
     left.append(_mean(rest**2))
@@ -148,7 +160,7 @@ def _decompose(anomaly: NDArray[np.float64], classes: NDArray[np.int64], distanc
         frame_mean_std=means.std(axis=0),
         shares=np.concatenate([-np.diff(steps, axis=0), steps[-1:]]) / total,
         white=_white_variance(anomaly) / total,
-        gains=10 * np.log10(total.sum() / np.array(left).sum(axis=1)),
+        gains=10 * np.log10(total.sum() / np.maximum(np.array(left).sum(axis=1), 1e-12 * total.sum())),
         correlation=np.atleast_2d(np.corrcoef(means.T)),
     )
 

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from clearcube.simulation.config import SceneConfig
+from clearcube.simulation.landcover import LandCover
+from clearcube.simulation.parcels import Parcels
+from clearcube.simulation.phenology import parcel_curves
+
+YEAR = SceneConfig(start=np.datetime64("2018-01-01"), days=tuple(range(0, 365, 5)))
+COUNT = 60
+
+
+def curves_of(cover, *, irrigated=False, config=YEAR, seed=0):
+    label = np.zeros((8, 8), dtype=np.int32)
+    parcels = Parcels(label, np.full(COUNT, cover, np.uint8), np.full(COUNT, irrigated), np.zeros((8, 8), np.float32))
+    return parcel_curves(config, parcels, seed)
+
+
+def mean_at(curve, day):
+    return curve[day // 5].mean()
+
+
+@pytest.mark.parametrize("cover", list(LandCover))
+def test_states_stay_in_their_ranges(cover):
+    curves = curves_of(cover, irrigated=True)
+    for state in (curves.green, curves.dry, curves.wet, curves.tilled):
+        assert state.shape == (73, COUNT) and state.dtype == np.float32
+        assert state.min() >= 0 and state.max() <= 1
+    assert curves.tilled.min() >= 0.75 - 1e-6
+
+
+def test_winter_cereal_is_green_in_may_straw_in_july_and_gone_in_september():
+    curves = curves_of(LandCover.CEREAL)
+    assert mean_at(curves.green, 140) > 0.6 > 0.3 > mean_at(curves.green, 215)
+    assert mean_at(curves.dry, 185) > 0.2 > mean_at(curves.dry, 120)
+    assert mean_at(curves.tilled, 255) < mean_at(curves.tilled, 120)
+
+
+def test_maize_is_bare_in_april_and_green_in_august():
+    green = curves_of(LandCover.MAIZE).green
+    assert mean_at(green, 225) > 0.6 and np.median(green[110 // 5]) < 0.1
+
+
+def test_trees_keep_or_shed_their_leaves():
+    broadleaf, conifer = curves_of(LandCover.BROADLEAF).green, curves_of(LandCover.CONIFER).green
+    assert mean_at(broadleaf, 200) - mean_at(broadleaf, 20) > 0.4
+    assert abs(mean_at(conifer, 200) - mean_at(conifer, 20)) < 0.2
+
+
+def test_cut_grass_falls_at_once_and_recovers():
+    green = curves_of(LandCover.CUT_GRASS).green[90 // 5 : 270 // 5]
+    change = np.diff(green, axis=0)
+    assert (change.min(axis=0) < -0.15).mean() > 0.8
+    assert -change.min() > 2 * change.max()
+
+
+def test_spring_comes_later_in_the_north():
+    north, south = (
+        curves_of(LandCover.BROADLEAF, config=SceneConfig(start=YEAR.start, days=YEAR.days, latitude=latitude)).green
+        for latitude in (60, 45)
+    )
+    assert mean_at(south, 115) > mean_at(north, 115) + 0.1
+
+
+def test_parcels_and_years_differ_within_a_class():
+    two_years = SceneConfig(start=YEAR.start, days=tuple(range(0, 730, 5)))
+    green = curves_of(LandCover.CEREAL, config=two_years).green
+    assert green[100 // 5].std() > 0.05
+    assert np.abs(green[100 // 5] - green[(365 + 100) // 5]).mean() > 0.05
+
+
+def test_rain_wets_all_parcels_and_irrigation_its_own():
+    rain, irrigated = curves_of(LandCover.MAIZE).wet, curves_of(LandCover.MAIZE, irrigated=True).wet
+    assert np.corrcoef(rain.T)[np.triu_indices(COUNT, 1)].mean() > 0.6
+    assert np.corrcoef(irrigated.T)[np.triu_indices(COUNT, 1)].mean() < 0.6

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from clearcube.cube import Band
+from clearcube.errors import InputError
+from clearcube.simulation.config import SENTINEL2_FOUR, SENTINEL2_TEN
+from clearcube.simulation.spectra import band_optics, band_responses, spectral_table
+
+
+def at(name, nanometres):
+    return float(band_optics((Band("x", nanometres),)).spectra[name][0])
+
+
+def test_the_table_covers_400_to_2400_nm_with_reflectances():
+    wavelengths, spectra = spectral_table()
+    assert (wavelengths[0], wavelengths[-1]) == (400, 2400)
+    assert all(curve.min() >= 0 and curve.max() <= 1 for curve in spectra.values())
+
+
+def test_responses_weigh_the_table_to_one_around_their_centre():
+    response = band_responses(np.array([490.0, 1610.0]))
+    np.testing.assert_allclose(response.sum(axis=1), 1)
+    np.testing.assert_allclose(response @ spectral_table()[0], [490, 1610], atol=1)
+
+
+@pytest.mark.parametrize("canopy", ["crop_green", "grass_green", "broadleaf", "conifer"])
+def test_leaves_are_dark_in_red_bright_in_near_infrared_and_green(canopy):
+    red, green, infrared = at(canopy, 665), at(canopy, 560), at(canopy, 842)
+    assert (infrared - red) / (infrared + red) > 0.8
+    assert red < green < infrared
+    assert at(canopy, 705) > red
+    assert at(canopy, 1940) < at(canopy, 1610) < infrared
+
+
+def test_other_surfaces_have_their_known_shapes():
+    assert at("soil_loam", 490) < at("soil_loam", 665) < at("soil_loam", 1610)
+    assert at("water_clear", 842) < 0.02 < at("water_clear", 490)
+    assert at("snow", 560) > 0.9 and at("snow", 1610) < 0.15
+    assert at("cloud_ice", 1610) < at("cloud_water", 1610) < at("cloud_water", 560)
+
+
+def test_air_adds_most_in_the_blue_and_shadows_keep_most_of_it():
+    optics = band_optics(SENTINEL2_TEN)
+    by_wavelength = np.argsort([band.wavelength for band in SENTINEL2_TEN])
+    assert (np.diff(optics.path[by_wavelength]) < 0).all()
+    assert (np.diff(optics.sky[by_wavelength]) < 0).all()
+
+
+def test_a_band_does_not_depend_on_the_others():
+    alone = band_optics(SENTINEL2_TEN[3:4])
+    among = band_optics(SENTINEL2_TEN)
+    assert alone.path[0] == among.path[3]
+    np.testing.assert_array_equal(alone.gain_basis[0], among.gain_basis[3])
+    assert all(alone.spectra[name][0] == among.spectra[name][3] for name in among.spectra)
+
+
+@pytest.mark.parametrize("wavelength", [float("nan"), 380.0, 2500.0])
+def test_a_band_without_an_optical_wavelength_is_refused(wavelength):
+    with pytest.raises(InputError, match=r"'mystery'.*between 400 and 2400 nm"):
+        band_optics((*SENTINEL2_FOUR, Band("mystery", wavelength)))
