@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
 from clearcube.cube import Source
@@ -128,6 +129,28 @@ def test_bands_by_number_by_order_and_by_the_users_names(tmp_path):
         read([path], ReadOptions())
     with pytest.raises(InputError, match="4 bands without names and 2 were named"):
         read([path], ReadOptions(bands=("blue", "red")))
+
+
+def test_counting_descriptions_are_no_names(tmp_path):
+    dn = numbers(1, 2)
+    assert read(
+        [write(tmp_path / "20210605.tif", dn, names=("B2", "B8A"))], ReadOptions()
+    ).reflectance.band.values.tolist() == ["blue", "nir08"]
+    with pytest.raises(InputError, match="they have no names"):
+        read([write(tmp_path / "20210605.tif", dn, names=("Band 1", "Band 2"))], ReadOptions())
+
+
+def test_validity_mask_of_the_file_and_alpha(tmp_path):
+    dn = numbers(1, 3)
+    dn[2] = 65535
+    dn[2, :4] = 0
+    path = write(tmp_path / "20210605.tif", dn, names=("red", "nir", ""))
+    with rasterio.open(path, "r+") as file:
+        file.colorinterp = [ColorInterp.gray, ColorInterp.undefined, ColorInterp.alpha]
+    values = read([path], ReadOptions()).reflectance.values[0]
+    assert values.shape == (2, HEIGHT, WIDTH)
+    assert np.isnan(values[:, :4]).all()
+    np.testing.assert_array_equal(values[:, 4:], dn[:2, 4:])
 
 
 def test_one_file_a_date_and_band_in_mixed_order(tmp_path):

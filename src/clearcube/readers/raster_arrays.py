@@ -62,7 +62,7 @@ def _runs(acquisitions: Sequence[Acquisition], bands: Sequence[str]) -> list[lis
 def _piece(acquisition: Acquisition, run: Sequence[str], radiometry: _Radiometries, options: ReadOptions) -> Piece:
     file = acquisition.bands[run[0]]
     layers = tuple(layer_of(file, band, radiometry.of(file, band), options) for band in run)
-    return Piece(file.info.path, layers, file.info.masked, file.info.georeferenced)
+    return Piece(file.info.path, layers, file.info.masked, file.info.alpha, file.info.georeferenced)
 
 
 class _Radiometries:

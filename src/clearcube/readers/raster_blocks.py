@@ -40,6 +40,7 @@ class Piece:
     path: str | None
     layers: tuple[Layer, ...]
     masked: bool = False
+    alpha: int | None = None
     georeferenced: bool = True
     missing: float = float("nan")
 
@@ -108,7 +109,7 @@ def _read_block(table: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any], 
     try:
         with opened(piece.path, quiet=not piece.georeferenced) as raster:
             stored = raster.read([layer.index for layer in piece.layers], window=window)
-            valid = raster.dataset_mask(window=window) != 0 if piece.masked else None
+            valid = _valid(raster, piece, window)
     except (RasterioError, IndexError) as error:
         raise OSError(f"{piece.path} cannot be read: {error}") from error
     for values, numbers, layer in zip(block[0], stored, piece.layers, strict=True):
@@ -116,6 +117,13 @@ def _read_block(table: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any], 
         if valid is not None:
             values[~valid] = piece.missing
     return block
+
+
+def _valid(raster: Any, piece: Piece, window: Window) -> NDArray[np.bool_] | None:
+    """Which pixels the file itself calls valid, by its alpha band (0 = not) or mask; None where it has neither."""
+    if piece.alpha is not None:  # GDAL takes it for a mask in files of two and four bands only
+        return np.asarray(raster.read(piece.alpha, window=window) != 0)
+    return np.asarray(raster.dataset_mask(window=window) != 0) if piece.masked else None
 
 
 def _convert(values: NDArray[Any], stored: NDArray[Any], layer: Layer) -> None:

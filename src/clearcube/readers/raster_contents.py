@@ -15,7 +15,7 @@ from clearcube.readers.raster_files import RasterInfo
 from clearcube.readers.raster_names import FileName
 from clearcube.readers.sentinel2 import SPECIAL_VALUES, Radiometry, band_id_of
 
-_NO_NAME = re.compile(r"(band|layer|channel|b)?[ _-]?\d+|gr[ae]y|undefined", re.IGNORECASE)
+_NO_NAME = re.compile(r"(band|layer|channel)?[ _-]?\d+|gr[ae]y|undefined", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ def _labels(name: FileName, info: RasterInfo) -> list[str | None]:
 
 
 def _is_number(text: str) -> bool:
-    """Whether a description only counts ("Band 1"); "B02" is a name."""
-    return _NO_NAME.fullmatch(text.strip()) is not None and re.fullmatch(r"[Bb]\d\d", text.strip()) is None
+    """Whether a description only counts ("Band 1"); "B2" is a name."""
+    return _NO_NAME.fullmatch(text.strip()) is not None
 
 
 def _band_of(label: str, options: ReadOptions, mapped: Collection[str]) -> str | None:

@@ -57,7 +57,7 @@ class RasterInfo:
 
     indexes : 1-based positions. descriptions : names or None. nodata : stored value or None.
     block : rows and columns of the pieces that it is stored in.
-    masked : whether the file has a validity mask for all its bands (internal mask or alpha).
+    masked : whether the file has a validity mask for all its bands. alpha : 1-based position of its alpha band.
     """
 
     path: str
@@ -70,6 +70,7 @@ class RasterInfo:
     nodata: tuple[float | None, ...]
     block: tuple[int, int]
     masked: bool
+    alpha: int | None
     georeferenced: bool
 
 
@@ -120,6 +121,7 @@ def _info(path: str, raster: Any) -> RasterInfo:
         nodata=tuple(raster.nodatavals[k] for k in data),
         block=raster.block_shapes[0],
         masked=all(MaskFlags.per_dataset in flags for flags in (raster.mask_flag_enums[k] for k in data)),
+        alpha=next((k for k in raster.indexes if raster.colorinterp[k - 1] == ColorInterp.alpha), None),
         georeferenced=not transform.is_identity,
     )
 
