@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,9 +35,9 @@ SAMPLE_PIXELS = 1024
 DATE_PAIRS = 800
 LAGS = (*EDGES, 132, 183, 365)
 """Lower edges, in days, of the bins of days between two observations."""
-TRUST = 3.0
+TRUST = 5.0
 """Dates that what is expected of a cell weighs as much as."""
-ERRORS_A_DATE = 10
+ERRORS_A_DATE = 25
 """Errors in a cell that count as much as a date: those of one date are alike."""
 SPARSE = 6.0
 """Cells with fewer dates are no smaller than those of shorter gaps."""
@@ -60,7 +61,7 @@ def fit_table(errors: HiddenErrors, sample: Sequence[Block]) -> NDArray[np.float
     for band, row in enumerate(table):
         values = reflectance[:, band]
         variogram = squared_differences(values, observed, days)
-        row[OBSERVED] = noise = observation_noise(values, observed, days, variogram(1.0))
+        row[OBSERVED] = noise = observation_noise(values, observed, days, float(variogram(1.0)))
         measured, dates = _cell_std(errors, band)
         expected = _expected(measured**2, dates, variogram, noise**2)
         variance = (dates * np.nan_to_num(measured) ** 2 + TRUST * expected) / (dates + TRUST)
@@ -75,7 +76,7 @@ def _cell_std(errors: HiddenErrors, band: int) -> tuple[Floats, Floats]:
     values, date = errors.error[band][order], errors.date[order]
     ends = np.searchsorted(errors.cell[order], np.arange(OBSERVED + 1))
     std, dates = np.full(OBSERVED, np.nan), np.zeros(OBSERVED)
-    for cell, (start, stop) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
+    for cell, (start, stop) in enumerate(pairwise(ends)):
         if stop > start:
             std[cell] = robust_std(values[start:stop])
             dates[cell] = min(np.unique(date[start:stop]).size, (stop - start) / ERRORS_A_DATE)
@@ -157,8 +158,11 @@ def _expected(variance: Floats, dates: Floats, variogram: Callable[..., Floats],
     interior = np.stack([np.full_like(line, noise), line, *held], axis=1)
     edge = np.stack([np.full(SIDES, noise), variogram(_CENTRES)], axis=1)
     farthest = variogram(np.maximum(before, after))
-    parts = ((slice(0, LEADING), interior, farthest), (slice(LEADING, TRAILING), edge, edge[:, 1]))
-    parts += ((slice(TRAILING, OBSERVED), edge, edge[:, 1]),)
+    parts = (
+        (slice(0, LEADING), interior, farthest),
+        (slice(LEADING, TRAILING), edge, edge[:, 1]),
+        (slice(TRAILING, OBSERVED), edge, edge[:, 1]),
+    )
     return np.concatenate([_combined(terms, variance[at], dates[at], otherwise) for at, terms, otherwise in parts])
 
 

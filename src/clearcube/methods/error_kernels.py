@@ -22,6 +22,11 @@ NEVER_SEEN = OBSERVED + 1
 CELLS = NEVER_SEEN + 1
 """Cells: before x after (interior), after (leading), before (trailing), observed, never observed."""
 
+SEGMENT = 2048
+"""Pixels that are worked through together."""
+PARTS = 32
+"""Parts that a parallel call is divided into."""
+
 _BIN = np.searchsorted(EDGES, np.arange(EDGES[-1] + 1), side="right").astype(np.int32) - 1
 """Days, at most the last edge -> bin."""
 
@@ -40,72 +45,78 @@ _CELL = _cell_table().ravel()
 
 
 @compiled()
-def _row_cells(observed: NDArray[np.bool_], days: NDArray[np.int64], cells: NDArray[np.uint8]) -> None:
-    """Cells (T, W) of a row of pixels, observed (T, W)."""
-    times, width = observed.shape
-    after = np.full(width, -1, np.int64)
+def _find_cells(
+    observed: NDArray[np.bool_], days: NDArray[np.int64], start: int, width: int, cells: NDArray[np.uint8]
+) -> None:
+    """Cells (T, >= width) of `width` pixels from `start`; observed (T, P), days (T,)."""
+    times, nothing = len(days), days[0] - 1
+    day_seen = np.full(width, nothing)
     for t in range(times - 1, -1, -1):
+        day, seen, row = days[t], observed[t, start : start + width], cells[t]
         for x in range(width):
-            if observed[t, x]:
-                after[x] = days[t]
-            cells[t, x] = SIDES if after[x] < 0 else _BIN[min(after[x] - days[t], EDGES[-1])]
-    before = np.full(width, -1, np.int64)
+            kept = day_seen[x]
+            kept = day if seen[x] else kept
+            day_seen[x] = kept
+            row[x] = SIDES if kept == nothing else _BIN[min(kept - day, EDGES[-1])]
+    day_seen[:] = nothing
     for t in range(times):
+        day, seen, row = days[t], observed[t, start : start + width], cells[t]
         for x in range(width):
-            if observed[t, x]:
-                before[x] = days[t]
-                cells[t, x] = OBSERVED
-            else:
-                side = SIDES if before[x] < 0 else _BIN[min(days[t] - before[x], EDGES[-1])]
-                cells[t, x] = _CELL[side * (SIDES + 1) + cells[t, x]]
+            kept = day_seen[x]
+            kept = day if seen[x] else kept
+            day_seen[x] = kept
+            side = SIDES if kept == nothing else _BIN[min(day - kept, EDGES[-1])]
+            row[x] = OBSERVED if seen[x] else _CELL[side * (SIDES + 1) + row[x]]
 
 
 @compiled()
-def _look_up_row(
+def _look_up_part(
     observed: NDArray[np.bool_],
     days: NDArray[np.int64],
     table: NDArray[np.float32],
     out: NDArray[np.float32],
-    y: int,
+    first: int,
+    last: int,
 ) -> None:
-    """Row y of the std: observed (T, H, W), out (T, B, H, W)."""
-    times, bands, _, width = out.shape
-    cells = np.empty((times, width), np.uint8)
-    _row_cells(observed[:, y], days, cells)
-    for t in range(times):
-        for b in range(bands):
-            for x in range(width):
-                out[t, b, y, x] = table[b, cells[t, x]]
+    """`look_up` for the pixels [first, last)."""
+    times, bands, _ = out.shape
+    cells = np.empty((times, SEGMENT), np.uint8)
+    for start in range(first, last, SEGMENT):
+        width = min(SEGMENT, last - start)
+        _find_cells(observed, days, start, width, cells)
+        for t in range(times):
+            for b in range(bands):
+                cell, std, row = cells[t], table[b], out[t, b, start : start + width]
+                for x in range(width):
+                    row[x] = std[cell[x]]
 
 
 @compiled()
 def look_up(
     observed: NDArray[np.bool_], days: NDArray[np.int64], table: NDArray[np.float32], out: NDArray[np.float32]
 ) -> None:
-    """Write table (B, cells) at the cell of every pixel and date: observed (T, H, W), days (T,), out (T, B, H, W)."""
-    for y in range(out.shape[2]):
-        _look_up_row(observed, days, table, out, y)
+    """Write table (B, cells) at the cell of every pixel and date: observed (T, P), days (T,), out (T, B, P)."""
+    _look_up_part(observed, days, table, out, 0, out.shape[2])
 
 
 @compiled(parallel=True)
 def look_up_parallel(
     observed: NDArray[np.bool_], days: NDArray[np.int64], table: NDArray[np.float32], out: NDArray[np.float32]
 ) -> None:
-    """`look_up` on all cores, for calls from one thread."""
-    for y in numba.prange(out.shape[2]):
-        _look_up_row(observed, days, table, out, y)
+    """`look_up` on all cores, for calls from one thread on arrays in memory."""
+    pixels = out.shape[2]
+    for i in numba.prange(PARTS):
+        _look_up_part(observed, days, table, out, i * pixels // PARTS, (i + 1) * pixels // PARTS)
 
 
 @compiled()
-def _frame_cells(observed: NDArray[np.bool_], days: NDArray[np.int64], cells: NDArray[np.uint8]) -> None:
-    for y in range(observed.shape[1]):
-        row = np.empty((observed.shape[0], observed.shape[2]), np.uint8)
-        _row_cells(observed[:, y], days, row)
-        cells[:, y] = row
+def _all_cells(observed: NDArray[np.bool_], days: NDArray[np.int64], cells: NDArray[np.uint8]) -> None:
+    """Cells (T, P) of all pixels."""
+    _find_cells(observed, days, 0, observed.shape[1], cells)
 
 
 def cells_of(observed: NDArray[np.bool_], days: NDArray[np.int64]) -> NDArray[np.uint8]:
     """The cell of every pixel and date: observed (T, H, W), days (T,) -> (T, H, W) uint8."""
-    cells = np.empty(observed.shape, np.uint8)
-    _frame_cells(np.ascontiguousarray(observed), days, cells)
-    return cells
+    cells = np.empty((len(days), observed[0].size), np.uint8)
+    _all_cells(np.ascontiguousarray(observed).reshape(cells.shape), days, cells)
+    return cells.reshape(observed.shape)

@@ -46,10 +46,12 @@ class ErrorModel:
         the days to the nearest observations alone, so dates that nobody observed change nothing.
         `parallel` is for calls on arrays in memory from one thread.
         """
-        out = np.empty((len(dates), len(self.table), *observed.shape[1:]), np.float32)
+        out = np.empty((len(dates), len(self.table), observed[0].size), np.float32)
         days = (dates - dates[0]).astype(np.int64)
-        (look_up_parallel if parallel else look_up)(np.ascontiguousarray(observed), days, self.table, out)
-        return out
+        (look_up_parallel if parallel else look_up)(
+            np.ascontiguousarray(observed).reshape(len(dates), -1), days, self.table, out
+        )
+        return out.reshape(len(dates), len(self.table), *observed.shape[1:])
 
     def summary(self) -> Mapping[str, object]:
         """Plain values for metadata: bin edges in days, std of each cell by band, correlation."""

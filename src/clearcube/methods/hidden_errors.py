@@ -67,7 +67,7 @@ def collect_errors(predict: Predict, sample: Sequence[Block], *, seed: int, per_
     ]
     if not parts:
         return HiddenErrors(np.empty((len(sample[0].bands), 0), np.float32), np.empty(0, np.uint8), np.empty(0, int))
-    return HiddenErrors(*(np.concatenate(values, axis=-1) for values in zip(*parts, strict=True)))  # type: ignore[arg-type]
+    return HiddenErrors(*(np.concatenate(values, axis=-1) for values in zip(*parts, strict=True)))
 
 
 def _as_one_row(blocks: Sequence[Block]) -> Block:
@@ -82,10 +82,11 @@ def _experiments(block: Block, generator: np.random.Generator, per_pixel: bool) 
     if per_pixel:
         yield from (_runs(block.observed, block.days, kind, generator) for kind in KINDS)
         return
+    shape = block.observed.shape
     for i, kind in enumerate(SPATIAL_KINDS):
-        groups = _tiles(block.observed) if i % 2 else block.observed.any(axis=(1, 2))[:, None, None]
-        runs = _runs(groups, block.days, kind, generator)
-        yield block.observed & (_untiled(runs, block.observed.shape) if i % 2 else runs)
+        side = TILE if i % 2 else max(shape[1:])
+        runs = _runs(_tiles(block.observed, side), block.days, kind, generator)
+        yield block.observed & _untiled(runs, side, shape)
 
 
 def _errors(predict: Predict, block: Block, hidden: Bools) -> tuple[NDArray[np.float32], NDArray[np.uint8], object]:
@@ -118,29 +119,32 @@ def _runs(observed: Bools, days: NDArray[np.int64], kind: str, generator: np.ran
         start = _day_of_rank(observed, rank, days, np.zeros_like(count))
     else:
         start = _day_of_rank(observed, rank, days, count - 1) - length
-    inside = (days[:, None, None] >= start) & (days[:, None, None] <= start + length)
-    hidden = observed & inside
+    day = days[:, None, None]
+    hidden: Bools = observed & np.greater_equal(day, start) & np.less_equal(day, start + length)
     if kind == "trailing":
-        return hidden & (rank > 0)
-    everything = hidden.sum(axis=0) == count
-    return hidden & ~(everything & (rank == count - 1))
+        hidden &= rank > 0
+    else:
+        hidden &= (hidden.sum(axis=0) < count) | (rank < count - 1)
+    return hidden
 
 
 def _day_of_rank(
     observed: Bools, rank: NDArray[np.int64], days: NDArray[np.int64], chosen: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """The day of the chosen-th observation of each pixel, (H, W)."""
-    day: NDArray[np.int64] = days[(observed & (rank == chosen)).argmax(axis=0)]
-    return day
+    position: NDArray[np.int64] = np.argmax(observed & np.equal(rank, chosen), axis=0)
+    return np.take(days, position)
 
 
-def _tiles(observed: Bools) -> Bools:
-    """Whether anything is observed, by tile: (T, H, W) -> (T, tiles down, tiles across)."""
+def _tiles(observed: Bools, side: int) -> Bools:
+    """Whether anything is observed, by tile of side x side pixels: (T, H, W) -> (T, tiles down, tiles across)."""
     times, height, width = observed.shape
-    padded = np.pad(observed, ((0, 0), (0, -height % TILE), (0, -width % TILE)))
-    return padded.reshape(times, -(-height // TILE), TILE, -(-width // TILE), TILE).any(axis=(2, 4))
+    padded = np.pad(observed, ((0, 0), (0, -height % side), (0, -width % side)))
+    down, across = padded.shape[1] // side, padded.shape[2] // side
+    tiles: Bools = np.any(padded.reshape(times, down, side, across, side), axis=(2, 4))
+    return tiles
 
 
-def _untiled(tiles: Bools, shape: tuple[int, ...]) -> Bools:
+def _untiled(tiles: Bools, side: int, shape: tuple[int, ...]) -> Bools:
     """The value of its tile at each pixel of a frame."""
-    return tiles.repeat(TILE, axis=1).repeat(TILE, axis=2)[:, : shape[1], : shape[2]]
+    return tiles.repeat(side, axis=1).repeat(side, axis=2)[:, : shape[1], : shape[2]]

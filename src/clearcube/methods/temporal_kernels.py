@@ -1,8 +1,10 @@
 """Filling in time between two observations, for all bands at once, at nearly the speed of memory.
 
-Neighbours and weights are found once for a row of pixels and serve all bands; then each band of the row is read
-once and written once. Inner loops run along x without branches, so that one instruction handles many pixels, and use
-IEEE arithmetic without reordering, so that a pixel's result does not depend on the window it is in.
+Frames are worked through in segments of neighbouring pixels. Which observations a pixel lies between is found once
+for a segment and serves all bands; then each band of it is read once and written once. Inner loops run along the
+segment without branches, so that one instruction handles many pixels (values are loaded before they are chosen
+from, which the compiler needs for that), and use IEEE arithmetic in the order written, so that a pixel's result does
+not depend on the window it is in.
 """
 
 from __future__ import annotations
@@ -22,28 +24,36 @@ if TYPE_CHECKING:
 
 LAST, NEXT, NEAREST, LINEAR = range(4)
 """Rules: which share of the value comes from the observation after."""
+SEGMENT_BYTES = 1 << 17
+"""Memory that the values of one band and segment take: two such buffers stay in a core's own cache."""
+PARTS = 32
+"""Parts that a parallel call is divided into, so that no thread waits long for the slowest."""
 _NOTHING = np.float32(np.inf)
 
 
 @compiled()
-def _row_shares(observed: Bools, days: Floats, rule: int, share: Floats) -> None:
-    """Share (T, W) of the observation after at each pixel and date of a row; 0 where observed or at the ends.
+def _find_shares(observed: Bools, days: Floats, rule: int, start: int, width: int, share: Floats) -> None:
+    """Share (T, >= width) of the observation after, for `width` pixels from `start`; 0 where observed and at the ends.
 
-    observed (T, W), days (T,) whole numbers; `rule` is one of LAST, NEXT, NEAREST, LINEAR.
+    observed (T, P), days (T,) whole numbers; `rule` is one of LAST, NEXT, NEAREST, LINEAR.
     """
-    times, width = observed.shape
+    times = len(days)
     side = np.full(width, _NOTHING)
     for t in range(times - 1, -1, -1):
-        day, seen, row = days[t], observed[t], share[t]
+        day, seen, row = days[t], observed[t, start : start + width], share[t]
         for x in range(width):
-            side[x] = day if seen[x] else side[x]
-            row[x] = side[x] - day
+            kept = side[x]
+            kept = day if seen[x] else kept
+            side[x] = kept
+            row[x] = kept - day
     side[:] = -_NOTHING
     for t in range(times):
-        day, seen, row = days[t], observed[t], share[t]
+        day, seen, row = days[t], observed[t, start : start + width], share[t]
         for x in range(width):
-            side[x] = day if seen[x] else side[x]
-            before, after = day - side[x], row[x]
+            kept, after = side[x], row[x]
+            kept = day if seen[x] else kept
+            side[x] = kept
+            before = day - kept
             inner = (before > 0) & (before < _NOTHING) & (after < _NOTHING)
             value = np.float32(0)
             if rule == LINEAR:
@@ -56,47 +66,69 @@ def _row_shares(observed: Bools, days: Floats, rule: int, share: Floats) -> None
 
 
 @compiled()
-def _fill_row(values: Floats, observed: Bools, share: Floats, out: Floats, after: Floats) -> None:
-    """Fill one band of a row: values, observed, share, out and the scratch `after` are (T, W)."""
-    times, width = observed.shape
+def _fill_band(
+    reflectance: Floats,
+    observed: Bools,
+    share: Floats,
+    band: int,
+    start: int,
+    width: int,
+    later: Floats,
+    out: Floats,
+) -> None:
+    """Fill `width` pixels of a band from `start`; share and the scratch `later` are (T, >= width)."""
+    times = len(share)
     held = np.full(width, np.float32(np.nan))
     for t in range(times - 1, -1, -1):
-        seen, value, row = observed[t], values[t], after[t]
+        seen, value, row = observed[t, start : start + width], reflectance[t, band, start : start + width], later[t]
         for x in range(width):
-            held[x] = value[x] if seen[x] else held[x]
-            row[x] = held[x]
+            here, kept = value[x], held[x]
+            kept = here if seen[x] else kept
+            held[x] = kept
+            row[x] = kept
     for t in range(times):
-        seen, later, part, row = observed[t], after[t], share[t], out[t]
+        seen, value, part = observed[t, start : start + width], later[t], share[t]
+        row = out[t, band, start : start + width]
         for x in range(width):
-            held[x] = later[x] if seen[x] else held[x]
-            between = held[x] + (later[x] - held[x]) * part[x]
-            kept = held[x] if part[x] == 0 else between
-            row[x] = later[x] if part[x] == 1 else kept
+            to, kept, w = value[x], held[x], part[x]
+            kept = to if seen[x] else kept
+            held[x] = kept
+            between = kept + (to - kept) * w
+            between = kept if w == 0 else between
+            row[x] = to if w == 1 else between
 
 
 @compiled()
-def _fill_rows(reflectance: Floats, observed: Bools, days: Floats, rule: int, out: Floats, y: int) -> None:
-    """Fill row y of all bands."""
-    times, bands, _, width = reflectance.shape
-    share, after = np.empty((times, width), np.float32), np.empty((times, width), np.float32)
-    _row_shares(observed[:, y], days, rule, share)
-    for b in range(bands):
-        _fill_row(reflectance[:, b, y], observed[:, y], share, out[:, b, y], after)
+def _fill_part(
+    reflectance: Floats, observed: Bools, days: Floats, rule: int, out: Floats, first: int, last: int
+) -> None:
+    """Fill the pixels [first, last) of all bands, segment by segment: reflectance and out (T, B, P), observed (T, P).
+
+    Buffers are made once: large ones come from the operating system each time, one thread after the other.
+    """
+    times, bands, _ = reflectance.shape
+    longest = min(max(SEGMENT_BYTES // (4 * times) // 64 * 64, 256), last - first)
+    share, later = np.empty((times, longest), np.float32), np.empty((times, longest), np.float32)
+    for start in range(first, last, longest):
+        width = min(longest, last - start)
+        _find_shares(observed, days, rule, start, width, share)
+        for band in range(bands):
+            _fill_band(reflectance, observed, share, band, start, width, later, out)
 
 
 @compiled()
 def fill_serial(reflectance: Floats, observed: Bools, days: Floats, rule: int, out: Floats) -> None:
-    """Fill by the rule: reflectance and out (T, B, H, W), observed (T, H, W), days (T,) whole numbers.
+    """Fill by the rule: reflectance and out (T, B, P), observed (T, P), days (T,) whole numbers; contiguous.
 
     Observed pixels keep their bits, never observed ones become NaN; values where not observed have no influence.
-    Contiguous arrays. On one thread, for tasks that others run beside.
+    On one thread, for tasks that others run beside.
     """
-    for y in range(reflectance.shape[2]):
-        _fill_rows(reflectance, observed, days, rule, out, y)
+    _fill_part(reflectance, observed, days, rule, out, 0, reflectance.shape[2])
 
 
 @compiled(parallel=True)
 def fill_parallel(reflectance: Floats, observed: Bools, days: Floats, rule: int, out: Floats) -> None:
     """`fill_serial` on all cores, for calls from one thread on arrays in memory."""
-    for y in numba.prange(reflectance.shape[2]):
-        _fill_rows(reflectance, observed, days, rule, out, y)
+    pixels = reflectance.shape[2]
+    for i in numba.prange(PARTS):
+        _fill_part(reflectance, observed, days, rule, out, i * pixels // PARTS, (i + 1) * pixels // PARTS)

@@ -1,0 +1,157 @@
+import pickle
+from functools import partial
+
+import numpy as np
+import pytest
+
+from clearcube.cube import band_named
+from clearcube.filler import Block
+from clearcube.gaps import gap_length, gap_stratum
+from clearcube.methods.error_fit import UNKNOWN_NOISE, UNKNOWN_STD
+from clearcube.methods.error_model import measure_errors
+from clearcube.methods.temporal import fill_block
+from clearcube.methods.temporal_kernels import LAST, LINEAR
+
+START = np.datetime64("2021-01-01", "D")
+linear = partial(fill_block, rule=LINEAR)
+
+
+def make_block(reflectance, observed, days):
+    bands = tuple(band_named(f"band{i}") for i in range(reflectance.shape[1]))
+    return Block(reflectance.astype(np.float32), observed, START + np.asarray(days), bands)
+
+
+def noisy(seed=0, times=40, side=24, step=5, share=0.5, sigma=(0.01, 0.03), correlation=0.0, walk=0.0):
+    """White noise, optionally correlated between the two bands, over a random walk of `walk` a day's root."""
+    generator = np.random.default_rng(seed)
+    covariance = np.outer(sigma, sigma) * np.array([[1, correlation], [correlation, 1]])
+    noise = np.moveaxis(generator.multivariate_normal([0, 0], covariance, (times, side, side)), -1, 1)
+    steps = generator.normal(0, walk * np.sqrt(step), (times, 2, side, side)) if walk else 0.0
+    observed = generator.random((times, side, side)) < share
+    return make_block(
+        0.3 + np.cumsum(np.broadcast_to(steps, noise.shape), 0) + noise, observed, np.arange(times) * step
+    )
+
+
+def test_white_noise_is_recovered():
+    block = noisy()
+    model = measure_errors(linear, [block])
+    one = np.zeros((3, 1, 1), bool)
+    one[0] = one[2] = True
+    dates = START + np.array([0, 10, 20])
+    np.testing.assert_allclose(model.std(one, dates)[0, :, 0, 0], [0.01, 0.03], rtol=0.1)
+    np.testing.assert_allclose(model.std(one, dates)[1, :, 0, 0], np.sqrt(1.5) * np.array([0.01, 0.03]), rtol=0.1)
+    one[2] = False
+    np.testing.assert_allclose(model.std(one, dates)[1, :, 0, 0], np.sqrt(2) * np.array([0.01, 0.03]), rtol=0.1)
+
+
+def test_a_random_walk_errs_more_in_longer_gaps():
+    model = measure_errors(linear, [noisy(walk=0.005)])
+    edges = np.array([0, 80])
+    for middle, square in ((10, 10 * 70 / 80), (40, 20)):
+        observed = np.array([True, False, True])[:, None, None]
+        std = model.std(observed, START + np.array([0, middle, 80]))[1, 0, 0, 0]
+        w = middle / 80
+        want = np.sqrt(0.005**2 * square + 0.01**2 * (1 + w**2 + (1 - w) ** 2))
+        assert std == pytest.approx(want, rel=0.2), (middle, edges)
+
+
+@pytest.mark.parametrize("rule", [LAST, LINEAR])
+@pytest.mark.parametrize("per_pixel", [True, False])
+def test_intervals_cover_hidden_pixels(rule, per_pixel):
+    block = noisy(seed=1, walk=0.003, side=48)
+    predict = partial(fill_block, rule=rule)
+    model = measure_errors(predict, [block], per_pixel_runs=per_pixel)
+    generator = np.random.default_rng(2)
+    hidden = np.zeros_like(block.observed)
+    for y, x in np.ndindex(hidden.shape[1:]):
+        start = generator.integers(0, 40)
+        hidden[start : start + generator.integers(1, 19), y, x] = True
+    hidden &= block.observed
+    left = block.observed & ~hidden
+    error = predict(make_block(block.reflectance, left, block.days)) - block.reflectance
+    inside = np.abs(error) < 1.645 * model.std(left, block.dates)
+    stratum = gap_stratum(gap_length(left, block.dates))
+    for k in range(5):
+        scored = hidden & (stratum == k) & left.any(axis=0)
+        if scored.sum() > 1000:
+            cover = np.moveaxis(inside, 1, 0)[:, scored].mean(axis=1)
+            assert ((cover > 0.85) & (cover < 0.95)).all(), (k, cover)
+
+
+def test_missed_clouds_hardly_count():
+    clean, block = noisy(), noisy()
+    clouds = np.random.default_rng(3).random(block.observed.shape) < 0.02
+    cloudy = make_block(block.reflectance + 0.4 * clouds[:, None], block.observed, block.days)
+    want, got = (measure_errors(linear, [b]).std(clean.observed, clean.dates) for b in (clean, cloudy))
+    # a cloud spoils three interpolations, so up to 6 % of the errors are clouds'
+    assert np.nanmedian(got / want) < 1.35
+
+
+@pytest.mark.parametrize("correlation", [-0.5, 0.0, 0.9])
+def test_correlation_is_recovered(correlation):
+    model = measure_errors(linear, [noisy(correlation=correlation)])
+    assert model.correlation[0, 1] == pytest.approx(correlation, abs=0.05)
+    np.testing.assert_array_equal(np.diag(model.correlation), 1.0)
+
+
+def test_an_inserted_empty_date_changes_nothing_bit_for_bit():
+    block = noisy(times=12, side=8)
+    for place, day in ((0, -40), (5, 22), (12, 300)):
+        reflectance = np.insert(block.reflectance, place, 5.0, axis=0)
+        observed = np.insert(block.observed, place, False, axis=0)
+        longer = make_block(reflectance, observed, np.insert(block.days, place, day))
+        one, other = measure_errors(linear, [block]), measure_errors(linear, [longer])
+        np.testing.assert_array_equal(one.table, other.table)
+        np.testing.assert_array_equal(one.correlation, other.correlation)
+        std = np.delete(other.std(longer.observed, longer.dates), place, axis=0)
+        np.testing.assert_array_equal(one.std(block.observed, block.dates), std)
+
+
+@pytest.mark.parametrize("per_pixel", [True, False])
+@pytest.mark.parametrize("case", ["two dates", "one observation a pixel", "one pixel", "nothing", "constant"])
+def test_poor_samples_still_give_a_std(case, per_pixel):
+    generator = np.random.default_rng(0)
+    times, side = {"two dates": (2, 6), "one pixel": (3, 1)}.get(case, (4, 6))
+    observed = np.ones((times, side, side), bool)
+    if case in ("one observation a pixel", "one pixel"):
+        observed = np.arange(times)[:, None, None] == generator.integers(0, times, (side, side))
+    if case == "nothing":
+        observed[:] = False
+    values = 0.3 if case == "constant" else generator.normal(0.3, 0.02, (times, 2, side, side))
+    block = make_block(np.broadcast_to(values, (times, 2, side, side)), observed, np.arange(times) * 10)
+    model = measure_errors(linear, [block], per_pixel_runs=per_pixel)
+    assert (model.table[:, :-1] > 0).all()
+    assert np.isfinite(model.correlation).all()
+    if case in ("one observation a pixel", "one pixel", "nothing"):
+        observed = np.array([True, False])[:, None, None]
+        std = model.std(observed, START + np.array([0, 10]))[:, 0, 0, 0]
+        assert std[0] == pytest.approx(UNKNOWN_NOISE)
+        assert std[1] >= UNKNOWN_STD * 0.999
+
+
+def test_never_observed_pixels_have_no_std_and_threads_agree():
+    block = noisy(times=8, side=9)
+    block.observed[:, 2, 3] = False
+    model = measure_errors(linear, [block])
+    std = model.std(block.observed, block.dates)
+    assert (np.isnan(std) == ~block.observed.any(axis=0)).all()
+    np.testing.assert_array_equal(std, model.std(block.observed, block.dates, parallel=True))
+    np.testing.assert_array_equal(std[..., 4:5, 1:8], model.std(block.observed[:, 4:5, 1:8], block.dates))
+
+
+def test_longer_gaps_never_err_less_where_data_are_sparse():
+    model = measure_errors(linear, [noisy(times=5, side=3, share=0.9)])
+    observed = np.zeros((300, 1, 1), bool)
+    observed[0] = True
+    std = model.std(observed, START + np.arange(300))[1:, :, 0, 0]
+    assert (np.diff(std, axis=0) >= 0).all()
+
+
+def test_model_is_small_and_plain():
+    model = measure_errors(linear, [noisy(times=8, side=6)])
+    assert len(pickle.dumps(model)) < 10_000
+    summary = model.summary()
+    assert summary["error_hidden_observations"] > 0
+    assert np.array(summary["error_std_interior"]).shape == (2, 11, 11)
+    assert np.array(summary["error_correlation"]).shape == (2, 2)
