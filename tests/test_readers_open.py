@@ -292,3 +292,29 @@ def test_cubes_of_any_store_survive_pickling(tmp_path):
 
     cube = open_cube(store(tmp_path / "a.nc", SCL=np.full((3, 8, 6), 4)))
     assert pickle.loads(pickle.dumps(cube)).equals(cube)
+
+
+def test_rasters_take_the_same_road(tmp_path):
+    import rasterio
+
+    for day, value in (("20200103", 2000), ("20200108", 3000)):
+        for band, number in (("B02", value), ("SCL", 4 if value == 2000 else 9)):
+            with rasterio.open(
+                tmp_path / f"{day}_{band}.tif",
+                "w",
+                driver="GTiff",
+                width=6,
+                height=8,
+                count=1,
+                dtype="uint16",
+                crs="EPSG:32631",
+                transform=rasterio.Affine(10, 0, 400000, 0, -10, 5000010),
+            ) as raster:
+                raster.write(np.full((8, 6), number, np.uint16), 1)
+    cube = check_cube(open_cube(tmp_path, scale=1e-4))
+    assert cube.attrs["format"] == "rasters"
+    assert cube.observed.all(("y", "x")).values.tolist() == [True, False]
+    np.testing.assert_allclose(cube.reflectance.values[:, 0, 0, 0], [0.2, 0.3], rtol=1e-6)
+    store(tmp_path / "a.nc", times=cube.time.values)
+    masked = open_cube(tmp_path / "a.nc", mask=f"{tmp_path}/*_SCL.tif:SCL")
+    np.testing.assert_array_equal(masked.observed, cube.observed)

@@ -392,3 +392,15 @@ def test_masks_on_a_coarser_grid(shared):
     with pytest.raises(InputError, match=r"20m.*lies on another grid"):
         open_cube([fine, coarse])
     assert open_cube(coarse).sizes == {"time": 118, "band": 6, "y": 32, "x": 32}
+
+
+def test_a_store_that_vanishes_is_noticed(tmp_path):
+    store = save(variables(), tmp_path / "v2.zarr")
+    cube = open_cube(store)
+    store.rename(tmp_path / "elsewhere.zarr")
+    with pytest.raises(InputError, match=r"v2.zarr is gone"):
+        cube.reflectance.compute()
+    (tmp_path / "hollow.zarr").mkdir()
+    (tmp_path / "hollow.zarr" / "B02").mkdir()
+    with pytest.raises(InputError, match=r"hollow.zarr is none of what clearcube reads"):
+        open_cube(tmp_path / "hollow.zarr")

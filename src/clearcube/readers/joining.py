@@ -43,7 +43,7 @@ def join(parts: Sequence[RawSeries], names: Sequence[str]) -> RawSeries:
     for other in series[1:]:
         joined = _side_by_side(joined, other, first_name)
     masks = _joined_masks(parts, names)
-    static = {key: value for part in reversed(parts) for key, value in part.static.items()}
+    static = {key: value for part, _ in reversed(spectral) for key, value in part.static.items()}
     crs = next((part.crs for part in parts if part.crs is not None), None)
     return replace(joined, masks=masks, static=static, crs=crs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +16,7 @@ import xarray as xr
 
 from clearcube.errors import InputError
 from clearcube.readers.decoding import Decoding
+from clearcube.readers.sources import is_url
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,13 +32,14 @@ class StoredVariable:
     """A variable in a file, not yet read, with how to decode it.
 
     variable : lazily indexed; the time axis (if any) is already reduced to the dates that are wanted.
-    where : file and variable, for messages.
+    path, name : the file or store and the variable in it.
     token : tells it from all others.
     """
 
     variable: xr.Variable
     decoding: Decoding
-    where: str
+    path: str
+    name: str
     token: str = field(default_factory=lambda: uuid4().hex)
 
     def __dask_tokenize__(self) -> str:
@@ -52,11 +55,20 @@ class StoredVariable:
         """
         try:
             stored = np.asarray(self.variable[key].values)
-        except (OSError, RuntimeError, ValueError, KeyError, IndexError, EOFError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # codecs and file formats each raise errors of their own
             raise InputError(
                 f"{self.where} cannot be read ({error}); the file is damaged, cut off or gone: get it anew"
             ) from error
+        if not is_url(self.path) and not os.path.exists(self.path):  # a Zarr store that is gone reads as fill values
+            raise InputError(f"{self.where} cannot be read: {self.path} is gone; put it back")
         return self.decoding.apply(stored)
+
+    @property
+    def where(self) -> str:
+        """File and variable, for messages."""
+        return f"{self.path}: '{self.name}'"
 
 
 def lazy_stack(parts: Sequence[StoredVariable], chunks: tuple[tuple[int, ...], ...]) -> da.Array:

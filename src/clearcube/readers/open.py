@@ -198,7 +198,7 @@ def _cube(
 ) -> xr.Dataset:
     """The cube itself, with what belongs to the place."""
     if series.crs is None:
-        warnings.warn(f"{where}: no CRS is known; the output will have none", UserWarning, stacklevel=4)
+        warnings.warn(f"{where}: no CRS is known; the output will have none", UserWarning, stacklevel=3)
     names, wavelengths = reflectance["band"].values, reflectance["wavelength"].values
     cube = new_cube(
         reflectance.data,
@@ -211,7 +211,7 @@ def _cube(
         attrs=attrs,
     )
     for name, field in series.static.items():
-        part = field.sel(y=cube["y"].values, x=cube["x"].values)
+        part = field.sel(y=cube["y"].values, x=cube["x"].values, method="nearest")
         cube[name] = (("y", "x"), part.data, part.attrs)
     return cube
 

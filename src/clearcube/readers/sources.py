@@ -70,7 +70,9 @@ def first_bytes(path: str, count: int = 16) -> bytes:
 
         with fsspec.open(path, "rb") as file:
             return bytes(file.read(count))
-    except (OSError, ValueError, ImportError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # every remote file system raises errors of its own
         raise InputError(f"{path} cannot be read: {error}") from error
 
 

@@ -128,7 +128,7 @@ class _Reader:
         dims = [str(dim) for dim in selected.dims]
         chunks = task_chunks(stored, dims, (axes.y, axes.x), self.options.chunks, kept)
         decoding = band_decoding(stored.attrs, stored.dtype, self.options)
-        data = lazy_array(StoredVariable(selected, decoding, f"{self.path}: '{name}'"), chunks)
+        data = lazy_array(StoredVariable(selected, decoding, self.path, name), chunks)
         roles = {axes.time or "time": "time", axes.band: "band", axes.y: "y", axes.x: "x"}
         array = xr.DataArray(data, dims=[roles[dim] for dim in dims]).transpose("time", "band", "y", "x")
         return array if (np.diff(positions) > 0).all() else array.isel(band=np.argsort(order))
@@ -144,7 +144,7 @@ class _Reader:
             decoding = mask_decoding(stored.attrs, stored.dtype)
         else:
             decoding = band_decoding(stored.attrs, stored.dtype, self.options)
-        return StoredVariable(variable, decoding, f"{self.path}: '{layer.variable}'")
+        return StoredVariable(variable, decoding, self.path, layer.variable)
 
     def _dated(self, variable: xr.Variable, axes: Axes) -> xr.Variable:
         """The variable on the kept dates; a store of one date gets a time axis."""
