@@ -1,0 +1,80 @@
+"""The checkpoint files that the authors of GANFilling and of U-TILISE released.
+
+Both are pickles. They are read with torch's restricted unpickler, which makes nothing but tensors, plain containers
+and, for GANFilling's training options, `argparse.Namespace`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clearcube.errors import InputError
+from clearcube.networks.checkpoint import assembled
+from clearcube.networks.ganfilling import GanFillingConfig, Generator
+from clearcube.networks.utilise import Utilise, UtiliseConfig
+
+
+def load_published(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
+    """Read `GANFilling.pt` or `utilise_earthnet2021.pth`: the network in evaluation mode, and metadata for `save`.
+
+    Width and number of bands are those of the tensors.
+
+    Raises
+    ------
+    InputError : there is no such file, it is truncated, it holds anything but tensors and plain values, or its
+        tensors are of neither network.
+    """
+    content = _unpickled(path)
+    for key, build in (("model", _ganfilling), ("model_state_dict", _utilise)):
+        state = content.get(key) if isinstance(content, dict) else None
+        if isinstance(state, dict) and all(isinstance(value, Tensor) for value in state.values()):
+            return build(state, path)
+    raise InputError(
+        f"{path}: neither GANFilling's format (tensors under 'model') nor U-TILISE's (under 'model_state_dict')"
+    )
+
+
+def _unpickled(path: str | os.PathLike[str]) -> Any:
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such checkpoint file")
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: refused, for it holds more than tensors and plain values ({reason:.200})") from None
+    except Exception as error:  # a damaged archive may fail anywhere in the reader
+        raise InputError(f"{path}: not a complete torch checkpoint ({error!s:.200}); get it again") from None
+
+
+def _ganfilling(state: dict[str, Tensor], path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
+    width, bands = _shape(state, "conv1.weight", path)[:2]
+    model = assembled(Generator, GanFillingConfig(width, bands), state, path)
+    return model, {
+        "scaling": "reflectance clipped to [0, 1], NaN = 1; bands blue, green, red, near infrared",
+        "provenance": f"published weights of GANFilling, doi 10.1016/j.isprsjprs.2025.01.016, file {Path(path).name}",
+        "licence": "BSD-2-Clause",
+    }
+
+
+def _utilise(state: dict[str, Tensor], path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
+    width, bands = _shape(state, "in_conv.conv.conv.0.weight", path)[:2]
+    model = assembled(Utilise, UtiliseConfig(bands, width), state, path)
+    return model, {
+        "scaling": "reflectance clipped to [0, 1], masked = 1, NaN = 0; bands blue, green, red, near infrared",
+        "provenance": f"published weights of U-TILISE, arXiv 2305.13277, file {Path(path).name}",
+        "licence": "MIT",
+    }
+
+
+def _shape(state: dict[str, Tensor], name: str, path: str | os.PathLike[str]) -> tuple[int, ...]:
+    if name not in state or state[name].ndim != 4:
+        raise InputError(f"{path}: the tensor '{name}' is missing or has not four dimensions; the file is damaged")
+    return tuple(state[name].shape)

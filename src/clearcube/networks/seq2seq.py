@@ -1,0 +1,234 @@
+"""The sequence-to-sequence generator: a bidirectional ConvLSTM U-Net that corrects interpolation in time.
+
+Two looks: a light network judges from the leave-one-out anomalies which observed pixels are contaminated; the fill
+then starts from the interpolation of the ones that it believes. Any bands, dates and size from one set of weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clearcube.errors import InputError
+from clearcube.networks.band_unet import BandUNet, Situation, assembled, plain
+from clearcube.networks.convlstm import each_frame
+from clearcube.networks.features import NEVER, Series, echo, everywhere, series, smoother
+from clearcube.networks.spectral import SpectralBasis, projection
+
+YEAR_DAYS = 365.25
+RESIDUAL_SCALE = 25.0
+START_LOG_STD = -4.0
+LOG_STD_LIMITS = (-7.0, 0.0)
+START_CONTAMINATION = -3.0
+"""Logit before any training: 5 % of the observed pixels are contaminated."""
+
+
+@dataclass(frozen=True)
+class Seq2SeqConfig:
+    """Sizes of the network.
+
+    channels : of each level of the U-Net, fine to coarse; the finest works at half resolution.
+    hidden : of the ConvLSTM, each way in time, at the levels from the second on; 0 = none there.
+    look_channels, look_hidden : the same for the first look.
+    basis : functions in the spectral basis.
+    smoother_days : scale of the local linear fit that is offered beside the interpolation.
+    disbelief : probability of contamination from which an observed pixel is kept out of the interpolation.
+
+    Raises
+    ------
+    InputError : sizes that do not fit together.
+    """
+
+    channels: tuple[int, ...] = (32, 48, 64, 64)
+    hidden: tuple[int, ...] = (16, 32, 48)
+    look_channels: tuple[int, ...] = (16, 24, 32)
+    look_hidden: tuple[int, ...] = (0, 16)
+    basis: int = 8
+    smoother_days: float = 15.0
+    disbelief: float = 0.5
+
+    def __post_init__(self) -> None:
+        for channels, hidden in ((self.channels, self.hidden), (self.look_channels, self.look_hidden)):
+            if len(hidden) != len(channels) - 1 or min(channels) < 1 or min(hidden, default=0) < 0:
+                raise InputError(
+                    "seq2seq needs a positive number of channels for each level and a number of hidden channels for "
+                    f"each level but the finest; channels are {channels}, hidden are {hidden}"
+                )
+        if self.basis < 1 or self.smoother_days <= 0 or not 0 < self.disbelief <= 1:
+            raise InputError(f"seq2seq needs basis >= 1, smoother_days > 0 and disbelief in (0, 1], not {self}")
+
+    @property
+    def multiple(self) -> int:
+        """Heights and widths are padded to multiples of this; windows agree if they start at multiples of it."""
+        return int(2 ** max(len(self.channels), len(self.look_channels)))
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the network says of each pixel and date.
+
+    mean : (N, T, B, H, W) reflectance; the given value where observed and believed (in training mode mixed with the
+        estimate by the probability of contamination, so that the judgement learns from it too).
+    log_std : (N, T, B, H, W) logarithm of the standard deviation of the error of the estimate.
+    contamination_logit : (N, T, H, W), meaningful where observed.
+    base : (N, T, B, H, W) linear interpolation by date of the believed observations, ends held; pixels without any
+        have the mean of the others at that date.
+    estimate : (N, T, B, H, W) reflectance as if the pixel had not been observed on this date: equals `mean` where it
+        was not. Elsewhere the network has seen the value, through its anomaly.
+    believed : (N, T, H, W) bool, observed and not judged contaminated.
+    """
+
+    mean: Tensor
+    log_std: Tensor
+    contamination_logit: Tensor
+    base: Tensor
+    estimate: Tensor
+    believed: Tensor
+
+    @property
+    def std(self) -> Tensor:
+        """(N, T, B, H, W) standard deviation of the error, unit of reflectance."""
+        return self.log_std.exp()
+
+    def cropped(self, height: int, width: int) -> Output:
+        """The upper left part."""
+        return Output(**{name: value[..., :height, :width] for name, value in vars(self).items()})
+
+
+class Seq2Seq(nn.Module):
+    """Fills image time series of any length, size and set of optical bands."""
+
+    def __init__(self, config: Seq2SeqConfig) -> None:
+        super().__init__()
+        self.config = config
+        size = config.basis
+        self.enter, self.leave, self.spread = (SpectralBasis(size) for _ in range(3))
+        self.look = BandUNet(3, config.look_channels, config.look_hidden, size, outputs=1)
+        self.fill = BandUNet(5, config.channels, config.hidden, size, outputs=2 * size + 2)
+        self.spread_by_gap = nn.Linear(2, size, bias=False)
+        nn.init.zeros_(self.spread_by_gap.weight)
+        with torch.no_grad():
+            self.look.head_bias.fill_(START_CONTAMINATION)
+
+    def forward(
+        self,
+        reflectance: Tensor,
+        observed: Tensor,
+        days: Tensor,
+        day_of_year: Tensor,
+        wavelengths: Tensor,
+        *,
+        disbelief: float | None = None,
+    ) -> Output:
+        """Estimate every pixel and date.
+
+        Parameters
+        ----------
+        reflectance : (N, T, B, H, W), unit 1. Values that are not observed, or NaN in a band, have no influence.
+        observed : (N, T, H, W) bool, True = usable.
+        days : (N, T) ascending days since any origin; spacing is free.
+        day_of_year : (N, T), 1 to 366.
+        wavelengths : (B,) or (N, B) centre wavelengths in nm.
+        disbelief : instead of the configured probability; 1 believes every observed pixel.
+        """
+        height, width = reflectance.shape[-2:]
+        with torch.no_grad(), torch.autocast(reflectance.device.type, enabled=False):
+            values, observed = _padded(reflectance.float(), observed, self.config.multiple)
+            first = series(values, observed, _origin(days))
+        with torch.autocast(reflectance.device.type, enabled=False):
+            wavelengths = wavelengths.reshape(-1, wavelengths.shape[-1])
+            situation = Situation(_origin(days), _season(day_of_year), projection(self.enter(wavelengths)))
+        logit = self._judge(first, situation)
+        threshold = self.config.disbelief if disbelief is None else disbelief
+        believed = observed & (logit.detach().sigmoid() <= threshold)
+        second = first if bool((believed == observed).all()) else _believing(first, believed, situation.days)
+        return self._fill(first, second, logit, situation, wavelengths).cropped(height, width)
+
+    def _judge(self, s: Series, situation: Situation) -> Tensor:
+        """First look: logit of contamination (T, N, 1, H, W)."""
+        maps = assembled([s.anomaly, s.interpolation, s.difference, *plain(s)])
+        logit: Tensor = self.look(maps, s.valid, situation, self.look.head_weight, self.look.head_bias)
+        return logit
+
+    def _fill(self, first: Series, s: Series, logit: Tensor, situation: Situation, wavelengths: Tensor) -> Output:
+        """Second look: correct the interpolation `s` of what is believed."""
+        bands = s.values.shape[2]
+        with torch.no_grad(), torch.autocast(s.values.device.type, enabled=False):
+            shared_error, line = echo(s), smoother(s, situation.days, self.config.smoother_days)
+            unfit = everywhere(s)
+            base = torch.where(s.valid, s.values, unfit)
+        with torch.autocast(s.values.device.type, enabled=False):
+            weight, bias = self._head(wavelengths)
+        maps = assembled([s.anomaly, s.interpolation, s.difference, shared_error, line, *plain(s)])
+        out = self.fill(maps, s.valid, situation, weight, bias)
+        residual, log_std, blend = torch.split_with_sizes(out, [bands, bands, 2], 2)
+        estimate = unfit + residual + blend[:, :, :1] * shared_error + blend[:, :, 1:] * line
+        log_std = (log_std + self._spread_by_gap(s, wavelengths)).clamp(*LOG_STD_LIMITS)
+        mean = torch.where(s.valid, s.values, estimate)
+        if self.training:
+            mean = torch.where(first.valid, torch.lerp(first.values, estimate, logit.sigmoid()), estimate)
+        parts = (mean, log_std, logit, base, estimate, s.valid)
+        mean, log_std, logit, base, estimate, believed = (part.transpose(0, 1) for part in parts)
+        return Output(mean, log_std, logit.squeeze(2), base, estimate, believed.squeeze(2))
+
+    def _head(self, wavelengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The last layer for these bands: residual and log std of each, two weights of the offered smoothers."""
+        size = self.config.basis
+        leave, spread = self.leave(wavelengths) / RESIDUAL_SCALE, self.spread(wavelengths)
+
+        def combined(coefficients: Tensor) -> Tensor:
+            residual, log_std, blend = torch.split_with_sizes(coefficients, [size, size, 2])
+            parts = [_combine(leave, residual), _combine(spread, log_std)]
+            return torch.cat([*parts, blend.expand(len(leave), *blend.shape)], 1)
+
+        bias = combined(self.fill.head_bias)
+        bands = leave.shape[1]
+        start = torch.zeros_like(bias)
+        start[:, bands : 2 * bands] = START_LOG_STD
+        return combined(self.fill.head_weight), bias + start
+
+    def _spread_by_gap(self, s: Series, wavelengths: Tensor) -> Tensor:
+        """(T, N, B, H, W): how log std depends on the days to the nearer and to the farther neighbour."""
+        near, far = torch.minimum(s.before, s.after), torch.maximum(s.before, s.after)
+        gaps = torch.cat([near, far], 2).clamp(max=NEVER).log1p() / 4
+        with torch.autocast(s.values.device.type, enabled=False):
+            slopes = self.spread(wavelengths) @ self.spread_by_gap.weight  # (N or 1, B, 2)
+        near_slope, far_slope = slopes[..., None, None].unbind(2)
+        spread: Tensor = gaps[:, :, :1] * near_slope + gaps[:, :, 1:] * far_slope
+        return spread
+
+
+def _combine(basis: Tensor, coefficients: Tensor) -> Tensor:
+    """(N, B, size) and (size, ...) to (N, B, ...)."""
+    return torch.einsum("nbk,k...->nb...", basis, coefficients)
+
+
+def _believing(s: Series, believed: Tensor, days: Tensor) -> Series:
+    with torch.no_grad():
+        return series(s.values, believed, days)
+
+
+def _origin(days: Tensor) -> Tensor:
+    """(N, T) days as (T, N) float32 since each sample's first date."""
+    return (days - days[:, :1]).float().transpose(0, 1)
+
+
+def _season(day_of_year: Tensor) -> Tensor:
+    """Sine and cosine of the season, (T, N, 2)."""
+    phase = day_of_year.float().transpose(0, 1) * (2 * torch.pi / YEAR_DAYS)
+    return torch.stack([phase.sin(), phase.cos()], -1)
+
+
+def _padded(reflectance: Tensor, observed: Tensor, multiple: int) -> tuple[Tensor, Tensor]:
+    """Time-major values (T, N, B, H, W) and observed (T, N, 1, H, W), grown to the right and below by edge values."""
+    observed = (observed & reflectance.sum(2).isfinite()).unsqueeze(2).transpose(0, 1)
+    values = reflectance.transpose(0, 1)
+    bottom, right = (-size % multiple for size in values.shape[-2:])
+    if not bottom and not right:
+        return values, observed
+    pad = (0, right, 0, bottom)
+    values, mask = (each_frame(lambda y: F.pad(y, pad, mode="replicate"), x) for x in (values, observed.float()))
+    return values, mask > 0
