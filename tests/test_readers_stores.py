@@ -216,16 +216,16 @@ def test_a_lost_acquisition_on_another_axis_stays(tmp_path):
 
 
 def test_chunks_hold_whole_stored_chunks(tmp_path):
-    values = np.ones((4, 3, 600, 700), np.float32)
-    coords = {"time": DATES[0] + np.arange(4).astype("timedelta64[D]") * 5, "band": ["blue", "red", "nir"]}
-    coords |= {"y": np.arange(600.0), "x": np.arange(700.0)}
+    values = np.ones((2, 3, 300, 350), np.float32)
+    coords = {"time": DATES[0] + np.arange(2).astype("timedelta64[D]") * 5, "band": ["blue", "red", "nir"]}
+    coords |= {"y": np.arange(300.0), "x": np.arange(350.0)}
     dataset = xr.DataArray(values, coords, ("time", "band", "y", "x"), name="reflectance").to_dataset()
     dataset.attrs["crs"] = "EPSG:32631"
-    save(dataset, tmp_path / "a.zarr", reflectance={"chunks": (4, 3, 256, 256)})
-    assert open_cube(tmp_path / "a.zarr").reflectance.chunks == ((4,), (3,), (256, 256, 88), (256, 256, 188))
+    save(dataset, tmp_path / "a.zarr", reflectance={"chunks": (2, 3, 256, 256)})
+    assert open_cube(tmp_path / "a.zarr").reflectance.chunks == ((2,), (3,), (256, 44), (256, 94))
     save(dataset, tmp_path / "b.zarr", reflectance={"chunks": (1, 1, 64, 64)})
     chunks = open_cube(tmp_path / "b.zarr").reflectance.chunks
-    assert chunks[0] == (1, 1, 1, 1)
+    assert chunks[0] == (1, 1)
     assert all(size % 64 == 0 for axis in chunks[2:] for size in axis[:-1])
     np.testing.assert_array_equal(open_cube(tmp_path / "b.zarr").reflectance, values)
 
