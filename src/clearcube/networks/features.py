@@ -119,16 +119,17 @@ def smoother(s: Series, days: Tensor, scale: float) -> Tensor:
     return correction
 
 
-def everywhere(s: Series) -> Tensor:
-    """The interpolation (T, N, B, H, W), complete.
+def completed(s: Series) -> tuple[Tensor, Tensor]:
+    """Two series (T, N, B, H, W) without holes: the interpolation, and the valid values completed by it.
 
     A pixel's only observation stands for itself; pixels without any take the mean of the others at this date.
     """
     alone = (s.before >= NEVER) & (s.after >= NEVER)
-    known = torch.where(alone, s.values, s.interpolation)
-    seen = ~alone | s.valid
-    mean = known.sum((-1, -2), keepdim=True) / seen.sum((-1, -2), keepdim=True).clamp(min=1)
-    return torch.where(seen, known, mean)
+    seen = s.valid | ~alone
+    base = torch.where(s.valid, s.values, s.interpolation)
+    mean = base.sum((-1, -2), keepdim=True) / seen.sum((-1, -2), keepdim=True).clamp(min=1)
+    base = torch.where(seen, base, mean)
+    return torch.where(alone, base, s.interpolation), base
 
 
 def relative_days(days: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from clearcube.errors import InputError
 from clearcube.networks.band_unet import BandUNet, Situation, assembled, plain
 from clearcube.networks.convlstm import each_frame
-from clearcube.networks.features import NEVER, Series, echo, everywhere, series, smoother
+from clearcube.networks.features import NEVER, Series, completed, echo, series, smoother
 from clearcube.networks.spectral import SpectralBasis, projection
 
 YEAR_DAYS = 365.25
@@ -78,7 +78,7 @@ class Output:
         have the mean of the others at that date.
     estimate : (N, T, B, H, W) reflectance as if the pixel had not been observed on this date: equals `mean` where it
         was not. Elsewhere the network has seen the value, through its anomaly.
-    believed : (N, T, H, W) bool, observed and not judged contaminated.
+    believed : (N, T, H, W) bool, observed and not judged contaminated (or the pixel would have nothing left).
     """
 
     mean: Tensor
@@ -144,6 +144,7 @@ class Seq2Seq(nn.Module):
         logit = self._judge(first, situation)
         threshold = self.config.disbelief if disbelief is None else disbelief
         believed = observed & (logit.detach().sigmoid() <= threshold)
+        believed |= observed & ~believed.any(0)  # a pixel that would have nothing left keeps what it has
         second = first if bool((believed == observed).all()) else _believing(first, believed, situation.days)
         return self._fill(first, second, logit, situation, wavelengths).cropped(height, width)
 
@@ -158,14 +159,13 @@ class Seq2Seq(nn.Module):
         bands = s.values.shape[2]
         with torch.no_grad(), torch.autocast(s.values.device.type, enabled=False):
             shared_error, line = echo(s), smoother(s, situation.days, self.config.smoother_days)
-            unfit = everywhere(s)
-            base = torch.where(s.valid, s.values, unfit)
+            interpolation, base = completed(s)
         with torch.autocast(s.values.device.type, enabled=False):
             weight, bias = self._head(wavelengths)
         maps = assembled([s.anomaly, s.interpolation, s.difference, shared_error, line, *plain(s)])
         out = self.fill(maps, s.valid, situation, weight, bias)
         residual, log_std, blend = torch.split_with_sizes(out, [bands, bands, 2], 2)
-        estimate = unfit + residual + blend[:, :, :1] * shared_error + blend[:, :, 1:] * line
+        estimate = interpolation + residual + blend[:, :, :1] * shared_error + blend[:, :, 1:] * line
         log_std = (log_std + self._spread_by_gap(s, wavelengths)).clamp(*LOG_STD_LIMITS)
         mean = torch.where(s.valid, s.values, estimate)
         if self.training:
