@@ -10,7 +10,7 @@ from clearcube.cube import check_cube, dates_of
 from clearcube.errors import InputError
 from clearcube.readers import open_cube
 from clearcube.readers.decoding import Decoding
-from clearcube.readers.mask_choice import MaskSpec
+from clearcube.readers.mask_spec import MaskSpec
 from clearcube.readers.merging import merge_days
 
 Y, X = 5000005.0 - 10 * np.arange(8), 400005.0 + 10 * np.arange(6)

@@ -17,7 +17,8 @@ from clearcube.errors import InputError
 from clearcube.readers.calendar import calendar, on_calendar
 from clearcube.readers.formats import read_sources
 from clearcube.readers.landcover import read_landcover
-from clearcube.readers.mask_choice import MaskOptions, MaskSpec, brought_to, choose, judge
+from clearcube.readers.mask_choice import brought_to, choose, judge
+from clearcube.readers.mask_spec import MaskOptions, MaskSpec
 from clearcube.readers.merging import check_products, merge_days
 from clearcube.readers.options import ReadOptions
 from clearcube.readers.raw import RawSeries

@@ -13,23 +13,21 @@ import xarray as xr
 from clearcube.cube import Band
 from clearcube.errors import InputError
 from clearcube.readers import names
-from clearcube.readers.crs import affine_coordinates, find_crs
+from clearcube.readers.crs import find_crs
 from clearcube.readers.daily import dates_with_data
 from clearcube.readers.decoding import band_decoding, mask_decoding
 from clearcube.readers.joining import join
-from clearcube.readers.layout import Axes, Layer, find_layout, time_variable
+from clearcube.readers.layout import Axes, Layer, find_layout
 from clearcube.readers.lazy import StoredVariable, lazy_array, lazy_stack, task_chunks
 from clearcube.readers.options import ReadOptions
 from clearcube.readers.raw import RawSeries
 from clearcube.readers.sources import described, is_url, is_zarr
-from clearcube.readers.store_files import decoded_dates, is_netcdf, open_store
+from clearcube.readers.store_files import is_netcdf, open_store
+from clearcube.readers.store_place import grid_of, static_of, times_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LAND_COVER_NAMES = ("landcover", "land_cover", "esawc_lc")
-_ELEVATION_NAMES = ("elevation", "cop_dem", "nasa_dem", "alos_dem", "dem")
-_WORLDCOVER_CODES = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)
 _KEPT_ATTRS = ("title", "institution", "source", "references", "comment", "tile", "georeference", "license")
 
 
@@ -71,7 +69,7 @@ def read_store(path: str, options: ReadOptions, *, alone: bool = True) -> RawSer
     dataset = open_store(path)
     layout = find_layout(dataset, options, path, alone=alone)
     layers = [layer for _, layer in layout.bands] or [layout.reference]
-    times = _times(dataset, layers[0].axes, path)
+    times = times_of(dataset, layers[0].axes, path)
     kept = dates_with_data(dataset, layers, times, options)
     reader = _Reader(dataset, path, options, times, kept)
     geographic = names.is_degrees(layers[0].axes.y) and names.is_degrees(layers[0].axes.x)
@@ -79,7 +77,7 @@ def read_store(path: str, options: ReadOptions, *, alone: bool = True) -> RawSer
         reflectance=reader.bands(layout.bands, layers[0].axes),
         products=tuple(f"{os.path.basename(path.rstrip('/'))}#{position:05d}" for position in kept),
         masks={label: reader.mask(layer) for label, layer in layout.masks.items()},
-        static=_static(dataset, layers[0].axes),
+        static=static_of(dataset, layers[0].axes),
         crs=find_crs(dataset, dataset.variables[layers[0].variable], geographic),
         attrs=_attributes(dataset, path),
     )
@@ -174,28 +172,6 @@ class _Reader:
             )
 
 
-def grid_of(dataset: xr.Dataset, axes: Axes, where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Pixel-centre coordinates y (H,) and x (W,); pixel indices where the store has none.
-
-    Raises
-    ------
-    InputError : they neither ascend nor descend.
-    """
-    affine = affine_coordinates(dataset, dataset.sizes[axes.y], dataset.sizes[axes.x])
-    both = []
-    for position, dim in enumerate((axes.y, axes.x)):
-        held = dataset.variables.get(dim)
-        if held is not None and held.dims == (dim,) and held.dtype.kind in "iuf":
-            values = held.values.astype(np.float64)
-        else:
-            values = np.arange(dataset.sizes[dim], dtype=np.float64) if affine is None else affine[position]
-        steps = np.diff(values)
-        if not ((steps > 0).all() or (steps < 0).all()):
-            raise InputError(f"{where}: the coordinate '{dim}' neither ascends nor descends; sort the store along it")
-        both.append(values)
-    return both[0], both[1]
-
-
 def _attributes(dataset: xr.Dataset, path: str) -> dict[str, str]:
     """What the cube keeps of the store's attributes, and the kind of store."""
     kept = {key: str(dataset.attrs[key]) for key in _KEPT_ATTRS if key in dataset.attrs and str(dataset.attrs[key])}
@@ -206,36 +182,3 @@ def _attributes(dataset: xr.Dataset, path: str) -> dict[str, str]:
 
 def _is_store(path: str) -> bool:
     return is_netcdf(path) or (is_url(path) and is_zarr(path))
-
-
-def _times(dataset: xr.Dataset, axes: Axes, path: str) -> NDArray[np.datetime64]:
-    """The time of each acquisition, (T,) datetime64[ns]."""
-    name = time_variable(dataset, axes.time)
-    if name is None:
-        raise InputError(f"{path}: the dimension '{axes.time}' has no dates; add a coordinate with CF time units")
-    times = decoded_dates(dataset, name, path)
-    if np.isnat(times).any():
-        raise InputError(f"{path}: '{name}' has missing dates; give every acquisition a date")
-    return times
-
-
-def _static(dataset: xr.Dataset, axes: Axes) -> dict[str, xr.DataArray]:
-    """Land cover and elevation (y, x), the first that is found of each."""
-    y, x = grid_of(dataset, axes, "")
-    static: dict[str, xr.DataArray] = {}
-    for role, candidates in (("landcover", _LAND_COVER_NAMES), ("elevation", _ELEVATION_NAMES)):
-        for name in candidates:
-            stored = dataset.variables.get(name)
-            if role not in static and stored is not None and set(stored.dims) == {axes.y, axes.x}:
-                values = mask_decoding(stored.attrs, stored.dtype).apply(stored.transpose(axes.y, axes.x).values)
-                field = _land_cover(values, name) if role == "landcover" else values
-                static[role] = xr.DataArray(field, dims=("y", "x"), coords={"y": y, "x": x}, name=role)
-    return static
-
-
-def _land_cover(values: NDArray[np.float32], name: str) -> NDArray[np.int16]:
-    """Codes as integers, 0 = none; of ESA WorldCover only classes that exist, some files hold interpolated ones."""
-    codes = np.nan_to_num(values, nan=0.0).astype(np.int16)
-    if name == "esawc_lc":
-        codes[~np.isin(codes, _WORLDCOVER_CODES)] = 0
-    return codes

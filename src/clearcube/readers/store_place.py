@@ -1,0 +1,76 @@
+"""Where and when a store is: its grid, its dates, and the fields that belong to the place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from clearcube.errors import InputError
+from clearcube.readers.crs import affine_coordinates
+from clearcube.readers.decoding import mask_decoding
+from clearcube.readers.layout import Axes, time_variable
+from clearcube.readers.store_files import decoded_dates
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_LAND_COVER_NAMES = ("landcover", "land_cover", "esawc_lc")
+_ELEVATION_NAMES = ("elevation", "cop_dem", "nasa_dem", "alos_dem", "dem")
+_WORLDCOVER_CODES = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)
+
+
+def grid_of(dataset: xr.Dataset, axes: Axes, where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pixel-centre coordinates y (H,) and x (W,); pixel indices where the store has none.
+
+    Raises
+    ------
+    InputError : they neither ascend nor descend.
+    """
+    affine = affine_coordinates(dataset, dataset.sizes[axes.y], dataset.sizes[axes.x])
+    both = []
+    for position, dim in enumerate((axes.y, axes.x)):
+        held = dataset.variables.get(dim)
+        if held is not None and held.dims == (dim,) and held.dtype.kind in "iuf":
+            values = held.values.astype(np.float64)
+        else:
+            values = np.arange(dataset.sizes[dim], dtype=np.float64) if affine is None else affine[position]
+        steps = np.diff(values)
+        if not ((steps > 0).all() or (steps < 0).all()):
+            raise InputError(f"{where}: the coordinate '{dim}' neither ascends nor descends; sort the store along it")
+        both.append(values)
+    return both[0], both[1]
+
+
+def times_of(dataset: xr.Dataset, axes: Axes, path: str) -> NDArray[np.datetime64]:
+    """The time of each acquisition, (T,) datetime64[ns]."""
+    name = time_variable(dataset, axes.time)
+    if name is None:
+        raise InputError(f"{path}: the dimension '{axes.time}' has no dates; add a coordinate with CF time units")
+    times = decoded_dates(dataset, name, path)
+    if np.isnat(times).any():
+        raise InputError(f"{path}: '{name}' has missing dates; give every acquisition a date")
+    return times
+
+
+def static_of(dataset: xr.Dataset, axes: Axes) -> dict[str, xr.DataArray]:
+    """Land cover and elevation (y, x), the first that is found of each."""
+    y, x = grid_of(dataset, axes, "")
+    static: dict[str, xr.DataArray] = {}
+    for role, candidates in (("landcover", _LAND_COVER_NAMES), ("elevation", _ELEVATION_NAMES)):
+        for name in candidates:
+            stored = dataset.variables.get(name)
+            if role not in static and stored is not None and set(stored.dims) == {axes.y, axes.x}:
+                values = mask_decoding(stored.attrs, stored.dtype).apply(stored.transpose(axes.y, axes.x).values)
+                field = _land_cover(values, name) if role == "landcover" else values
+                static[role] = xr.DataArray(field, dims=("y", "x"), coords={"y": y, "x": x}, name=role)
+    return static
+
+
+def _land_cover(values: NDArray[np.float32], name: str) -> NDArray[np.int16]:
+    """Codes as integers, 0 = none; of ESA WorldCover only classes that exist, some files hold interpolated ones."""
+    codes = np.nan_to_num(values, nan=0.0).astype(np.int16)
+    if name == "esawc_lc":
+        codes[~np.isin(codes, _WORLDCOVER_CODES)] = 0
+    return codes
