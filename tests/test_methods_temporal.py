@@ -91,6 +91,7 @@ def test_laws(seed, times, height, width, name):
 
     garbage = np.where(seen, block.reflectance, np.float32(np.nan))
     assert_same(fill_block(make_block(garbage, block.observed, block.days), rule=rule), filled)
+    assert_same(fill_block(block, rule=rule, parallel=True), filled)
 
     cut = width // 2
     parts = [

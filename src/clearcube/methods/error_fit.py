@@ -39,9 +39,14 @@ TRUST = 5.0
 """Dates that what is expected of a cell weighs as much as."""
 ERRORS_A_DATE = 25
 """Errors in a cell that count as much as a date: those of one date are alike."""
+CAUTION = 1.0
+"""Variances grow by this over the number of dates: errors of one date are alike, so those of a few dates do not show
+how far the next one can go."""
 SPARSE = 6.0
 """Cells with fewer dates are no smaller than those of shorter gaps."""
 FEWEST_FOR_CORRELATION = 30
+ROUNDS = 5
+"""Of reweighting."""
 
 _CENTRES = np.array([*(np.add(EDGES[:-1], EDGES[1:]) - 1) / 2, 110.0])
 _LAG_CENTRES = np.array([*(np.add(LAGS[:-1], LAGS[1:]) - 1) / 2, 400.0])
@@ -57,6 +62,7 @@ def fit_table(errors: HiddenErrors, sample: Sequence[Block]) -> NDArray[np.float
     blocks = without_empty_dates(sample)
     reflectance, observed = draw_pixels(blocks, SAMPLE_PIXELS)
     days = blocks[0].days
+    caution = 1 + CAUTION / max(len(days), 1)
     table = np.full((reflectance.shape[1], CELLS), np.nan)
     for band, row in enumerate(table):
         values = reflectance[:, band]
@@ -65,7 +71,7 @@ def fit_table(errors: HiddenErrors, sample: Sequence[Block]) -> NDArray[np.float
         measured, dates = _cell_std(errors, band)
         expected = _expected(measured**2, dates, variogram, noise**2)
         variance = (dates * np.nan_to_num(measured) ** 2 + TRUST * expected) / (dates + TRUST)
-        row[:OBSERVED] = _growing(np.sqrt(variance), dates, noise)
+        row[:OBSERVED] = _growing(np.sqrt(variance * caution), dates, noise)
     table[:, :NEVER_SEEN] = np.maximum(table[:, :NEVER_SEEN], FLOOR)
     return table.astype(np.float32)
 
@@ -148,7 +154,7 @@ def _expected(variance: Floats, dates: Floats, variogram: Callable[..., Floats],
 
     A combination, not negative, of what errs like this: noise alone, the line between two observations
     (w1 D(before) + w2 D(after) - w1 w2 D(before + after), D being the mean square of differences), and holding the
-    observation before, after or nearest. Least relative squares over the measured cells, weighted by their dates.
+    observation before, after or nearest. Least squares over the measured cells, weighted by their dates.
     """
     before, after = (days.ravel() for days in np.meshgrid(_CENTRES, _CENTRES, indexing="ij"))
     w = before / (before + after)
@@ -167,13 +173,19 @@ def _expected(variance: Floats, dates: Floats, variogram: Callable[..., Floats],
 
 
 def _combined(terms: Floats, variance: Floats, dates: Floats, otherwise: Floats) -> Floats:
-    """The combination of terms (cells, terms) closest to the measured variances, else `otherwise`; none is 0."""
+    """The combination of terms (cells, terms) closest to the measured variances, else `otherwise`; none is 0.
+
+    A measured variance is as uncertain as the true one is large. Judged by itself, those that came out small by
+    chance would count most, so each round judges it by the combination of the round before.
+    """
     measured = (dates > 0) & (variance > FLOOR**2)
     if measured.sum() < 2:
         return np.maximum(otherwise, FLOOR**2)
-    weight = np.sqrt(dates[measured])
-    relative = terms[measured] / variance[measured, None] * weight[:, None]
-    coefficients = nnls(relative, weight)[0]
+    expected = np.full(measured.sum(), np.average(variance[measured], weights=dates[measured]))
+    for _ in range(ROUNDS):
+        scale = np.sqrt(dates[measured]) / expected
+        coefficients = nnls(terms[measured] * scale[:, None], variance[measured] * scale)[0]
+        expected = np.maximum(terms[measured] @ coefficients, FLOOR**2)
     return np.maximum(terms @ coefficients, FLOOR**2)
 
 

@@ -38,20 +38,25 @@ class ErrorModel:
     hidden: int
 
     def std(
-        self, observed: NDArray[np.bool_], dates: NDArray[np.datetime64], *, parallel: bool = False
+        self,
+        observed: NDArray[np.bool_],
+        dates: NDArray[np.datetime64],
+        *,
+        parallel: bool = False,
+        out: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """One standard deviation of the error at every pixel and date, (T, B, H, W); NaN where never observed.
 
         observed (T, H, W) bool, dates (T,) datetime64[D]. At observed pixels, the noise of an observation. Depends on
         the days to the nearest observations alone, so dates that nobody observed change nothing.
-        `parallel` is for calls on arrays in memory from one thread.
+        `parallel` is for calls on arrays in memory from one thread; `out` (contiguous) is written into if given.
         """
-        out = np.empty((len(dates), len(self.table), observed[0].size), np.float32)
+        shape = (len(dates), len(self.table), *observed.shape[1:])
+        std = np.empty(shape, np.float32) if out is None else out
         days = (dates - dates[0]).astype(np.int64)
-        (look_up_parallel if parallel else look_up)(
-            np.ascontiguousarray(observed).reshape(len(dates), -1), days, self.table, out
-        )
-        return out.reshape(len(dates), len(self.table), *observed.shape[1:])
+        seen = np.ascontiguousarray(observed).reshape(len(dates), -1)
+        (look_up_parallel if parallel else look_up)(seen, days, self.table, std.reshape(*shape[:2], -1))
+        return std
 
     def summary(self) -> Mapping[str, object]:
         """Plain values for metadata: bin edges in days, std of each cell by band, correlation."""

@@ -107,7 +107,7 @@ def _fill_part(
     Buffers are made once: large ones come from the operating system each time, one thread after the other.
     """
     times, bands, _ = reflectance.shape
-    longest = min(max(SEGMENT_BYTES // (4 * times) // 64 * 64, 256), last - first)
+    longest = max(min(SEGMENT_BYTES // (4 * times) // 64 * 64, last - first), 64)
     share, later = np.empty((times, longest), np.float32), np.empty((times, longest), np.float32)
     for start in range(first, last, longest):
         width = min(longest, last - start)
