@@ -24,16 +24,16 @@ def test_each_alone_is_a_scan_of_one_date():
 
 def bidirectional():
     torch.manual_seed(1)
-    return BidirectionalConvLSTM(2, 3, context=1), torch.randn(5, 1, 2, 4, 6), torch.randn(5, 1, 1, 4, 6)
+    return BidirectionalConvLSTM(2, 3), torch.randn(5, 1, 2, 4, 6)
 
 
 @torch.no_grad()
 def test_both_directions_are_two_separate_cells():
-    lstm, sequence, context = bidirectional()
-    out = lstm(sequence, context, torch.ones(5, 1, 1, 4, 6, dtype=torch.bool))
+    lstm, sequence = bidirectional()
+    out = lstm(sequence, torch.ones(5, 1, 1, 4, 6, dtype=torch.bool))
     changed = sequence.clone()
     changed[3] += 1
-    other = lstm(changed, context, torch.ones(5, 1, 1, 4, 6, dtype=torch.bool))
+    other = lstm(changed, torch.ones(5, 1, 1, 4, 6, dtype=torch.bool))
     assert torch.equal(out[:3, :, :3], other[:3, :, :3])  # forward in time sees no later date
     assert torch.equal(out[4, :, 3:], other[4, :, 3:])  # backward sees no earlier one
     assert (out[4, :, :3] != other[4, :, :3]).any()
@@ -42,22 +42,22 @@ def test_both_directions_are_two_separate_cells():
 
 @torch.no_grad()
 def test_reversing_time_swaps_the_directions():
-    lstm, sequence, context = bidirectional()
+    lstm, sequence = bidirectional()
     present = torch.rand(5, 1, 1, 4, 6) > 0.3
-    out = lstm(sequence, context, present)
-    mirrored = BidirectionalConvLSTM(2, 3, context=1)
+    out = lstm(sequence, present)
+    mirrored = BidirectionalConvLSTM(2, 3)
     halves = {name: torch.cat(list(reversed(value.chunk(2)))) for name, value in lstm.state_dict().items()}
     mirrored.load_state_dict(halves)
-    back = mirrored(sequence.flip(0), context.flip(0), present.flip(0)).flip(0)
+    back = mirrored(sequence.flip(0), present.flip(0)).flip(0)
     torch.testing.assert_close(back, torch.cat(list(reversed(out.chunk(2, 2))), 2))
 
 
 @torch.no_grad()
 def test_an_absent_date_leaves_no_trace():
-    lstm, sequence, context = bidirectional()
+    lstm, sequence = bidirectional()
     present = torch.ones(5, 1, 1, 4, 6, dtype=torch.bool)
     present[2] = False
-    out = lstm(sequence, context, present)
+    out = lstm(sequence, present)
     keep = [0, 1, 3, 4]
-    assert torch.equal(out[keep], lstm(sequence[keep], context[keep], present[keep]))
+    assert torch.equal(out[keep], lstm(sequence[keep], present[keep]))
     assert out[2].abs().sum() > 0

@@ -75,25 +75,23 @@ class BidirectionalConvLSTM(nn.Module):
     was written belongs to the input (see `unet.Memory`).
     """
 
-    def __init__(self, inputs: int, hidden: int, context: int) -> None:
+    def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.hidden = hidden
         self.of_input = nn.Conv2d(inputs, 8 * hidden, 1)  # (direction, gate, hidden)
-        self.of_context = nn.Conv2d(context, 8 * hidden, 1, bias=False)
         self.of_hidden = nn.Conv2d(2 * hidden, 8 * hidden, 3, padding=1, bias=False, groups=2)
         with torch.no_grad():
             assert self.of_input.bias is not None
             self.of_input.bias.view(2, 4, hidden)[:, 1] += 1.0  # remember at first: forget gates near 0.73
 
-    def forward(self, sequence: Tensor, context: Tensor, present: Tensor) -> Tensor:
+    def forward(self, sequence: Tensor, present: Tensor) -> Tensor:
         """Hidden maps (T, N, 2 hidden, h, w): what each date knows of the earlier and of the later ones.
 
         sequence : (T, N, inputs, h, w), dates ascending.
-        context : (T, N, context, h, w), more inputs.
         present : (T, N, 1, h, w) bool, True where the date saw something.
         """
-        gates = each_frame(self.of_input, sequence).contiguous() + each_frame(self.of_context, context)
-        ahead, back = gates.chunk(2, 2)
+        gates = each_frame(self.of_input, sequence)
+        ahead, back = gates.contiguous().chunk(2, 2)
         h = c = gates.new_zeros(sequence.shape[1], 2, self.hidden, *gates.shape[3:])
         hidden = []
         for t in range(len(sequence)):

@@ -53,7 +53,7 @@ class Memory(nn.Module):
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.lstm = BidirectionalConvLSTM(channels, hidden, CONTEXT)
+        self.lstm = BidirectionalConvLSTM(channels + CONTEXT, hidden)
         self.out = nn.Conv2d(2 * hidden, channels, 1)
 
     def forward(self, x: Tensor, share: Tensor, days: Tensor) -> Tensor:
@@ -61,7 +61,9 @@ class Memory(nn.Module):
         with torch.no_grad():
             present = each_frame(lambda y: F.avg_pool2d(y, 3, stride=1, padding=1), share) > 0
             context = torch.cat([share, *map(relative_days, days_to_neighbours(present, days))], 2)
-        hidden: Tensor = self.lstm(torch.unflatten(x, 0, share.shape[:2]), context, present)
+        # gates are split by channel, so this part runs with channels before pixels in memory
+        sequence = torch.unflatten(x.contiguous(), 0, share.shape[:2])
+        hidden: Tensor = self.lstm(torch.cat([sequence, context.to(x.dtype)], 2), present)
         remembered: Tensor = self.out(hidden.flatten(0, 1))
         return x + remembered
 
