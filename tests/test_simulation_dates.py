@@ -10,7 +10,7 @@ from clearcube.simulation.spectra import band_optics
 
 STILL = Disturbance(
     aerosol=0, aerosol_field=0, gain=0, anisotropy=0, class_gain=0, parcel_gain=0, growth_field=0, shift=0,
-    band_shift=0, noise=0, striping=0,
+    band_shift=0, grain=0, noise=0, striping=0,
 )  # fmt: skip
 LANDCOVER = np.array([LandCover.CEREAL] * 30 + [LandCover.CONIFER] * 30, dtype=np.uint8)
 

@@ -45,13 +45,15 @@ def test_cover_follows_parcel_vigour_and_growth_and_leaves_room():
 def test_mixing_weighs_ground_dry_matter_leaves_and_track():
     label = np.zeros((1, 2), dtype=np.int32)
     surface, seen = np.empty((2, 1, 2), dtype=np.float32)
+    grain, weight = single([[1, 0]], [[0, 1]]), single(0.2, -0.1)
     mix_kernel(
         label, single([0.5, 0.5]), single([0.25, 0.25]), single([0.2, 0.2]), single([0.0, 0.5]),
-        single(0.4), single(0.3), single(0.8), single(1.1), np.float32(0.1), np.float32(0), surface, seen,
+        single(0.4), single(0.3), single(0.8), single(1.1), np.float32(0.1), np.float32(0),
+        grain, weight, surface, seen,
     )  # fmt: skip
     value = 0.2 * 0.8 * 0.25 + 0.3 * 0.25 + 0.4 * 0.5
     np.testing.assert_allclose(surface, [[value, (value + 0.1) / 2]], rtol=1e-6)
-    np.testing.assert_allclose(seen, 1.1 * surface, rtol=1e-6)
+    np.testing.assert_allclose(seen, 1.1 * surface * [[1.2, 0.9]], rtol=1e-6)
 
 
 def test_aerosol_brightens_the_dark_and_darkens_the_bright():

@@ -86,6 +86,7 @@ class Disturbance:
     class_gain, parcel_gain : of the gain of classes and of parcels by themselves, relative.
     growth_field : of a smooth field of green cover that changes from date to date.
     shift : of the misregistration, pixels, each way; band_shift : of single bands against each other.
+    grain : of fine detail that each date has of its own, relative, nearly the same in all visible bands.
     noise : white noise of a dark pixel; twice that at reflectance 0.5.
     striping : probability of a date with column-wise gains.
     """
@@ -99,7 +100,8 @@ class Disturbance:
     growth_field: float = 0.02
     shift: float = 0.2
     band_shift: float = 0.05
-    noise: float = 0.0015
+    grain: float = 0.025
+    noise: float = 0.0008
     striping: float = 0.03
 
 
@@ -267,7 +269,7 @@ def _landscape(rng: Generator, latitude: float) -> Landscape:
         water=float(rng.beta(0.4, 9)),
         pivots=float(rng.beta(1, 3)) if dry and rng.random() < 0.5 else 0.0,
         contrast=_spread(rng, 1.0, 1.3, 0.5, 1.8),
-        texture=_spread(rng, 0.12, 1.5, 0.04, 0.3),
+        texture=_spread(rng, 0.09, 1.5, 0.03, 0.25),
         crops=tuple(weights.tolist()),
         mountain_snow=float(rng.uniform(0.05, 0.5)) if latitude > 44 and rng.random() < 0.03 else 0.0,
     )
@@ -285,9 +287,10 @@ def _disturbance(rng: Generator) -> Disturbance:
         class_gain=strength * _spread(rng, 0.025, 1.5, 0.004, 0.06),
         parcel_gain=strength * _spread(rng, 0.028, 1.5, 0.004, 0.06),
         growth_field=_spread(rng, 0.022, 1.7, 0.003, 0.05),
-        shift=_spread(rng, 0.18, 1.7, 0.05, 0.6),
-        band_shift=_spread(rng, 0.04, 1.5, 0.01, 0.12),
-        noise=_spread(rng, 0.0018, 1.5, 0.0005, 0.005),
+        shift=_spread(rng, 0.15, 1.8, 0.04, 0.6),
+        band_shift=_spread(rng, 0.025, 1.5, 0.005, 0.1),
+        grain=_spread(rng, 0.028, 1.5, 0.008, 0.08),
+        noise=_spread(rng, 0.0008, 1.5, 0.0003, 0.003),
         striping=float(rng.choice([0.0, 0.0, 0.05, 0.2])),
     )
 

@@ -55,11 +55,19 @@ def _power(rng: Generator, size: int, *, slope: float, stretch: float, cutoff: f
 
 
 def cut(field: NDArray[np.float32], y: int, x: int, height: int, width: int) -> NDArray[np.float32]:
-    """Window (height, width) of a field on a torus whose first pixel is (y, x); both may be any integers."""
+    """Window (height, width), no larger than the field, of a field on a torus; its first pixel (y, x) may lie anywhere.
+
+    Copies the up to four rectangles that the seams of the torus cut the window into.
+    """
     size = field.shape[0]
-    rows = (np.arange(height) + y) % size
-    columns = (np.arange(width) + x) % size
-    return np.asarray(field[rows[:, None], columns])
+    y, x = int(y) % size, int(x) % size
+    above, left = min(height, size - y), min(width, size - x)
+    window = np.empty((height, width), dtype=field.dtype)
+    window[:above, :left] = field[y : y + above, x : x + left]
+    window[above:, :left] = field[: height - above, x : x + left]
+    window[:above, left:] = field[y : y + above, : width - left]
+    window[above:, left:] = field[: height - above, : width - left]
+    return window
 
 
 def sample(rng: Generator, fields: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:

@@ -48,13 +48,17 @@ def mix_kernel(
     gain: NDArray[np.float32],
     track_reflectance: np.float32,
     leaves: np.float32,
+    grain: NDArray[np.float32],
+    grain_weight: NDArray[np.float32],
     surface: NDArray[np.float32],
     seen: NDArray[np.float32],
 ) -> None:
     """Reflectance of one band at one date: ground, dry matter and canopy mixed by cover; `seen` has the date's gain.
 
     canopy, dry_matter, darkening (share of the ground's reflectance that is left), gain are of parcels, (P,).
+    grain : (2, H, W) fine detail that the date has of its own; grain_weight : (2,) how much of it this band shows.
     """
+    first, second = grain_weight[0], grain_weight[1]
     for y in range(label.shape[0]):
         for x in range(label.shape[1]):
             parcel = label[y, x]
@@ -64,7 +68,7 @@ def mix_kernel(
             value = ground[y, x] * darkening[parcel] * (1.0 - g - d) + dry_matter[parcel] * d + leaf * g
             value += track[y, x] * (track_reflectance - value)
             surface[y, x] = value
-            seen[y, x] = value * gain[parcel]
+            seen[y, x] = value * gain[parcel] * (1.0 + first * grain[0, y, x] + second * grain[1, y, x])
 
 
 @compiled()

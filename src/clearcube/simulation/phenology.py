@@ -152,7 +152,7 @@ def _drift(rng: Generator, day: NDArray[np.float64], count: int) -> Curves:
     for date in range(1, len(day)):
         keep = np.exp(-(day[date] - day[date - 1]) / 25)
         walk[date] = keep * walk[date - 1] + np.sqrt(1 - keep**2) * rng.normal(0, 1, count)
-    return np.float32(0.03) * walk
+    return np.float32(0.045) * walk
 
 
 def _wetness(rng: Generator, day: NDArray[np.float64], irrigated: NDArray[np.bool_], latitude: float) -> Curves:

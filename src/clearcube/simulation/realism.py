@@ -33,7 +33,7 @@ class AnomalyTable:
     shares : (4, B) of the mean square: frame mean, + spectral classes, + smooth field, rest; they sum to about 1.
     white : (B,) share of the mean square that is uncorrelated between neighbouring pixels; a part of the rest.
     gains : (3,) dB gained over all bands if the frame mean, + classes, + smooth field were known.
-    correlation : (B, B) of the frame means.
+    correlation : (B, B) of the frame means; NaN where fewer than three frames are left to tell.
     """
 
     frames: int
@@ -161,8 +161,14 @@ def _decompose(anomaly: NDArray[np.float64], classes: NDArray[np.int64], distanc
         shares=np.concatenate([-np.diff(steps, axis=0), steps[-1:]]) / total,
         white=_white_variance(anomaly) / total,
         gains=10 * np.log10(total.sum() / np.maximum(np.array(left).sum(axis=1), 1e-12 * total.sum())),
-        correlation=np.atleast_2d(np.corrcoef(means.T)),
+        correlation=_correlation(means),
     )
+
+
+def _correlation(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(frames, B) -> (B, B)."""
+    frames, bands = means.shape
+    return np.atleast_2d(np.corrcoef(means.T)) if frames > 2 else np.full((bands, bands), np.nan)
 
 
 def _smooth(field: NDArray[np.float64]) -> NDArray[np.float64]:

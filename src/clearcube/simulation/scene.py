@@ -93,15 +93,18 @@ def _observe(
     row, still = np.empty(shape[1], dtype=np.float32), placement_taps(0.0)
     curves, label = ground.curves, ground.parcels.label
     held = curves.wet * ground.holds_water
+    grain_of_dates = stream(seed, "grain")
+    grain_weight = np.float32(config.disturbance.grain) * optics.grain
     for date in range(len(config.days)):
         cover_kernel(label, curves.green[date], curves.dry[date], ground.vigour, growth[date], green, dry)
+        grain = grain_of_dates.standard_normal((2, *shape), dtype=np.float32)
         for band in range(len(config.bands)):
             darkening = curves.tilled[date] * (1 - optics.wetting[band] * held[date])
             mix_kernel(
                 label, green, dry, ground.ground[band], ground.parcels.track,
                 np.ascontiguousarray(ground.canopy[:, band]), np.ascontiguousarray(ground.dry_matter[:, band]),
                 darkening, np.ascontiguousarray(effects.gain[date, :, band]), ground.track_reflectance[band],
-                optics.leaves[band] * np.float32(0.5), raw, seen,
+                optics.leaves[band] * np.float32(0.5), grain, grain_weight[band], raw, seen,
             )  # fmt: skip
             place_kernel(raw, still, still, row, surface[date, band])
             down, across = effects.shift[date, band]

@@ -39,6 +39,7 @@ class BandOptics:
     wetting : share of a soil's reflectance that full wetness takes away.
     leaves : 1 where more layers of leaves go on brightening the canopy (near infrared), 0 where they do not.
     anisotropy : strength of view-angle effects relative to the visible.
+    grain : (B, 2), how much of the two kinds of fine detail a band shows, that of the ground and that of leaves.
     gain_basis : (B, 6), smooth functions of wavelength whose rows have length 1.
     """
 
@@ -49,6 +50,7 @@ class BandOptics:
     wetting: NDArray[np.float32]
     leaves: NDArray[np.float32]
     anisotropy: NDArray[np.float32]
+    grain: NDArray[np.float32]
     gain_basis: NDArray[np.float32]
 
 
@@ -95,6 +97,7 @@ def _optics(centres: tuple[float, ...]) -> BandOptics:
     nm = np.array(centres, dtype=np.float64)
     response = band_responses(nm)
     red_edge = 1 / (1 + np.exp(-(nm - 725) / 12))
+    leaves = red_edge / (1 + np.exp((nm - 1330) / 25))
     basis = np.exp(-0.5 * (np.log(nm[:, None] / GAIN_NODES) / GAIN_WIDTH) ** 2)
     return BandOptics(
         spectra={
@@ -104,8 +107,9 @@ def _optics(centres: tuple[float, ...]) -> BandOptics:
         loss=_single(0.22 * (nm / 550) ** -0.9),
         sky=_single(0.04 + 0.30 * (nm / 450) ** -2.2),
         wetting=_single(np.interp(nm, [400, 900, 1400, 2400], [0.46, 0.42, 0.52, 0.62])),
-        leaves=_single(red_edge / (1 + np.exp((nm - 1330) / 25))),
+        leaves=_single(leaves),
         anisotropy=_single(1 - 0.3 * red_edge + 0.1 * (nm > 1300)),
+        grain=_single(np.stack([1 - 0.83 * leaves, 0.42 * leaves], axis=1)),
         gain_basis=_single(basis / np.sqrt((basis**2).sum(axis=1, keepdims=True))),
     )
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from clearcube.simulation.fields import canvas_size, fractal_fields, sample, stream
 from clearcube.simulation.kernels import TAPS
@@ -99,7 +98,7 @@ def _ground(
     by_parcel = rng.normal(0, 1.0, len(parcels.landcover)).astype(np.float32)[parcels.label]
     mixture = 1 / (1 + np.exp(-contrast * (sample(rng, texture, *shape) + by_parcel)))
     lightness = 0.12 * rng.normal(0, 1, len(parcels.landcover)).astype(np.float32)[parcels.label]
-    grain = np.float32(rng.uniform(0.02, 0.10)) * rng.standard_normal(shape, dtype=np.float32)
+    grain = np.float32(rng.uniform(0.03, 0.15)) * rng.standard_normal(shape, dtype=np.float32)
     patches = np.float32(0.10) * sample(rng, texture, *shape)
     bright = np.exp(contrast * (lightness + patches) + grain + rng.normal(0, 0.15))
     one, other = optics.spectra[SOILS[first]][:, None, None], optics.spectra[SOILS[second]][:, None, None]
@@ -119,11 +118,11 @@ def _ground(
 def _town(
     rng: Generator, optics: BandOptics, texture: NDArray[np.float32], shape: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Roofs and streets, (B, H, W): every pixel its own mixture of materials, neighbours alike."""
+    """Roofs and streets, (B, H, W): every pixel its own mixture of materials."""
     materials = np.stack([optics.spectra[name] for name in MATERIALS])
-    chances = np.array([0.45, 0.2, 0.31, 0.04])
-    weights = rng.gamma(0.6 * chances[:, None, None] * 4, 1.0, (len(MATERIALS), *shape)).astype(np.float32) + 1e-3
-    weights = gaussian_filter(weights, (0, 0.6, 0.6))
+    chances = np.array([0.45, 0.2, 0.31, 0.04], dtype=np.float32)
+    weights = np.exp(1.6 * rng.standard_normal((len(MATERIALS), *shape), dtype=np.float32))
+    weights *= chances[:, None, None]
     weights /= weights.sum(axis=0)
     return np.tensordot(materials.T, weights, 1).astype(np.float32) * np.float32(0.85)
 
@@ -148,9 +147,11 @@ def _snow(
 def _vigour(rng: Generator, config: SceneConfig, parcels: Parcels, texture: NDArray[np.float32]) -> NDArray[np.float32]:
     """Relative green cover of each pixel, mean about 1: smooth patches, crowns and gardens."""
     shape = parcels.label.shape
-    rough = np.array([1.0] * 6 + [0.6, 0.8, 0.0, 4.0, 2.0, 0.0], dtype=np.float32)[parcels.landcover][parcels.label]
+    rough = np.array([0.9] * 5 + [1.0, 0.5, 0.6, 0.0, 2.5, 2.0, 0.0], dtype=np.float32)[parcels.landcover][
+        parcels.label
+    ]
     grain = rng.standard_normal(shape, dtype=np.float32)
-    grain_share = np.array([0.4] * 4 + [0.4, 0.6, 0.9, 0.9, 0.0, 0.9, 0.7, 0.0], dtype=np.float32)
+    grain_share = np.array([0.3] * 4 + [0.3, 0.5, 0.8, 0.8, 0.0, 0.9, 0.7, 0.0], dtype=np.float32)
     share = grain_share[parcels.landcover][parcels.label]
     patches = sample(rng, texture, *shape)
     relative = config.landscape.texture * rough * (np.sqrt(1 - share**2) * patches + share * grain)
