@@ -75,7 +75,7 @@ class Skies:
         """The sky of a date (its number); overcast, broken or clear, with or without cirrus."""
         sky, rng = self._config.sky, self._rng
         draw = rng.random()
-        cover = rng.uniform(0.85, 1.0) if draw < sky.overcast else rng.beta(0.9, 1.3)
+        cover = rng.uniform(0.85, 1.0) if draw < sky.overcast else rng.beta(0.5, 0.7)
         cirrus = self._cirrus() if rng.random() < sky.haze else self._nothing
         if draw >= sky.overcast + sky.broken:
             return CloudFrame(self._nothing, self._nothing, cirrus, self._nothing)

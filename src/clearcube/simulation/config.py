@@ -86,7 +86,7 @@ class Disturbance:
     class_gain, parcel_gain : of the gain of classes and of parcels by themselves, relative.
     growth_field : of a smooth field of green cover that changes from date to date.
     shift : of the misregistration, pixels, each way; band_shift : of single bands against each other.
-    grain : of fine detail that each date has of its own, relative, nearly the same in all visible bands.
+    grain : of fine detail that each date has of its own, relative, more on some dates than on others, nearly the same in all visible bands.
     noise : white noise of a dark pixel; twice that at reflectance 0.5.
     striping : probability of a date with column-wise gains.
     """
@@ -199,7 +199,7 @@ def random_config(
     """Draw a scene as it might be met anywhere from the Mediterranean to Scandinavia, by any optical sensor.
 
     Ranges: 6 to 40 dates (half of the time 10 to 20), every five days or 2 to 15 days apart; pixels of 10, 15, 20 or
-    30 m; latitude 34 to 62; fields of 60 to 700 m; cloudy dates 10 to 75 %; frame shifts, field noise and mask errors
+    30 m; latitude 34 to 62; fields of 60 to 700 m; cloudy dates 10 to 70 %; frame shifts, field noise and mask errors
     spread so that the error of linear interpolation has RMS .007-.03 in the visible and .015-.07 in the near infrared.
 
     n_dates, bands : given ones are kept. Without, bands are one of `BAND_SETS`, a random part of one, or a single band.
@@ -289,7 +289,7 @@ def _disturbance(rng: Generator) -> Disturbance:
         growth_field=_spread(rng, 0.022, 1.7, 0.003, 0.05),
         shift=_spread(rng, 0.15, 1.8, 0.04, 0.6),
         band_shift=_spread(rng, 0.025, 1.5, 0.005, 0.1),
-        grain=_spread(rng, 0.028, 1.5, 0.008, 0.08),
+        grain=_spread(rng, 0.021, 1.5, 0.006, 0.07),
         noise=_spread(rng, 0.0008, 1.5, 0.0003, 0.003),
         striping=float(rng.choice([0.0, 0.0, 0.05, 0.2])),
     )
@@ -297,7 +297,7 @@ def _disturbance(rng: Generator) -> Disturbance:
 
 def _sky(rng: Generator) -> Sky:
     """From the dry south to the wet north."""
-    cloudy = rng.uniform(0.1, 0.75)
+    cloudy = rng.uniform(0.1, 0.7)
     overcast = cloudy * rng.uniform(0.3, 0.7)
     return Sky(overcast=overcast, broken=cloudy - overcast, haze=rng.uniform(0.0, 0.25), low=_spread(rng, 1500, 1.6))
 
@@ -311,7 +311,7 @@ def _delivery(rng: Generator) -> Delivery:
         threshold=_spread(rng, 0.12, 1.8, 0.03, 0.45),
         missed_shadow=float(rng.beta(1, 2.5)),
         missed_cloud=float(rng.beta(1, 9)),
-        false_alarm=float(rng.beta(1, 6)),
+        false_alarm=float(rng.beta(1, 9)),
         coarse=int(rng.choice([1, 1, 2, 2, 3, 6])),
         dilation=int(rng.choice([0, 0, 1, 1, 2, 4])),
     )

@@ -94,9 +94,10 @@ def _observe(
     curves, label = ground.curves, ground.parcels.label
     held = curves.wet * ground.holds_water
     grain_of_dates = stream(seed, "grain")
-    grain_weight = np.float32(config.disturbance.grain) * optics.grain
     for date in range(len(config.days)):
         cover_kernel(label, curves.green[date], curves.dry[date], ground.vigour, growth[date], green, dry)
+        amount = config.disturbance.grain * np.exp(0.5 * grain_of_dates.standard_normal())
+        grain_weight = np.float32(amount) * optics.grain
         grain = grain_of_dates.standard_normal((2, *shape), dtype=np.float32)
         for band in range(len(config.bands)):
             darkening = curves.tilled[date] * (1 - optics.wetting[band] * held[date])
