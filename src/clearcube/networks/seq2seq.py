@@ -145,7 +145,8 @@ class Seq2Seq(nn.Module):
         threshold = self.config.disbelief if disbelief is None else disbelief
         believed = observed & (logit.detach().sigmoid() <= threshold)
         believed |= observed & ~believed.any(0)  # a pixel that would have nothing left keeps what it has
-        second = first if bool((believed == observed).all()) else _believing(first, believed, situation.days)
+        alike = threshold >= 1 or torch.equal(believed, observed)
+        second = first if alike else _believing(first, believed, situation.days)
         return self._fill(first, second, logit, situation, wavelengths).cropped(height, width)
 
     def _judge(self, s: Series, situation: Situation) -> Tensor:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from clearcube.networks.convlstm import BidirectionalConvLSTM, each_frame
 from clearcube.networks.features import days_to_neighbours, relative_days
 
+SLOPE = 0.1
+"""Of the rectifiers below zero."""
 CONTEXT = 3
 """Inputs of a memory beside its features: share of valid pixels, days since and until a date that saw something."""
 
@@ -75,7 +77,12 @@ class _Block(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
+        for layer in (self.first, self.second):  # without normalisation, sizes are kept by the start
+            nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        with torch.no_grad():
+            self.second.weight *= 0.5
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.leaky_relu(self.first(x), 0.1, inplace=True)
-        return x + F.leaky_relu(self.second(x), 0.1, inplace=True)
+        x = F.leaky_relu(self.first(x), SLOPE, inplace=True)
+        return x + F.leaky_relu(self.second(x), SLOPE, inplace=True)
