@@ -10,13 +10,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from clearcube.version import __version__
+
 if TYPE_CHECKING:
     from clearcube.cube import check_cube, ndvi, new_cube
     from clearcube.evaluation.scores import score_hidden
     from clearcube.readers.open import open_cube
     from clearcube.workflows.fill import fill
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "check_cube", "fill", "ndvi", "new_cube", "open_cube", "score_hidden"]
 
 _HOMES = {

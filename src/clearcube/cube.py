@@ -123,7 +123,8 @@ def with_crs(dataset: xr.Dataset, crs: Any) -> xr.Dataset:
     """The dataset with its coordinate reference system written as `spatial_ref` (CF grid mapping)."""
     import rioxarray  # noqa: F401  (registers the accessor)
 
-    return dataset.rio.write_crs(crs)
+    written: xr.Dataset = dataset.rio.write_crs(crs)
+    return written
 
 
 def crs_of(dataset: xr.Dataset) -> Any:

@@ -42,7 +42,8 @@ class Block:
     @property
     def days(self) -> NDArray[np.int64]:
         """(T,) whole days since the first date."""
-        return (self.dates - self.dates[0]).astype(np.int64)
+        days: NDArray[np.int64] = (self.dates - self.dates[0]).astype(np.int64)
+        return days
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ class Filler(Protocol):
     """Anything that estimates the reflectance of every pixel and date from the observed ones."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the method, for metadata."""
+        ...
 
     @property
     def halo(self) -> int:

@@ -97,10 +97,16 @@ def _add_legend(figure: Figure, flags: NDArray[np.uint8]) -> None:
     from matplotlib.patches import Patch
 
     patches = [
-        Patch(facecolor=np.array(COLOURS[Source(flag)]) / 255, edgecolor="grey", label=Source(flag).name.lower())
+        Patch(facecolor=_unit(COLOURS[Source(flag)]), edgecolor="grey", label=Source(flag).name.lower())
         for flag in flags
     ]
     figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), fontsize=8, frameon=False)
+
+
+def _unit(colour: tuple[int, int, int, int]) -> tuple[float, float, float, float]:
+    """A colour of 0..255 as matplotlib takes it."""
+    red, green, blue, alpha = (part / 255 for part in colour)
+    return red, green, blue, alpha
 
 
 def _flag_picture(flags: NDArray[np.uint8]) -> NDArray[np.uint8]:

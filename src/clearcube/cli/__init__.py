@@ -7,6 +7,7 @@ import typer
 from clearcube.cli.fill import fill
 from clearcube.cli.info import info, methods
 from clearcube.cli.plot import plot
+from clearcube.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,8 +26,6 @@ app.command()(plot)
 def version(version: bool = typer.Option(False, "--version", help="Show the version and exit.")) -> None:
     """Complete cubes from cloudy optical satellite image time series."""
     if version:
-        from clearcube import __version__
-
         typer.echo(__version__)
         raise typer.Exit
 

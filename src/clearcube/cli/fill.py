@@ -14,6 +14,10 @@ from clearcube.cli.display import progress
 from clearcube.cli.doorway import explained
 
 METHOD_OPTIONS = ("smoothness", "terms", "modes")
+READING = (
+    *("format", "bands", "bbox", "time", "mask", "scl_keep", "max_cloud_probability", "dilate"),
+    *("scale", "offset", "nodata", "landcover", "every", "dates"),
+)
 
 Method = Annotated[str, typer.Option("--method", "-m", help="How to fill; see 'clearcube methods'.")]
 MaxGap = Annotated[str | None, typer.Option("--max-gap", help="Leave longer gaps unfilled: 60d.")]
@@ -96,13 +100,11 @@ def _request(given: dict[str, Any]) -> Any:
     from clearcube.workflows.fill import FillRequest
     from clearcube.writers.encoding import OutputFormat
 
-    reading = ("format", "bands", "bbox", "time", "mask", "scl_keep", "max_cloud_probability", "dilate")
-    reading += ("scale", "offset", "nodata", "landcover", "every", "dates")
     return FillRequest(
         inputs=tuple(given["inputs"]),
         output=given["output"],
         method=given["method"],
-        opening=o.opening(**{name: given[name] for name in reading}),
+        opening=o.opening(**{name: given[name] for name in READING}),
         options={name: given[name] for name in METHOD_OPTIONS if given[name] is not None},
         settings=FillSettings(
             days_in(given["max_gap"], "--max-gap"),

@@ -74,7 +74,10 @@ def _lines(found: CubeInfo) -> list[str]:
         "clear share by date",
     ]
     lines += [f"  {date}  {bar(s)} {100 * s:5.1f} %" for date, s in zip(found.dates, found.clear_share, strict=True)]
-    lines += ["", f"clear in all {100 * found.clear_share.mean():.1f} %, never seen {100 * found.never_share:.1f} % of pixels"]
+    lines += [
+        "",
+        f"clear in all {100 * found.clear_share.mean():.1f} %, never seen {100 * found.never_share:.1f} % of pixels",
+    ]
     lines += ["", "missing values by gap length (days between the observations on either side)"]
     lines += [f"  {name:>9}  {bar(share)} {100 * share:5.1f} %" for name, share in found.gap_share.items()]
     return lines

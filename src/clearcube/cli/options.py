@@ -15,7 +15,7 @@ Format = Annotated[
 ]
 Bands = Annotated[
     str | None,
-    typer.Option("--bands", help="Bands to read, in order: blue,green or, where names do not tell, blue=VAR,green=VAR."),
+    typer.Option("--bands", help="Bands to read, in order: blue,green; where names do not tell, blue=VAR,green=VAR."),
 ]
 Bbox = Annotated[
     str | None, typer.Option("--bbox", help="Part to read: LEFT,BOTTOM,RIGHT,TOP in units of the input's CRS.")

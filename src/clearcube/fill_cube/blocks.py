@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import dask.array as da
 import numpy as np
 from dask.delayed import Delayed, delayed
 
 from clearcube.cube import Band, bands_of, dates_of
-from clearcube.filler import Block
 from clearcube.fill_cube.survey import PieceSurvey, chips_of, survey_piece
+from clearcube.filler import Block
 from clearcube.tiling import Window, windows
 
 if TYPE_CHECKING:
@@ -42,22 +43,24 @@ class CubeBlocks:
         """The block of a window, cut from the cube's dask arrays."""
         rows, columns = window.slices
         part = self.cube.isel(y=rows, x=columns)
-        return delayed(_block, pure=False)(
-            part["reflectance"].data, part["observed"].data, dates_of(self.cube), bands_of(self.cube)
-        )
+        arrays = (part["reflectance"].data, part["observed"].data)
+        block: Delayed = delayed(_block, pure=False)(*arrays, dates_of(self.cube), bands_of(self.cube))
+        return block
 
 
 @dataclass(frozen=True)
 class CopiedBlocks:
-    """The copy in the stage."""
+    """The copy in the stage: its Zarr arrays."""
 
-    path: Path
+    reflectance: Any
+    observed: Any
     dates: NDArray[np.datetime64]
     bands: tuple[Band, ...]
 
     def block(self, window: Window) -> Delayed:
         """The block of a window, read from the copy."""
-        return delayed(_read_block, pure=False)(self.path, window, self.dates, self.bands)
+        block: Delayed = delayed(_read_block, pure=False)(delayed(self, traverse=False), window)
+        return block
 
 
 def in_chunks(cube: xr.Dataset, window: int) -> xr.Dataset:
@@ -79,24 +82,29 @@ def reads_each_chunk_once(cube: xr.Dataset, window: int, halo: int) -> bool:
     return True
 
 
-def survey_tasks(cube: xr.Dataset, window: int, copy_to: Path | None) -> list[Delayed]:
+Copy = tuple[Any, Any]
+"""The Zarr arrays of a copy: reflectance and observed."""
+
+
+def survey_tasks(cube: xr.Dataset, window: int, copy_to: Copy | None) -> list[Delayed]:
     """Tasks that look at each piece of the cube once (`PieceSurvey`) and copy it, where a copy is wanted."""
     times = cube["reflectance"].chunks[0] if copy_to is not None else (cube.sizes["time"],)  # type: ignore[index]
+    size = _piece_size(cube, window) if copy_to is not None else window
     frame = (cube.sizes["y"], cube.sizes["x"])
-    chips = chips_of(frame)
+    shared = delayed((chips_of(frame), copy_to), traverse=False)
     tasks = []
     first = 0
     for count in times:
-        for piece in windows(frame, _piece_size(cube, window) if copy_to is not None else window):
+        for piece in windows(frame, size):
             rows, columns = piece.slices
             part = cube.isel(time=slice(first, first + count), y=rows, x=columns)
             arrays = (part["reflectance"].data, part["observed"].data)
-            tasks.append(delayed(_survey_and_copy, pure=False)(*arrays, piece, first, chips, copy_to))
+            tasks.append(delayed(_survey_and_copy, pure=False)(*arrays, piece, first, shared))
         first += count
     return tasks
 
 
-def create_copy(path: Path, cube: xr.Dataset, window: int) -> None:
+def create_copy(path: Path, cube: xr.Dataset, window: int) -> Copy:
     """Empty arrays for the copy: one uncompressed chunk for each date and window."""
     import zarr
 
@@ -108,6 +116,26 @@ def create_copy(path: Path, cube: xr.Dataset, window: int) -> None:
         "reflectance", shape=(times, bands, height, width), chunks=(1, bands, *chunk), dtype="float32", **plain
     )
     group.create_array("observed", shape=(times, height, width), chunks=(1, *chunk), dtype="bool", **plain)
+    return group["reflectance"], group["observed"]
+
+
+def open_copy(path: Path) -> Copy:
+    """The arrays of a copy that is there."""
+    import zarr
+
+    group = zarr.open_group(path, mode="r")
+    return group["reflectance"], group["observed"]
+
+
+def in_windows(cube: xr.Dataset, copy: Copy, window: int) -> xr.Dataset:
+    """The cube with the arrays of its copy, as dask arrays in windows."""
+    chunks = {"time": -1, "band": -1, "y": window, "x": window}
+    named = dict(zip(("reflectance", "observed"), copy, strict=True))
+    arrays = {
+        name: (cube[name].dims, da.from_array(array, chunks=tuple(chunks[str(dim)] for dim in cube[name].dims)))
+        for name, array in named.items()
+    }
+    return cube.assign(arrays)
 
 
 def _piece_size(cube: xr.Dataset, window: int) -> int:
@@ -121,16 +149,13 @@ def _survey_and_copy(
     observed: NDArray[np.bool_],
     piece: Window,
     first: int,
-    chips: list[Window],
-    copy_to: Path | None,
+    shared: tuple[list[Window], Copy | None],
 ) -> PieceSurvey:
+    chips, copy_to = shared
     if copy_to is not None:
-        import zarr
-
-        group = zarr.open_group(copy_to, mode="r+")
-        place = (slice(first, first + len(observed)), *piece.slices)
-        group["reflectance"][(place[0], slice(None), *place[1:])] = reflectance
-        group["observed"][place] = observed
+        times = slice(first, first + len(observed))
+        copy_to[0][(times, slice(None), *piece.slices)] = reflectance
+        copy_to[1][(times, *piece.slices)] = observed
     return survey_piece(reflectance, observed, piece, first, chips)
 
 
@@ -143,9 +168,6 @@ def _block(
     return Block(np.ascontiguousarray(reflectance), np.ascontiguousarray(observed), dates, bands)
 
 
-def _read_block(path: Path, window: Window, dates: NDArray[np.datetime64], bands: tuple[Band, ...]) -> Block:
-    import zarr
-
-    group = zarr.open_group(path, mode="r")
+def _read_block(copy: CopiedBlocks, window: Window) -> Block:
     place = (..., *window.slices)
-    return Block(group["reflectance"][place], group["observed"][place], dates, bands)
+    return Block(copy.reflectance[place], copy.observed[place], copy.dates, copy.bands)

@@ -1,7 +1,7 @@
 """Values for pixels that were never observed: their filled neighbours', weighted by nearness, up to a distance.
 
-A second pass over the filled frame. A pixel's value depends on the filled pixels within `distance` of it alone, so
-windows with a halo of `distance` give the same values whatever their size.
+A second pass over the filled frame. A pixel's value depends on the filled pixels within `reach_of(distance)` of it
+alone, so windows with that halo give the same values whatever their size.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clearcube.compilation import compiled
 from clearcube.cube import Source
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 DECAY = 3.0
 """Pixels over which the weight of a neighbour falls to 1/e."""
+BEYOND_NEAREST = 6
+"""Pixels beyond the nearest filled one that still count: two decays, so what is left out weighs little."""
 HALF_WIDTH_90 = 1.645
 """Half width of the central 90 % of a Gaussian, in std."""
 FALLBACK_SPREAD = 0.05
@@ -74,45 +77,79 @@ def to_invent(source: NDArray[np.uint8], days: NDArray[np.int16]) -> NDArray[np.
     return never
 
 
+def reach_of(distance: int) -> int:
+    """Pixels around a window that `invent` looks at."""
+    return distance + BEYOND_NEAREST if distance else 0
+
+
 def invent(filled: Filled, distance: int, spread: SpatialSpread) -> Filled:
     """The window with its never-observed pixels filled where a filled pixel is at most `distance` away.
 
-    mean: neighbours' values weighted by exp(-(|rows| + |columns|) / DECAY); std: theirs and the spatial spread at the
-    distance of the nearest, added as variances; flagged `invented`. Other pixels come back as they are.
+    mean: over the filled pixels up to `BEYOND_NEAREST` pixels farther than the nearest one, weighted by
+    exp(-(|rows| + |columns|) / DECAY); std: theirs and the spatial spread at the distance of the nearest, added as
+    variances; flagged `invented`. Other pixels come back as they are.
     """
     from scipy import ndimage
 
     never = to_invent(filled.source, filled.days)
     if distance == 0 or not never.any() or never.all():
         return filled
-    away = ndimage.distance_transform_cdt(never, metric="chessboard")
-    wanted = never & (away <= distance)
-    local_spread = spread.at(away[wanted].astype(np.float64)).T ** 2
+    away = np.asarray(ndimage.distance_transform_cdt(never, metric="chessboard"))
+    rows, columns = np.nonzero(never & (away <= distance))
+    nearest = away[rows, columns]
+    given = ~never & (filled.source != Source.UNFILLED)
+    means, variances = _means(
+        np.where(given[:, None], filled.reflectance, np.float32(0)),
+        np.where(given[:, None], filled.std, np.float32(0)),
+        given,
+        rows,
+        columns,
+        nearest + BEYOND_NEAREST,
+        np.exp(-np.arange(reach_of(distance) + 1) / DECAY),
+    )
     reflectance, std, source = filled.reflectance.copy(), filled.std.copy(), filled.source.copy()
-    for t in range(len(source)):
-        given = ~never & (source[t] != Source.UNFILLED)
-        weight = _nearness_sum(given.astype(np.float64), distance)[wanted]
-        reached = weight > 0
-        if not reached.any():
-            continue
-        rows, columns = (index[reached] for index in np.nonzero(wanted))
-        for band in range(reflectance.shape[1]):
-            mean = _nearness_mean(reflectance[t, band], given, distance)[wanted] / np.where(reached, weight, 1)
-            variance = _nearness_mean(std[t, band] ** 2, given, distance)[wanted] / np.where(reached, weight, 1)
-            reflectance[t, band, rows, columns] = mean[reached]
-            std[t, band, rows, columns] = np.sqrt(variance + local_spread[band])[reached]
-        source[t, rows, columns] = Source.INVENTED
+    reached = np.isfinite(means[:, 0])
+    reflectance[..., rows, columns] = means
+    std[..., rows, columns] = np.sqrt(variances + spread.at(nearest.astype(np.float64)).T ** 2)
+    source[:, rows, columns] = np.where(reached, Source.INVENTED, Source.UNFILLED)
     return replace(filled, reflectance=reflectance, std=std, source=source)
 
 
-def _nearness_mean(values: NDArray[np.float32], given: NDArray[np.bool_], distance: int) -> NDArray[np.float64]:
-    return _nearness_sum(np.where(given, values, 0).astype(np.float64), distance)
+@compiled()
+def _means(
+    values: NDArray[np.float32],
+    std: NDArray[np.float32],
+    given: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    radius: NDArray[np.int64],
+    weights: NDArray[np.float64],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weighted means of values and of squared std around some pixels, (T, B, pixels); NaN where nothing is given.
 
-
-def _nearness_sum(values: NDArray[np.float64], distance: int) -> NDArray[np.float64]:
-    """Sum over the square of +-distance pixels, weighted by nearness; what lies outside the array counts as 0."""
-    from scipy import ndimage
-
-    kernel = np.exp(-np.abs(np.arange(-distance, distance + 1)) / DECAY)
-    rows = ndimage.correlate1d(values, kernel, axis=0, mode="constant")
-    return ndimage.correlate1d(rows, kernel, axis=1, mode="constant")
+    Every sum runs over the same pixels in the same order wherever the window lies.
+    """
+    times, bands, height, width = values.shape
+    means = np.full((times, bands, len(rows)), np.float32(np.nan))
+    variances = np.full((times, bands, len(rows)), np.float32(np.nan))
+    for k in range(len(rows)):
+        row, column, reach = rows[k], columns[k], radius[k]
+        top, bottom = max(row - reach, 0), min(row + reach + 1, height)
+        left, right = max(column - reach, 0), min(column + reach + 1, width)
+        for t in range(times):
+            total = 0.0
+            for i in range(top, bottom):
+                for j in range(left, right):
+                    total += weights[abs(i - row)] * weights[abs(j - column)] * given[t, i, j]
+            if total == 0.0:
+                continue
+            for b in range(bands):
+                mean = variance = 0.0
+                for i in range(top, bottom):
+                    for j in range(left, right):
+                        weight = weights[abs(i - row)] * weights[abs(j - column)]
+                        mean += weight * values[t, b, i, j]
+                        variance += weight * std[t, b, i, j] * std[t, b, i, j]
+                means[t, b, k] = mean / total
+                variances[t, b, k] = variance / total
+    return means, variances

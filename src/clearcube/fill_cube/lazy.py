@@ -11,7 +11,7 @@ from dask.delayed import Delayed, delayed
 from clearcube.cube import bands_of, check_cube, dates_of, red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.fill_cube.blocks import CubeBlocks, in_chunks
-from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread, to_invent
+from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread, reach_of, to_invent
 from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wanted_dates
 from clearcube.fill_cube.survey import add_up, check, chips_of, survey_piece
 from clearcube.fill_cube.window import Filled, FillSettings, fill_window, ndvi_with_std
@@ -84,7 +84,8 @@ def _survey_sample(cube: xr.Dataset) -> Any:
     reflectance, observed = cube["reflectance"].data, cube["observed"].data
     parts = [(reflectance[(..., *chip.slices)], observed[(..., *chip.slices)]) for chip in chips]
     pieces = [
-        survey_piece(*arrays, chip, 0, chips) for arrays, chip in zip(dask.compute(*parts), chips, strict=True)
+        survey_piece(values, seen, chip, 0, chips)
+        for (values, seen), chip in zip(dask.compute(*parts), chips, strict=True)
     ]
     return add_up(pieces, frame, dates_of(cube), bands_of(cube))
 
@@ -108,13 +109,11 @@ def _filled_parts(
     ]
 
 
-def _invented_parts(
-    parts: Parts, distance: int, spread: SpatialSpread, frame: tuple[int, int], size: int
-) -> Parts:
+def _invented_parts(parts: Parts, distance: int, spread: SpatialSpread, frame: tuple[int, int], size: int) -> Parts:
     """The parts with never-observed pixels filled from their own and their neighbours' filled ones."""
     invented = []
     for window, _ in parts:
-        outer = window.grown(distance, frame)
+        outer = window.grown(reach_of(distance), frame)
         near = [(other, part) for other, part in parts if other.intersection(outer) is not None]
         others, filled = [other for other, _ in near], [part for _, part in near]
         invented.append((window, delayed(_invent_part, pure=False)(filled, others, window, outer, distance, spread)))

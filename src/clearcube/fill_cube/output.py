@@ -13,6 +13,7 @@ import xarray as xr
 from clearcube.cube import OBSERVED_DIMS, REFLECTANCE_DIMS, dates_of
 from clearcube.errors import InputError
 from clearcube.fill_cube.window import FillSettings
+from clearcube.version import __version__
 from clearcube.writers.cf import annotated
 
 if TYPE_CHECKING:
@@ -62,8 +63,6 @@ def output_dataset(
 
 
 def _attrs(cube: xr.Dataset, settings: FillSettings, name: str, prepared: PreparedFiller) -> dict[str, Any]:
-    from clearcube import __version__
-
     chosen = {key: value for key, value in asdict(settings).items() if value not in (None, False)}
     dates = dates_of(cube)
     return dict(cube.attrs) | {

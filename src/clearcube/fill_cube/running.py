@@ -30,7 +30,9 @@ class Workers:
 
     def __post_init__(self) -> None:
         if self.scheduler != THREADS and "://" not in self.scheduler:
-            raise InputError(f"scheduler {self.scheduler!r} is not known: give 'threads' or an address, tcp://host:port")
+            raise InputError(
+                f"scheduler {self.scheduler!r} is not known: give 'threads' or an address, tcp://host:port"
+            )
         if self.count is not None and self.count < 1:
             raise InputError(f"workers is {self.count}: at least one is needed")
 

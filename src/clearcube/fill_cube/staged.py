@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -17,10 +17,12 @@ from clearcube.fill_cube.blocks import (
     CubeBlocks,
     create_copy,
     in_chunks,
+    in_windows,
+    open_copy,
     reads_each_chunk_once,
     survey_tasks,
 )
-from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread, to_invent
+from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread, reach_of, to_invent
 from clearcube.fill_cube.lazy import FILLED_NAMES, as_variables, check_settings
 from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wanted_dates
 from clearcube.fill_cube.running import Workers
@@ -54,7 +56,7 @@ class StagedFill:
     output_format: OutputFormat
     stage: Stage
     window: int = 256
-    workers: Workers = Workers()
+    workers: Workers = field(default_factory=Workers)
     progress: Progress = lambda phase, done, total: None
     attrs: tuple[tuple[str, Any], ...] = ()
 
@@ -88,15 +90,17 @@ class StagedFill:
     def _survey(self) -> tuple[Blocks, Survey]:
         """Look at every pixel, and copy the cube into windows where it is not stored so that these can be read."""
         cube = in_chunks(self.cube, self.window)
-        copied = CopiedBlocks(self.stage.ingested, dates_of(cube), bands_of(cube))
         if COPIED in self.stage.done():
-            return copied, self._look(_dask_copy(self.stage, cube, self.window), None)
+            copy = open_copy(self.stage.ingested)
+            return CopiedBlocks(*copy, dates_of(cube), bands_of(cube)), self._look(
+                in_windows(cube, copy, self.window), None
+            )
         if reads_each_chunk_once(cube, self.window, self.filler.halo):
             return CubeBlocks(cube), self._look(cube, None)
-        create_copy(self.stage.ingested, cube, self.window)
-        survey = self._look(cube, self.stage.ingested)
+        copy = create_copy(self.stage.ingested, cube, self.window)
+        survey = self._look(cube, copy)
         self.stage.mark(COPIED)
-        return copied, survey
+        return CopiedBlocks(*copy, dates_of(cube), bands_of(cube)), survey
 
     def _look(self, cube: xr.Dataset, copy_to: Any) -> Survey:
         pieces: list[PieceSurvey] = []
@@ -111,8 +115,12 @@ class StagedFill:
 
     def _store(self, prepared: PreparedFiller) -> OutputStore:
         """The store that the windows go to; made once."""
-        if CREATED in self.stage.done():
-            return OutputStore(self.stage.filled, self.output_format, self.band_names)
+        if CREATED not in self.stage.done():
+            self._create_store(prepared)
+            self.stage.mark(CREATED)
+        return OutputStore.opened(self.stage.filled, self.output_format, self.band_names)
+
+    def _create_store(self, prepared: PreparedFiller) -> None:
         dates = int(wanted_dates(self.cube).sum())
         sizes = {"time": dates, "band": len(self.band_names), "y": self.frame[0], "x": self.frame[1]}
         empty = {
@@ -124,23 +132,24 @@ class StagedFill:
         if self.output_format.layout == "bands":
             template = in_band_variables(template)
         create_store(template, self.stage.filled, self.output_format, self.window)
-        self.stage.mark(CREATED)
-        return OutputStore(self.stage.filled, self.output_format, self.band_names)
 
     def _fill(self, blocks: Blocks, prepared: PreparedFiller, store: OutputStore) -> None:
-        wanted = wanted_dates(self.cube)
         remaining = self._remaining("fill")
+        shared = delayed((prepared, self.settings, store, wanted_dates(self.cube)), traverse=False)
+        task = delayed(_fill_and_write, pure=False)
         tasks = []
         for each in remaining:
             outer = each.grown(self.filler.halo, self.frame)
-            block = blocks.block(outer)
-            tasks.append(delayed(_fill_and_write, pure=False)(block, prepared, self.settings, store, each, outer, wanted))
+            tasks.append(task(blocks.block(outer), each, outer, shared))
         self._run_windows("fill", "filling", tasks, remaining)
 
     def _invent(self, store: OutputStore, prepared: PreparedFiller, spread: SpatialSpread) -> None:
         remaining = self._remaining("invent")
+        shared = delayed((prepared, self.settings, store, spread), traverse=False)
         task = delayed(_invent_and_write, pure=False)
-        tasks = [task(store, prepared, self.settings, each, self.frame, spread) for each in remaining]
+        tasks = [
+            task(each, each.grown(reach_of(self.settings.invent_distance), self.frame), shared) for each in remaining
+        ]
         self._run_windows("invent", "inventing", tasks, remaining)
 
     def _remaining(self, step: str) -> list[Window]:
@@ -164,51 +173,30 @@ def _name(step: str, window: Window) -> str:
     return f"{step} {window.top} {window.left}"
 
 
-def _dask_copy(stage: Stage, cube: xr.Dataset, window: int) -> xr.Dataset:
-    """The copy in the stage as a cube in windows."""
-    import zarr
-
-    group = zarr.open_group(stage.ingested, mode="r")
-    chunks = {"time": -1, "band": -1, "y": window, "x": window}
-    arrays = {
-        name: (cube[name].dims, da.from_array(group[name], chunks=[chunks[str(dim)] for dim in cube[name].dims]))
-        for name in ("reflectance", "observed")
-    }
-    return cube.assign(arrays)
-
-
 def _fill_and_write(
     block: Block,
-    prepared: PreparedFiller,
-    settings: FillSettings,
-    store: OutputStore,
     window: Window,
     outer: Window,
-    wanted: NDArray[np.bool_],
+    shared: tuple[PreparedFiller, FillSettings, OutputStore, NDArray[np.bool_]],
 ) -> Window:
     """Fill one window and write it; the one task that writes its chunks."""
+    prepared, settings, store, wanted = shared
     filled = fill_window(prepared, block, settings).cut(*window.within(outer))
-    bands = tuple(band.name for band in block.bands)
-    store.write(window, as_variables(filled, settings, bands, prepared, wanted))
+    store.write(window, as_variables(filled, settings, store.bands, prepared, wanted))
     return window
 
 
 def _invent_and_write(
-    store: OutputStore,
-    prepared: PreparedFiller,
-    settings: FillSettings,
-    window: Window,
-    frame: tuple[int, int],
-    spread: SpatialSpread,
+    window: Window, outer: Window, shared: tuple[PreparedFiller, FillSettings, OutputStore, SpatialSpread]
 ) -> Window:
     """Fill the never-observed pixels of a written window from what is filled around them.
 
     Reads no invented value, so it gives the same whichever windows are done.
     """
+    prepared, settings, store, spread = shared
     days = store.read(window, "days_to_observation")
     if not to_invent(store.read(window, "source"), days).any():
         return window
-    outer = window.grown(settings.invent_distance, frame)
     around = Filled(*(store.read(outer, name) for name in FILLED_NAMES))
     invented = invent(around, settings.invent_distance, spread).cut(*window.within(outer))
     everything = np.ones(len(invented.source), dtype=bool)

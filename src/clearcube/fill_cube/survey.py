@@ -1,4 +1,4 @@
-"""One look at every pixel before anything is filled: is there something to fill from, are the values reflectance?
+"""One look at every pixel before anything is filled: is there something to fill from, is it reflectance.
 
 The same look takes the sample that `prepare` sees. Pure NumPy; the engine calls it piece by piece.
 """

@@ -64,11 +64,13 @@ class Filled:
 
     def cut(self, rows: slice, columns: slice, times: NDArray[np.bool_] | None = None) -> Filled:
         """The part of the window in these rows and columns, at the dates chosen by `times` (T,) bool."""
-        parts = (self.reflectance, self.std, self.source, self.days)
-        parts = tuple(part[..., rows, columns] for part in parts)
-        if times is not None and not times.all():
-            parts = tuple(part[times] for part in parts)
-        return Filled(*parts)
+        chosen = slice(None) if times is None or times.all() else times
+        return Filled(
+            self.reflectance[..., rows, columns][chosen],
+            self.std[..., rows, columns][chosen],
+            self.source[..., rows, columns][chosen],
+            self.days[..., rows, columns][chosen],
+        )
 
 
 def fill_window(prepared: PreparedFiller, block: Block, settings: FillSettings) -> Filled:

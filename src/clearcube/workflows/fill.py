@@ -12,6 +12,7 @@ from clearcube.cube import bands_of, crs_of, dates_of
 from clearcube.errors import InputError
 from clearcube.fill_cube import FillSettings, Progress, StagedFill, Workers, fill_with
 from clearcube.methods import make_filler
+from clearcube.version import __version__
 from clearcube.workflows.durations import days_in
 from clearcube.writers.encoding import OutputFormat
 from clearcube.writers.rasters import finish_cogs
@@ -77,10 +78,10 @@ class FillRequest:
     method: str = "linear"
     opening: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    settings: FillSettings = FillSettings()
-    output_format: OutputFormat = OutputFormat()
+    settings: FillSettings = field(default_factory=FillSettings)
+    output_format: OutputFormat = field(default_factory=OutputFormat)
     window: int = 256
-    workers: Workers = Workers()
+    workers: Workers = field(default_factory=Workers)
     resume: bool = False
     overwrite: bool = False
     command: str = "clearcube fill"
@@ -119,9 +120,10 @@ def fill_files(request: FillRequest, progress: Progress) -> xr.Dataset:
         )
         try:
             staged.run()
-        except InputError:
-            if not stage.resumed:
-                stage.remove()
+        except InputError as error:
+            if stage.resumed or _gone(fingerprint["input"]):
+                raise OSError(str(error)) from error
+            stage.remove()
             raise
         progress("writing", 0, 1)
         _publish(finish(stage), request.output, stage)
@@ -217,6 +219,11 @@ def _fingerprint(request: FillRequest, cube: xr.Dataset) -> dict[str, Any]:
     }
 
 
+def _gone(inputs: Mapping[str, list[float]]) -> list[str]:
+    """Local inputs that were there at the beginning and are not any more."""
+    return [name for name, state in inputs.items() if state and not _state(name)]
+
+
 def _state(name: str) -> list[float]:
     """Size and time of change of a local file or folder; of a remote one nothing."""
     path = Path(name)
@@ -230,8 +237,6 @@ def _state(name: str) -> list[float]:
 def _history(command: str, cube: xr.Dataset) -> str:
     """A line for this run, before those of the input."""
     from datetime import UTC, datetime
-
-    from clearcube import __version__
 
     line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} clearcube {__version__}: {command}"
     earlier = str(cube.attrs.get("history", ""))

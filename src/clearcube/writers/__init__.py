@@ -1,0 +1,1 @@
+"""Writers: the stage in which an output grows, and the finished Zarr, NetCDF and rasters."""

@@ -57,7 +57,7 @@ class OutputFormat:
         return np.where(stored == NO_DATA, np.nan, stored * SCALE).astype(np.float32)
 
     def encoding(self, variable: xr.DataArray) -> dict[str, Any]:
-        """xarray encoding of a variable: type, fill value and scale."""
+        """Xarray encoding of a variable: type, fill value and scale."""
         if variable.dtype.kind != "f":
             return {"dtype": variable.dtype, "_FillValue": None}
         if self.dtype == "float32":

@@ -1,11 +1,11 @@
 """The stage: a folder beside the output in which it grows, survives a kill, and from which it is finished.
 
-    OUTPUT.stage/
-        manifest.json   what goes in (input, settings) and how the output is stored
-        done.log        the blocks that are done, one a line, written after the block
-        filled.zarr     the output as it grows
-        input.zarr      the input brought into windows, where it is not stored that way (see `fill_cube`)
-        lock            held by the one process that writes
+OUTPUT.stage/
+manifest.json   what goes in (input, settings) and how the output is stored
+done.log        the blocks that are done, one a line, written after the block
+filled.zarr     the output as it grows
+input.zarr      the input brought into windows, where it is not stored that way (see `fill_cube`)
+lock            held by the one process that writes
 """
 
 from __future__ import annotations
@@ -102,9 +102,7 @@ def opened(output: Path, fingerprint: Mapping[str, Any], *, resume: bool, overwr
             shutil.rmtree(path)
 
 
-def _prepared(
-    path: Path, output: Path, fingerprint: dict[str, Any], *, fresh: bool, resume: bool, over: bool
-) -> Stage:
+def _prepared(path: Path, output: Path, fingerprint: dict[str, Any], *, fresh: bool, resume: bool, over: bool) -> Stage:
     manifest = path / "manifest.json"
     if not fresh and manifest.exists() and not over:
         if not resume:

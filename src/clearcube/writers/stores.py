@@ -24,30 +24,33 @@ if TYPE_CHECKING:
 class OutputStore:
     """A Zarr group that holds an output in the stated format and takes it window by window.
 
+    arrays : the group's arrays by name, opened once for all windows.
     bands : names of the bands, in order; they name the variables of the layout `bands`.
     """
 
-    path: Path
+    arrays: Mapping[str, Any]
     format: OutputFormat
     bands: tuple[str, ...]
 
-    def write(self, window: Window, values: Mapping[str, NDArray[Any]]) -> None:
-        """Write arrays (..., h, w) by name: `reflectance` and `reflectance_std` (T, B, h, w), others (T, h, w)."""
+    @classmethod
+    def opened(cls, path: Path, output_format: OutputFormat, bands: tuple[str, ...]) -> OutputStore:
+        """The store that `create_store` made at this path."""
         import zarr
 
-        group = zarr.open_group(self.path, mode="r+", use_consolidated=False)
+        group = zarr.open_group(path, mode="r+", use_consolidated=False)
+        return cls(dict(group.arrays()), output_format, bands)
+
+    def write(self, window: Window, values: Mapping[str, NDArray[Any]]) -> None:
+        """Write arrays (..., h, w) by name: `reflectance` and `reflectance_std` (T, B, h, w), others (T, h, w)."""
         for name, array in values.items():
             encoded = self.format.encoded(array)
             for variable, index in self._parts(name):
-                group[variable][(..., *window.slices)] = encoded if index is None else encoded[:, index]
+                self.arrays[variable][(..., *window.slices)] = encoded if index is None else encoded[:, index]
 
     def read(self, window: Window, name: str) -> NDArray[Any]:
         """What `write` wrote, decoded to float32 where it is float."""
-        import zarr
-
-        group = zarr.open_group(self.path, mode="r", use_consolidated=False)
-        parts = [group[variable][(..., *window.slices)] for variable, _ in self._parts(name)]
-        stored = np.stack(parts, axis=1) if len(parts) > 1 or self._parts(name)[0][1] is not None else parts[0]
+        parts = [self.arrays[variable][(..., *window.slices)] for variable, _ in self._parts(name)]
+        stored = parts[0] if self._parts(name)[0][1] is None else np.stack(parts, axis=1)
         return self.format.decoded(stored) if name not in ("source", "days_to_observation") else stored
 
     def _parts(self, name: str) -> list[tuple[str, int | None]]:
@@ -58,7 +61,7 @@ class OutputStore:
         return [(band + suffix, index) for index, band in enumerate(self.bands)]
 
 
-def create_store(template: xr.Dataset, path: Path, output_format: OutputFormat, window: int) -> OutputStore:
+def create_store(template: xr.Dataset, path: Path, output_format: OutputFormat, window: int) -> None:
     """Write coordinates, attributes and empty arrays of an output.
 
     template : the annotated output with arrays that are never computed (dask), in layout `cube` or `bands`.
@@ -76,8 +79,6 @@ def create_store(template: xr.Dataset, path: Path, output_format: OutputFormat, 
     with warnings.catch_warnings():  # consolidated metadata in format 3 is zarr-python's own, and what xarray asks for
         warnings.filterwarnings("ignore", message="Consolidated metadata")
         template.to_zarr(path, mode="w", compute=False, zarr_format=version, consolidated=True, encoding=encoding)
-    bands = tuple(str(name) for name in template["band"].values) if "band" in template.coords else ()
-    return OutputStore(path, output_format, bands)
 
 
 def finish_netcdf(stored: Path, target: Path) -> None:

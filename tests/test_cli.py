@@ -1,0 +1,263 @@
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+from builders import cloudy_cube
+from typer.testing import CliRunner
+
+from clearcube.cli import app
+
+runner = CliRunner()
+
+
+def run(*arguments):
+    return runner.invoke(app, [str(argument) for argument in arguments])
+
+
+def stored(path, cube=None, **chunks):
+    cube = cloudy_cube(times=8) if cube is None else cube
+    cube = cube.drop_vars("truth")
+    (cube.chunk(chunks) if chunks else cube).to_zarr(path, zarr_format=2)
+    return path
+
+
+@pytest.fixture
+def cube_path(tmp_path):
+    return stored(tmp_path / "cube.zarr")
+
+
+def assert_refused(result, *words):
+    assert result.exit_code == 2, result.output
+    assert result.output.startswith("error: ")
+    assert "Traceback" not in result.output
+    for word in words:
+        assert word in result.output
+
+
+def contents(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_info_describes_the_input(cube_path):
+    result = run("info", cube_path)
+    assert result.exit_code == 0, result.output
+    for words in ("8 dates x 4 bands x 40 x 50", "EPSG:32631", "blue (490 nm)", "never seen 6.", "[12, 22)"):
+        assert words in result.output
+
+
+def test_methods_are_listed():
+    result = run("methods")
+    assert result.exit_code == 0
+    for name in ("last", "next", "nearest", "linear", "whittaker", "harmonic", "dineof"):
+        assert name in result.output
+
+
+@pytest.mark.parametrize("name", ["out.zarr", "out.nc", "out"])
+def test_fill_writes_each_kind_of_output_and_reads_it_again(cube_path, tmp_path, name):
+    result = run("fill", cube_path, tmp_path / name, "--ndvi")
+    assert result.exit_code == 0, result.output
+    assert not (tmp_path / f"{name}.stage").exists()
+    again = run("info", tmp_path / name)
+    assert again.exit_code == 0, again.output
+    assert "8 dates x 4 bands x 40 x 50" in again.output
+    assert "EPSG:32631" in again.output
+    assert run("plot", tmp_path / name, tmp_path / "figure.png", "--input", cube_path).exit_code == 0
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_what_was_filled_is_read_with_what_was_observed(cube_path, tmp_path):
+    from clearcube import open_cube
+
+    for name in ("out.zarr", "out.nc", "out"):
+        assert run("fill", cube_path, tmp_path / name, "--quiet").exit_code == 0
+        again, before = open_cube(tmp_path / name).load(), open_cube(cube_path).load()
+        np.testing.assert_array_equal(again.observed.values, before.observed.values)
+        seen = np.broadcast_to(before.observed.values[:, None], before.reflectance.shape)
+        np.testing.assert_array_equal(again.reflectance.values[seen], before.reflectance.values[seen])
+
+
+def test_quiet_prints_nothing(cube_path, tmp_path):
+    assert run("fill", cube_path, tmp_path / "out.zarr", "-q").output == ""
+
+
+def test_history_names_the_command(cube_path, tmp_path):
+    run("fill", cube_path, tmp_path / "out.zarr")
+    with xr.open_zarr(tmp_path / "out.zarr") as out:
+        assert "clearcube 0.1.0: clearcube" in out.attrs["history"]
+        assert out.attrs["method"] == "linear"
+
+
+def test_every_gives_a_regular_calendar(cube_path, tmp_path):
+    result = run("fill", cube_path, tmp_path / "out.nc", "--every", "5d")
+    assert result.exit_code == 0, result.output
+    with xr.open_dataset(tmp_path / "out.nc") as out:
+        assert set(np.diff(out.time.values) / np.timedelta64(1, "D")) == {5}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--method", "magic"], ["unknown method 'magic'", "linear"]),
+        (["--method", "linear", "--smooth"], ["--smooth"]),
+        (["--method", "linear", "--modes", "3"], ["no option 'modes'"]),
+        (["--bands", "blue,purple"], ["purple"]),
+        (["--mask", "nothing"], ["nothing"]),
+        (["--bbox", "1,2,3"], ["four"]),
+        (["--bbox", "0,0,10,10"], []),
+        (["--time", "2030-01-01/"], []),
+        (["--max-gap", "soon"], ["--max-gap", "60d"]),
+        (["--dtype", "float16"], ["float32 or int16"]),
+        (["--layout", "rows"], ["cube or bands"]),
+        (["--window", "0"], ["window"]),
+        (["--workers", "0"], ["workers"]),
+        (["--every", "often"], []),
+        (["--scheduler", "elsewhere"], ["scheduler"]),
+        (["--invent-distance", "-1"], ["invent_distance"]),
+        (["--dates", "no-such-file"], ["no-such-file"]),
+        (["--format", "hdf"], ["hdf"]),
+        (["--dilate", "-2"], ["dilate"]),
+        (["--scl-keep", "a"], ["--scl-keep"]),
+        (["--method", "whittaker", "--smoothness", "-1"], ["smoothness"]),
+        (["--bands", "blue,green", "--ndvi"], ["NDVI"]),
+    ],
+)
+def test_bad_options_are_refused_and_nothing_is_written(cube_path, tmp_path, arguments, words):
+    before = contents(tmp_path)
+    assert_refused(run("fill", cube_path, tmp_path / "out.zarr", *arguments), *words)
+    assert contents(tmp_path) == before
+
+
+def test_bad_places_are_refused_and_nothing_is_lost(cube_path, tmp_path):
+    before = contents(tmp_path)
+    assert_refused(run("fill", tmp_path / "none.nc", tmp_path / "out.zarr"), "none.nc")
+    assert_refused(run("fill", cube_path, cube_path, "--overwrite"), "is an input too")
+    assert_refused(run("fill", cube_path, cube_path / "out.zarr"), "lies inside the input")
+    assert_refused(run("fill", cube_path, tmp_path, "--overwrite"), "lies inside the output")
+    assert_refused(run("fill", cube_path, tmp_path / "out.tif"), ".zarr, .nc")
+    assert_refused(run("fill", cube_path, "/proc/none/out.zarr"), "/proc/none")
+    assert_refused(run("plot", cube_path, tmp_path / "figure.png"), "was not written by")
+    assert_refused(run("plot", cube_path, tmp_path / "figure.txt"), ".png")
+    assert contents(tmp_path) == before
+
+
+def test_an_output_is_replaced_only_when_asked(cube_path, tmp_path):
+    output = tmp_path / "out.zarr"
+    assert run("fill", cube_path, output, "-q").exit_code == 0
+    first = (output / ".zattrs").read_bytes()
+    assert_refused(run("fill", cube_path, output), "exists", "--overwrite")
+    assert (output / ".zattrs").read_bytes() == first
+    assert run("fill", cube_path, output, "-q", "--overwrite", "--method", "nearest").exit_code == 0
+    assert b"nearest" in (output / ".zattrs").read_bytes()
+    assert contents(tmp_path)[0] == "cube.zarr"
+
+
+def test_bad_values_are_refused_and_leave_no_stage(tmp_path):
+    cube = cloudy_cube(times=5)
+    for name, changed in {
+        "dn": cube.assign(reflectance=cube.reflectance * 10000),
+        "empty": cube.assign(observed=cube.observed & False),
+        "nan": cube.assign(reflectance=cube.reflectance * np.float32(np.nan)),
+    }.items():
+        path = stored(tmp_path / f"{name}.zarr", changed, time=1)
+        before = contents(tmp_path)
+        assert_refused(run("fill", path, tmp_path / "out.zarr", "--window", "16", "-q"))
+        assert contents(tmp_path) == before
+
+
+def clearcube(*arguments, **options):
+    command = [sys.executable, "-m", "clearcube", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+
+
+def files(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in (".zattrs", ".zmetadata")  # the time of the run is in the history
+    }
+
+
+def test_runs_killed_at_any_instant_resume_to_the_same_bytes(tmp_path):
+    source = stored(tmp_path / "cube.zarr", cloudy_cube(times=8, height=150, width=150), time=1)
+    arguments = ("fill", source, tmp_path / "out.zarr", "--window", "16", "--ndvi")
+    assert run("fill", source, tmp_path / "whole.zarr", *arguments[3:]).exit_code == 0
+    stage = tmp_path / "out.zarr.stage"
+    rng = np.random.default_rng(0)
+    kills = 0
+    while kills < 4:
+        process = clearcube(*arguments, "--resume")
+        while process.poll() is None and not stage.exists():
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 1.2))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kills += 1
+        if (tmp_path / "out.zarr").exists():
+            break
+        assert not (tmp_path / "out.zarr").exists()
+    if not (tmp_path / "out.zarr").exists():
+        last = clearcube(*arguments, "--resume")
+        output, _ = last.communicate()
+        assert last.returncode == 0, output
+    assert files(tmp_path / "out.zarr") == files(tmp_path / "whole.zarr")
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_stop_cleanly_and_say_how_to_go_on(tmp_path, sent, code):
+    source = stored(tmp_path / "cube.zarr", cloudy_cube(times=8, height=150, width=150), time=1)
+    process = clearcube("fill", source, tmp_path / "out.zarr", "--window", "16")
+    log = tmp_path / "out.zarr.stage" / "done.log"
+    while process.poll() is None and not (log.exists() and "fill" in log.read_text()):
+        time.sleep(0.01)
+    process.send_signal(sent)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == code, output
+    assert "--resume" in output
+    assert "Traceback" not in output
+    assert run("fill", source, tmp_path / "out.zarr", "--window", "16", "--resume", "-q").exit_code == 0
+
+
+def test_a_full_disk_keeps_the_stage_and_says_how_to_resume(tmp_path):
+    source = stored(tmp_path / "cube.zarr", cloudy_cube(times=8, height=64, width=64), time=-1, y=16, x=16)
+
+    def no_file_larger_than_a_few_kilobytes():
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
+
+    arguments = ("fill", source, tmp_path / "out.zarr", "--window", "64")
+    process = clearcube(*arguments, preexec_fn=no_file_larger_than_a_few_kilobytes)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2, output
+    assert "Traceback" not in output
+    assert "--resume" in output
+    assert not (tmp_path / "out.zarr").exists()
+    assert run(*arguments, "--resume", "-q").exit_code == 0
+
+
+def test_resuming_with_other_settings_names_the_difference(tmp_path):
+    source = stored(tmp_path / "cube.zarr", cloudy_cube(times=8, height=150, width=150), time=1)
+    process = clearcube("fill", source, tmp_path / "out.zarr", "--window", "16")
+    log = tmp_path / "out.zarr.stage" / "done.log"
+    while process.poll() is None and not (log.exists() and "fill" in log.read_text()):
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert_refused(run("fill", source, tmp_path / "out.zarr", "--window", "16"), "--resume", "--overwrite")
+    changed = run("fill", source, tmp_path / "out.zarr", "--window", "32", "--resume")
+    assert_refused(changed, "window was 16 and is 32")
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from clearcube.cli import app; import clearcube\n"
+        "heavy = {'torch', 'numba', 'rasterio', 'matplotlib', 'xarray', 'dask', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    code = "import sys, clearcube; clearcube.open_cube\nassert not {'torch', 'numba'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

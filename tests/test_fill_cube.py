@@ -1,0 +1,231 @@
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+from builders import MeanFiller, cloudy_cube
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clearcube.cube import Source
+from clearcube.errors import InputError
+from clearcube.fill_cube import FillSettings, StagedFill, Workers, fill_with
+from clearcube.fill_cube.blocks import reads_each_chunk_once
+from clearcube.writers.encoding import OutputFormat
+from clearcube.writers.stage import opened
+
+EVERYTHING = FillSettings(ndvi=True)
+SIDE = st.integers(1, 9)
+
+
+def staged(cube, folder, *, window=16, halo=0, output_format=None, settings=EVERYTHING, workers=None, name="out"):
+    output = folder / f"{name}.zarr"
+    with opened(output, {}, resume=False, overwrite=True) as stage:
+        StagedFill(
+            cube,
+            MeanFiller(halo),
+            settings,
+            output_format or OutputFormat(),
+            stage,
+            window=window,
+            workers=workers or Workers(),
+        ).run()
+        return xr.load_dataset(stage.filled, engine="zarr", decode_coords="all")
+
+
+def assert_same(one, other):
+    for name in one.data_vars:
+        np.testing.assert_array_equal(one[name].values, other[name].values, str(name))
+
+
+def test_every_value_is_there_and_says_where_it_comes_from():
+    cube = cloudy_cube()
+    filled = fill_with(cube, MeanFiller(), EVERYTHING)
+    observed = cube.observed.values
+    source = filled.source.values
+    assert not filled.reflectance.isnull().any()
+    assert ((source == Source.OBSERVED) == observed).all()
+    seen = np.cumsum(observed, axis=0) > 0
+    coming = np.cumsum(observed[::-1], axis=0)[::-1] > 0
+    missing = ~observed
+    assert (source[missing & seen & coming] == Source.INTERPOLATED).all()
+    assert (source[missing & (seen ^ coming)] == Source.EXTRAPOLATED).all()
+    assert (source[missing & ~seen & ~coming] == Source.INVENTED).all()
+    assert (filled.days_to_observation.values[observed] == 0).all()
+    assert (filled.days_to_observation.values[~seen & ~coming] == -1).all()
+
+
+def test_observed_values_are_kept_bit_for_bit():
+    cube = cloudy_cube()
+    filled = fill_with(cube, MeanFiller(), EVERYTHING)
+    kept = np.broadcast_to(cube.observed.values[:, None], cube.reflectance.shape)
+    np.testing.assert_array_equal(filled.reflectance.values[kept], cube.reflectance.values[kept])
+
+
+@pytest.mark.parametrize(
+    ("chunks", "window", "halo"),
+    [
+        ({"time": 1, "band": 2, "y": 17, "x": 50}, 16, 0),
+        ({"time": -1, "y": 16, "x": 16}, 16, 0),
+        ({"time": 4, "y": 8, "x": 8}, 16, 0),
+        ({"time": 5, "y": 40, "x": 50}, 11, 3),
+        ({}, 64, 0),
+    ],
+)
+def test_windows_chunks_and_workers_change_nothing(tmp_path, chunks, window, halo):
+    cube = cloudy_cube()
+    expected = fill_with(cube, MeanFiller(), EVERYTHING, window=64)
+    chunked = cube.chunk(chunks) if chunks else cube
+    assert_same(expected, staged(chunked, tmp_path, window=window, halo=halo, workers=Workers(count=3)))
+
+
+@pytest.mark.parametrize("window", [9, 20, 64])
+def test_lazy_is_lazy_and_equals_eager(window):
+    cube = cloudy_cube()
+    lazy = fill_with(cube.chunk(time=3, y=13, x=17), MeanFiller(halo=2), EVERYTHING, window=window)
+    assert all(isinstance(variable.data, da.Array) for variable in lazy.data_vars.values())
+    assert_same(fill_with(cube, MeanFiller(), EVERYTHING), lazy)
+
+
+def test_chunks_within_windows_are_read_without_a_copy():
+    cube = cloudy_cube(height=32, width=32)
+    assert reads_each_chunk_once(cube.chunk(time=-1, y=16, x=8), 16, 0)
+    assert reads_each_chunk_once(cube.chunk(time=1, y=16, x=16), 32, 4)
+    assert not reads_each_chunk_once(cube.chunk(time=-1, y=16, x=8), 16, 4)
+    assert not reads_each_chunk_once(cube.chunk(time=1, y=32, x=32), 16, 0)
+
+
+@pytest.mark.parametrize(("chunks", "limit"), [({"time": -1, "y": 16, "x": 16}, 2), ({"time": 1}, 1)])
+def test_no_chunk_is_decoded_more_often_than_stated(tmp_path, chunks, limit):
+    cube = cloudy_cube(height=32, width=32, never=False).chunk(chunks)
+    reads = {}
+
+    def counted(values, block_info=None):
+        place = str(block_info[0]["chunk-location"])
+        reads[place] = reads.get(place, 0) + 1
+        return values
+
+    cube["reflectance"] = cube.reflectance.copy(
+        data=da.map_blocks(counted, cube.reflectance.data, dtype=np.float32, meta=np.empty(0, np.float32))
+    )
+    staged(cube, tmp_path)
+    assert reads
+    assert max(reads.values()) <= limit
+
+
+def test_limits_leave_longer_gaps_unfilled():
+    cube = cloudy_cube(times=6, cloud=0, never=False)
+    cube["time"] = np.datetime64("2020-01-01", "ns") + np.array([0, 10, 40, 50, 60, 100]).astype("timedelta64[D]")
+    hidden = cube.observed.values.copy()
+    hidden[1] = False
+    hidden[5] = False
+    cube["observed"] = (cube.observed.dims, hidden)
+
+    def sources(**limits):
+        filled = fill_with(cube, MeanFiller(), FillSettings(**limits))
+        assert (filled.reflectance.isnull().all("band").values == (filled.source.values == Source.UNFILLED)).all()
+        return [Source(value).name for value in filled.source.values[[1, 5], 0, 0]]
+
+    assert sources() == ["INTERPOLATED", "EXTRAPOLATED"]
+    assert sources(max_gap=40) == ["INTERPOLATED", "EXTRAPOLATED"]
+    assert sources(max_gap=39) == ["UNFILLED", "UNFILLED"]
+    assert sources(max_gap=39, max_extrapolation=40) == ["UNFILLED", "EXTRAPOLATED"]
+    assert sources(max_extrapolation=39) == ["INTERPOLATED", "UNFILLED"]
+
+
+@pytest.mark.parametrize("window", [7, 16, 64])
+def test_never_observed_pixels_are_invented_up_to_the_distance(tmp_path, window):
+    cube = cloudy_cube()  # rows 5..14, columns 7..18 are never observed
+    filled = staged(cube, tmp_path, window=window, settings=FillSettings(invent_distance=3))
+    never = np.zeros(cube.observed.shape[1:], dtype=bool)
+    never[5:15, 7:19] = True
+    deep = np.zeros_like(never)
+    deep[8:12, 10:16] = True
+    source = filled.source.values
+    assert (source[:, deep] == Source.UNFILLED).all()
+    assert (source[:, never & ~deep] == Source.INVENTED).all()
+    assert (source[:, ~never] != Source.INVENTED).all()
+    assert np.isnan(filled.reflectance.values[:, :, deep]).all()
+    ring = filled.reflectance_std.values[:, :, never & ~deep]
+    assert (ring > 0.1).all()  # the filler's own std and what neighbours differ by
+
+
+def test_invented_values_of_a_flat_place_are_its_value():
+    cube = cloudy_cube()
+    cube["reflectance"] = xr.full_like(cube.reflectance, 0.25)
+    filled = fill_with(cube, MeanFiller(), FillSettings())
+    np.testing.assert_allclose(filled.reflectance.values, 0.25, rtol=1e-6)
+
+
+def test_infinities_become_unobserved_with_a_warning():
+    cube = cloudy_cube(never=False)
+    seen = np.argwhere(cube.observed.values)[0]
+    cube.reflectance.values[seen[0], 1, seen[1], seen[2]] = np.inf
+    with pytest.warns(UserWarning, match="1 infinite value"):
+        filled = fill_with(cube, MeanFiller(), EVERYTHING)
+    assert filled.source.values[tuple(seen)] != Source.OBSERVED
+    assert np.isfinite(filled.reflectance.values).all()
+
+
+def test_nothing_observed_and_values_out_of_range_are_refused():
+    cube = cloudy_cube()
+    with pytest.raises(InputError, match="nothing is observed"):
+        fill_with(cube.assign(observed=xr.zeros_like(cube.observed)), MeanFiller(), EVERYTHING)
+    with pytest.raises(InputError, match="nothing is observed"):
+        fill_with(cube.assign(reflectance=xr.full_like(cube.reflectance, np.nan)), MeanFiller(), EVERYTHING)
+    with pytest.raises(InputError, match=r"--scale 0\.0001"):
+        fill_with(cube.assign(reflectance=cube.reflectance * 10000), MeanFiller(), EVERYTHING)
+    with pytest.raises(InputError, match=r"percent: add --scale 0\.01"):
+        fill_with(cube.assign(reflectance=cube.reflectance * 100), MeanFiller(), EVERYTHING)
+
+
+def test_a_few_values_out_of_range_are_kept():
+    cube = cloudy_cube(never=False)
+    place = tuple(np.argwhere(cube.observed.values)[0])
+    cube.reflectance.values[place[0], :, place[1], place[2]] = 3.5
+    filled = fill_with(cube, MeanFiller(), EVERYTHING)
+    assert (filled.reflectance.values[place[0], :, place[1], place[2]] == 3.5).all()
+
+
+def test_one_date_and_missing_bands_are_refused():
+    cube = cloudy_cube()
+    with pytest.raises(InputError, match="one date only"):
+        fill_with(cube.isel(time=[0]), MeanFiller(), EVERYTHING)
+    with pytest.raises(InputError, match="NDVI needs the bands 'red'"):
+        fill_with(cube.isel(band=[0, 1]), MeanFiller(), EVERYTHING)
+
+
+def test_only_wanted_dates_come_out(tmp_path):
+    cube = cloudy_cube()
+    wanted = np.arange(cube.sizes["time"]) % 3 == 0
+    chosen = cube.assign_coords(wanted=("time", wanted))
+    filled = fill_with(chosen, MeanFiller(), EVERYTHING)
+    assert_same(fill_with(cube, MeanFiller(), EVERYTHING).isel(time=wanted), filled)
+    assert_same(filled, staged(chosen, tmp_path))
+
+
+def test_ndvi_std_follows_the_errors_of_both_bands():
+    filled = fill_with(cloudy_cube(), MeanFiller(), EVERYTHING)
+    red, infrared = filled.reflectance.values[:, 2].astype(float), filled.reflectance.values[:, 3].astype(float)
+    red_std, infrared_std = filled.reflectance_std.values[:, 2], filled.reflectance_std.values[:, 3]
+    expected = 2 * np.sqrt((infrared * red_std) ** 2 + (red * infrared_std) ** 2) / (red + infrared) ** 2
+    np.testing.assert_allclose(filled.ndvi_std.values, expected, rtol=1e-4)
+    np.testing.assert_allclose(filled.ndvi.values, (infrared - red) / (infrared + red), rtol=1e-4, atol=1e-6)
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    st.integers(2, 6), st.integers(1, 9), st.integers(1, 9), st.floats(0, 0.95), st.integers(0, 99), st.integers(1, 9)
+)
+def test_whatever_the_shape_nothing_seen_is_left(times, height, width, cloud, seed, window):
+    cube = cloudy_cube(times, height, width, cloud=cloud, seed=seed, never=False)
+    if not cube.observed.any():
+        return
+    filled = fill_with(cube, MeanFiller(), FillSettings(invent_distance=9), window=window)
+    assert not filled.reflectance.isnull().any()
+
+
+def test_a_scheduler_that_is_none_is_refused():
+    with pytest.raises(InputError, match="scheduler"):
+        Workers("processes")
+    with pytest.raises(InputError, match="at least one"):
+        Workers(count=0)

@@ -1,0 +1,218 @@
+import json
+
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+from builders import MeanFiller, cloudy_cube
+
+from clearcube.cube import Source
+from clearcube.errors import InputError
+from clearcube.fill_cube import FillSettings, StagedFill, fill_with
+from clearcube.writers.encoding import OutputFormat
+from clearcube.writers.rasters import finish_cogs
+from clearcube.writers.stage import opened, stage_path
+from clearcube.writers.stores import finish_netcdf
+
+SETTINGS = FillSettings(ndvi=True, invent_distance=3)
+
+
+@pytest.fixture(scope="module")
+def cube():
+    return cloudy_cube(times=35)  # more dates than a chunk holds
+
+
+@pytest.fixture(scope="module")
+def filled(cube):
+    return fill_with(cube, MeanFiller(), SETTINGS)
+
+
+def complete(cube, folder, output_format=None, window=16):
+    with opened(folder / "out", {}, resume=False, overwrite=True) as stage:
+        StagedFill(cube, MeanFiller(), SETTINGS, output_format or OutputFormat(), stage, window=window).run()
+        return stage
+
+
+def assert_matches(loaded, filled, tolerance=0.0):
+    for name in filled.data_vars:
+        np.testing.assert_allclose(loaded[name].values, filled[name].values, rtol=0, atol=tolerance, err_msg=str(name))
+    for name in ("time", "y", "x"):
+        np.testing.assert_array_equal(loaded[name].values, filled[name].values)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_zarr_opens_in_xarray_as_it_was_filled(cube, filled, tmp_path, zarr_format):
+    stage = complete(cube, tmp_path, OutputFormat(zarr_format=zarr_format))
+    loaded = xr.load_dataset(stage.filled, engine="zarr", decode_coords="all")
+    assert_matches(loaded, filled)
+    assert loaded.rio.crs.to_epsg() == 32631
+    assert loaded.reflectance.dtype == np.float32
+    assert loaded.source.dtype == np.uint8
+    assert loaded.days_to_observation.dtype == np.int16
+    assert list(loaded.band.values) == ["blue", "green", "red", "nir"]
+
+
+def test_zarr_opens_in_rasterio_with_its_place(cube, filled, tmp_path):
+    stage = complete(cube, tmp_path, OutputFormat(layout="bands"))
+    with rasterio.open(f'ZARR:"{stage.filled}":/red') as red:
+        assert red.crs.to_epsg() == 32631
+        assert tuple(red.transform)[:6] == (10, 0, 500_000, 0, -10, 5_600_000)
+        assert red.count == filled.sizes["time"]
+        np.testing.assert_array_equal(red.read(3), filled.reflectance.values[2, 2])
+
+
+def test_netcdf_opens_in_xarray_and_rasterio(cube, filled, tmp_path):
+    finish_netcdf(complete(cube, tmp_path).filled, tmp_path / "out.nc")
+    assert_matches(xr.load_dataset(tmp_path / "out.nc", decode_coords="all"), filled)
+    with rasterio.open(f"netcdf:{tmp_path / 'out.nc'}:ndvi") as ndvi:
+        assert ndvi.crs.to_epsg() == 32631
+        np.testing.assert_array_equal(ndvi.read(1), filled.ndvi.values[0])
+
+
+def test_int16_keeps_half_a_count(cube, filled, tmp_path):
+    stage = complete(cube, tmp_path, OutputFormat(dtype="int16"))
+    finish_netcdf(stage.filled, tmp_path / "out.nc")
+    for loaded in (xr.load_dataset(stage.filled, engine="zarr"), xr.load_dataset(tmp_path / "out.nc")):
+        seen = np.broadcast_to(cube.observed.values[:, None], cube.reflectance.shape)
+        difference = np.abs(loaded.reflectance.values - filled.reflectance.values)
+        assert difference[seen].max() <= 0.501e-4
+        assert np.nanmax(difference) <= 1.1e-4  # invented from values that were rounded before
+        assert (np.isnan(loaded.reflectance.values) == np.isnan(filled.reflectance.values)).all()
+        assert (loaded.source.values == filled.source.values).all()
+
+
+def test_int16_holds_extremes_instead_of_wrapping():
+    stored = OutputFormat(dtype="int16").encoded(np.array([5.0, -5.0, np.nan], np.float32))
+    assert stored.tolist() == [32767, -32767, -32768]
+
+
+def test_band_layout_has_a_variable_for_each_band(cube, filled, tmp_path):
+    stage = complete(cube, tmp_path, OutputFormat(layout="bands"))
+    loaded = xr.load_dataset(stage.filled, engine="zarr")
+    for index, band in enumerate(["blue", "green", "red", "nir"]):
+        np.testing.assert_array_equal(loaded[band].values, filled.reflectance.values[:, index])
+        np.testing.assert_array_equal(loaded[f"{band}_std"].values, filled.reflectance_std.values[:, index])
+    assert loaded["nir"].attrs["radiation_wavelength"] == 842
+    assert "band" not in loaded.dims
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+def test_cogs_hold_each_date(cube, filled, tmp_path, dtype):
+    stage = complete(cube, tmp_path, OutputFormat(dtype=dtype))
+    target = tmp_path / "cogs"
+    target.mkdir()
+    finish_cogs(stage.filled, target, tmp_path / "scratch")
+    for t in (0, 34):
+        day = str(filled.time.values[t])[:10]
+        stamp = day.replace("-", "")
+        with rasterio.open(target / f"reflectance_{stamp}.tif") as file:
+            assert file.descriptions == ("blue", "green", "red", "nir")
+            assert file.crs.to_epsg() == 32631
+            assert tuple(file.transform)[:6] == (10, 0, 500_000, 0, -10, 5_600_000)
+            assert file.tags()["date"] == day
+            assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+            values = np.where(file.read_masks() > 0, file.read() * np.array(file.scales)[:, None, None], np.nan)
+            np.testing.assert_allclose(values, filled.reflectance.values[t], atol=1.1e-4 if dtype == "int16" else 0)
+        with rasterio.open(target / "source" / f"source_{stamp}.tif") as file:
+            np.testing.assert_array_equal(file.read(1), filled.source.values[t])
+            assert file.colormap(1)[int(Source.OBSERVED)] == (0, 114, 178, 255)
+        with rasterio.open(target / "days" / f"days_{stamp}.tif") as file:
+            np.testing.assert_array_equal(file.read(1), filled.days_to_observation.values[t])
+        for folder in ("std", "ndvi", "ndvi_std"):
+            assert (target / folder / f"{folder}_{stamp}.tif").exists()
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_large_cogs_have_overviews(tmp_path):
+    cube = cloudy_cube(times=3, height=700, width=700, cloud=0, never=False)
+    stage = complete(cube, tmp_path, window=256)
+    (tmp_path / "cogs").mkdir()
+    finish_cogs(stage.filled, tmp_path / "cogs", tmp_path / "scratch")
+    for path in (tmp_path / "cogs").rglob("*.tif"):
+        with rasterio.open(path) as file:
+            assert file.overviews(1), path
+
+
+def test_cf_attributes(filled):
+    assert filled.attrs["Conventions"] == "CF-1.10"
+    reflectance = filled.reflectance.attrs
+    assert reflectance["standard_name"] == "surface_bidirectional_reflectance"
+    assert reflectance["units"] == "1"
+    assert reflectance["grid_mapping"] == "spatial_ref"
+    assert set(reflectance["ancillary_variables"].split()) <= set(filled.data_vars)
+    flags = dict(zip(filled.source.attrs["flag_meanings"].split(), filled.source.attrs["flag_values"], strict=True))
+    assert flags == {flag.name.lower(): int(flag) for flag in Source}
+    assert filled.wavelength.attrs["units"] == "nm"
+    assert filled.x.attrs["standard_name"] == "projection_x_coordinate"
+    assert json.loads(filled.attrs["prepared"]) == {"bands": 4, "std": 0.1}
+    geographic = fill_with(cloudy_cube(crs=4326), MeanFiller(), SETTINGS)
+    assert geographic.y.attrs["standard_name"] == "latitude"
+
+
+def test_a_cube_without_crs_gives_an_output_without(tmp_path):
+    stage = complete(cloudy_cube(crs=None), tmp_path)
+    loaded = xr.load_dataset(stage.filled, engine="zarr", decode_coords="all")
+    assert "spatial_ref" not in loaded.coords
+    assert "grid_mapping" not in loaded.reflectance.attrs
+
+
+def test_unknown_formats_are_refused():
+    with pytest.raises(InputError, match="dtype is 'float16'; it must be float32 or int16"):
+        OutputFormat(dtype="float16")
+    with pytest.raises(InputError, match="zarr-format is 4"):
+        OutputFormat(zarr_format=4)
+
+
+def test_a_stage_is_resumed_only_by_the_same_run(tmp_path):
+    output = tmp_path / "out.zarr"
+    with opened(output, {"input": {"a": [1, 2]}, "window": 256}, resume=False, overwrite=False) as stage:
+        stage.mark("fill 0 0")
+    with pytest.raises(InputError, match="--resume"), opened(output, {}, resume=False, overwrite=False):
+        pass
+    changed = {"input": {"a": [1, 3]}, "window": 256}
+    with (
+        pytest.raises(InputError, match=r"input.a was \[1, 2\] and is \[1, 3\]"),
+        opened(output, changed, resume=True, overwrite=False),
+    ):
+        pass
+    with opened(output, {"input": {"a": [1, 2]}, "window": 256}, resume=True, overwrite=False) as stage:
+        assert stage.resumed
+        assert stage.done() == {"fill 0 0"}
+    with opened(output, changed, resume=False, overwrite=True) as stage:
+        assert not stage.resumed
+        assert stage.done() == set()
+
+
+def test_a_line_cut_off_by_a_kill_does_not_count(tmp_path):
+    with opened(tmp_path / "out.nc", {}, resume=False, overwrite=False) as stage:
+        stage.mark("fill 0 0")
+        with (stage.path / "done.log").open("a") as log:
+            log.write("fill 0 1")
+        assert stage.done() == {"fill 0 0"}
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    output = tmp_path / "out.zarr"
+    with opened(output, {}, resume=False, overwrite=False):
+        code = (
+            "from pathlib import Path; from clearcube.writers.stage import opened; import sys\n"
+            "with opened(Path(sys.argv[1]), {}, resume=True, overwrite=True): pass"
+        )
+        import subprocess
+        import sys
+
+        other = subprocess.run([sys.executable, "-c", code, str(output)], capture_output=True, text=True, check=False)
+    assert other.returncode != 0
+    assert "is being written by another process" in other.stderr
+    assert stage_path(output).exists()
+
+
+def test_an_unreadable_manifest_is_explained(tmp_path):
+    output = tmp_path / "out.zarr"
+    with opened(output, {}, resume=False, overwrite=False) as stage:
+        (stage.path / "manifest.json").write_text("{")
+    with (
+        pytest.raises(InputError, match="begin anew with --overwrite"),
+        opened(output, {}, resume=True, overwrite=False),
+    ):
+        pass
