@@ -271,7 +271,7 @@ def test_it_learns_a_shift_of_partly_hidden_dates():
 def test_default_configuration_is_within_its_bounds():
     model = Seq2Seq(Seq2SeqConfig())
     assert sum(p.numel() for p in model.parameters()) <= 1_500_000
-    assert model.config.multiple == 16
+    assert model.config.multiple == 16 and model.config.halo == 32
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_sizes_that_do_not_fit_are_refused(wrong):
 @torch.no_grad()
 def test_bfloat16_changes_little():
     reflectance, observed, days, season = scene()
-    model = network(head=0.1)
+    model = network(head=0.05)
     exact = model(reflectance, observed, days, season, WAVELENGTHS, disbelief=1.0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         quick = model(reflectance, observed, days, season, WAVELENGTHS, disbelief=1.0)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from clearcube.networks.convlstm import each_frame
 from clearcube.networks.features import Series, relative_days
-from clearcube.networks.unet import UNet
+from clearcube.networks.unet import SLOPE, UNet
 
 MAP_SCALES = (25.0, 4.0, 10.0, 25.0, 25.0)
 """Bring the maps (anomaly, interpolation, difference, echo, smoother) to about unit size, within the first layer."""
@@ -49,7 +49,7 @@ class BandUNet(nn.Module):
         """
         x = _by_sample(maps, self._stem(at.enter), None, stride=2)
         constant = self.of_season(at.season) + self.of_band_set(at.enter.sum(-1))
-        x = F.leaky_relu(x + constant[..., None, None], 0.1)
+        x = F.leaky_relu(x + constant[..., None, None], SLOPE, inplace=True)
         x = self.unet(x, valid, at.days)
         weight = weight.reshape(-1, *weight.shape[-3:]).flatten(1, 2)[..., None, None]
         bias = bias.reshape(-1, *bias.shape[-3:]).expand(-1, -1, 4, 1).flatten(1)

@@ -65,6 +65,15 @@ class Seq2SeqConfig:
         """Heights and widths are padded to multiples of this; windows agree if they start at multiples of it."""
         return int(2 ** max(len(self.channels), len(self.look_channels)))
 
+    @property
+    def halo(self) -> int:
+        """Pixels around a window from which on its surroundings count for little.
+
+        The field of view has no end, for the memory carries maps from date to date; its influence fades. Measured on
+        a trained network: at most 1.4e-4 in reflectance beyond 32 pixels, 2e-5 beyond 64.
+        """
+        return 2 * self.multiple
+
 
 @dataclass(frozen=True)
 class Output:
