@@ -8,14 +8,13 @@ from clearcube.errors import InputError
 from clearcube.simulation import LandCover, SceneConfig, random_config, simulate
 from clearcube.simulation.config import (
     BAND_SETS,
-    EVALUATION_YEARS,
     PLANETSCOPE_EIGHT,
     SENTINEL2_FOUR,
     SENTINEL2_TEN,
-    TRAINING_YEARS,
     Delivery,
     Disturbance,
 )
+from clearcube.simulation.draws import EVALUATION_YEARS, TRAINING_YEARS
 
 SMALL = SceneConfig(height=24, width=32, days=tuple(range(0, 60, 5)), orbits=(0, 1) * 6)
 
