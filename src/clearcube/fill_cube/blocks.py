@@ -8,6 +8,7 @@ that touches it and memory stays that of a few windows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -41,11 +42,13 @@ class CubeBlocks:
 
     def block(self, window: Window) -> Delayed:
         """The block of a window, cut from the cube's dask arrays."""
-        rows, columns = window.slices
-        part = self.cube.isel(y=rows, x=columns)
-        arrays = (part["reflectance"].data, part["observed"].data)
-        block: Delayed = delayed(_block, pure=False)(*arrays, dates_of(self.cube), bands_of(self.cube))
+        task = delayed(_block, pure=False)
+        block: Delayed = task(self._both[(..., *window.slices)], dates_of(self.cube), bands_of(self.cube))
         return block
+
+    @cached_property
+    def _both(self) -> da.Array:
+        return both(self.cube)
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,22 @@ def in_chunks(cube: xr.Dataset, window: int) -> xr.Dataset:
     return cube
 
 
+def both(cube: xr.Dataset) -> da.Array:
+    """Reflectance and, as a further band, `observed`: (T, B + 1, H, W) float32.
+
+    One array, since `observed` is made from what is read for `reflectance`: a task that takes the two of them apart
+    would read everything twice.
+    """
+    observed = cube["observed"].data[:, None].astype(np.float32)
+    together: da.Array = da.concatenate([cube["reflectance"].data, observed], axis=1)
+    return together
+
+
+def apart(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Reflectance (T, B, H, W) and observed (T, H, W) of what `both` put together."""
+    return np.ascontiguousarray(values[:, :-1]), values[:, -1] > 0
+
+
 def reads_each_chunk_once(cube: xr.Dataset, window: int, halo: int) -> bool:
     """Whether every chunk of the cube lies within one window, so that windows can be read without copying first."""
     frame = (cube.sizes["y"], cube.sizes["x"])
@@ -92,14 +111,13 @@ def survey_tasks(cube: xr.Dataset, window: int, copy_to: Copy | None) -> list[De
     size = _piece_size(cube, window) if copy_to is not None else window
     frame = (cube.sizes["y"], cube.sizes["x"])
     shared = delayed((chips_of(frame), copy_to), traverse=False)
+    together = both(cube)
     tasks = []
     first = 0
     for count in times:
         for piece in windows(frame, size):
-            rows, columns = piece.slices
-            part = cube.isel(time=slice(first, first + count), y=rows, x=columns)
-            arrays = (part["reflectance"].data, part["observed"].data)
-            tasks.append(delayed(_survey_and_copy, pure=False)(*arrays, piece, first, shared))
+            part = together[(slice(first, first + count), slice(None), *piece.slices)]
+            tasks.append(delayed(_survey_and_copy, pure=False)(part, piece, first, shared))
         first += count
     return tasks
 
@@ -145,13 +163,13 @@ def _piece_size(cube: xr.Dataset, window: int) -> int:
 
 
 def _survey_and_copy(
-    reflectance: NDArray[np.float32],
-    observed: NDArray[np.bool_],
+    together: NDArray[np.float32],
     piece: Window,
     first: int,
     shared: tuple[list[Window], Copy | None],
 ) -> PieceSurvey:
     chips, copy_to = shared
+    reflectance, observed = apart(together)
     if copy_to is not None:
         times = slice(first, first + len(observed))
         copy_to[0][(times, slice(None), *piece.slices)] = reflectance
@@ -159,13 +177,8 @@ def _survey_and_copy(
     return survey_piece(reflectance, observed, piece, first, chips)
 
 
-def _block(
-    reflectance: NDArray[np.float32],
-    observed: NDArray[np.bool_],
-    dates: NDArray[np.datetime64],
-    bands: tuple[Band, ...],
-) -> Block:
-    return Block(np.ascontiguousarray(reflectance), np.ascontiguousarray(observed), dates, bands)
+def _block(together: NDArray[np.float32], dates: NDArray[np.datetime64], bands: tuple[Band, ...]) -> Block:
+    return Block(*apart(together), dates, bands)
 
 
 def _read_block(copy: CopiedBlocks, window: Window) -> Block:

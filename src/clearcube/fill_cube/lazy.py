@@ -10,7 +10,7 @@ from dask.delayed import Delayed, delayed
 
 from clearcube.cube import bands_of, check_cube, dates_of, red_and_near_infrared
 from clearcube.errors import InputError
-from clearcube.fill_cube.blocks import CubeBlocks, in_chunks
+from clearcube.fill_cube.blocks import CubeBlocks, apart, both, in_chunks
 from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread, reach_of, to_invent
 from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wanted_dates
 from clearcube.fill_cube.survey import add_up, check, chips_of, survey_piece
@@ -81,12 +81,9 @@ def _survey_sample(cube: xr.Dataset) -> Any:
 
     frame = (cube.sizes["y"], cube.sizes["x"])
     chips = chips_of(frame)
-    reflectance, observed = cube["reflectance"].data, cube["observed"].data
-    parts = [(reflectance[(..., *chip.slices)], observed[(..., *chip.slices)]) for chip in chips]
-    pieces = [
-        survey_piece(values, seen, chip, 0, chips)
-        for (values, seen), chip in zip(dask.compute(*parts), chips, strict=True)
-    ]
+    together = both(cube)
+    parts = dask.compute(*(together[(..., *chip.slices)] for chip in chips))
+    pieces = [survey_piece(*apart(part), chip, 0, chips) for part, chip in zip(parts, chips, strict=True)]
     return add_up(pieces, frame, dates_of(cube), bands_of(cube))
 
 
