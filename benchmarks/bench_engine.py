@@ -121,9 +121,10 @@ def main() -> None:
             make_cube(source, arguments.side, width, layout)
             found = run(source, output)
             pixels = TIMES * arguments.side * width
+            size, rate = 4 * BANDS * pixels / 1e9, pixels / found["seconds"] / 1e6
             print(
-                f"| {layout} | {arguments.side} x {width} | {4 * BANDS * pixels / 1e9:.1f} GB | {found['peak']:.2f} GB | "
-                f"{found['reads']} | {pixels / found['seconds'] / 1e6:.1f} million pixel-frames/s |",
+                f"| {layout} | {arguments.side} x {width} | {size:.1f} GB | {found['peak']:.2f} GB | "
+                f"{found['reads']} | {rate:.1f} million pixel-frames/s |",
                 flush=True,
             )
             shutil.rmtree(source)
