@@ -1,0 +1,234 @@
+"""What a training run is: frozen values, read from a TOML file that may say as little as it likes."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from clearcube.errors import InputError
+from clearcube.networks.seq2seq import Seq2SeqConfig
+
+T = TypeVar("T")
+PRECISIONS = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class CubeSource:
+    """Cubes to read, and how.
+
+    path : a file, a folder or a pattern; each match is a cube of its own.
+    options : what `open_cube` takes beside the path; 'mask' may name another file (`FILE:VAR`).
+    """
+
+    path: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How samples are drawn.
+
+    simulated : share of simulated scenes among the samples that real cubes could give too (1 = no real ones).
+    free_bands : share of batches with any set of bands, simulated; the others have the bands of the real cubes.
+    size : pixels along the sides of a sample, a multiple of 16. frames : samples x dates in a batch.
+    dates : numbers of dates, one is drawn for each batch.
+    partial, frames_hidden, runs, ends : weights of the kinds of artificial gaps.
+    second_gap : probability of a second gap in a sample. pasted : of real clouds that the mask misses in a real one.
+    uncovered : probability that clouds are taken off a share of a simulated scene's dates.
+    """
+
+    simulated: float = 0.6
+    free_bands: float = 0.35
+    size: int = 64
+    frames: int = 40
+    dates: tuple[int, ...] = (8, 10, 14, 20)
+    partial: float = 0.45
+    frames_hidden: float = 0.2
+    runs: float = 0.2
+    ends: float = 0.15
+    second_gap: float = 0.3
+    uncovered: float = 0.7
+    pasted: float = 0.25
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the parts of the loss; 0 leaves a part out.
+
+    distance : error of the estimate at hidden pixels, relative to that of interpolation.
+    likelihood : negative log likelihood of a Laplace distribution of the estimate's mean and std.
+    gradient : error of the differences between neighbouring pixels. spectral : angle between spectra, radians.
+    contamination : cross entropy of the judgement of observed pixels.
+    believed : error of the mean at observed pixels with known truth.
+    adversarial : what the discriminator makes of the fill.
+    """
+
+    distance: float = 1.0
+    likelihood: float = 0.05
+    gradient: float = 0.1
+    spectral: float = 0.2
+    contamination: float = 0.1
+    believed: float = 0.1
+    adversarial: float = 0.0
+
+
+@dataclass(frozen=True)
+class OptimisationConfig:
+    """Steps and step sizes.
+
+    steps, hours : the run ends with whichever comes first; the learning rate follows the share that is done.
+    accumulation : batches for each step. average : decay of the moving average of the weights.
+    warm_up : share of the run before the adversarial part begins.
+    """
+
+    steps: int = 20_000
+    hours: float = 24.0
+    learning_rate: float = 2e-3
+    discriminator_rate: float = 5e-4
+    weight_decay: float = 1e-2
+    clip: float = 1.0
+    accumulation: int = 1
+    average: float = 0.998
+    warm_up: float = 0.6
+    precision: str = "bfloat16"
+    threads: int = 1
+    devices: int = 1
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """When and on what the weights are judged.
+
+    every : steps between validations; save : steps between saves of the state; patience : validations without a
+    better one after which the run ends, 0 = never.
+    """
+
+    every: int = 250
+    save: int = 250
+    scenarios: tuple[str, ...] = ("partial", "frames", "run30", "run60", "leading", "trailing")
+    seeds: tuple[int, ...] = (0,)
+    patience: int = 0
+    pictures: bool = True
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A training run.
+
+    output : folder for state, log and weights. train, validation : real cubes (none: simulated scenes alone).
+    """
+
+    output: str = "runs/seq2seq"
+    seed: int = 0
+    train: tuple[CubeSource, ...] = ()
+    validation: tuple[CubeSource, ...] = ()
+    network: Seq2SeqConfig = field(default_factory=Seq2SeqConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimisation: OptimisationConfig = field(default_factory=OptimisationConfig)
+    check: ValidationConfig = field(default_factory=ValidationConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.sampling.size >= 16 and self.sampling.size % 16 == 0, "sampling.size must be a multiple of 16")
+        _require(min(self.sampling.dates, default=0) >= 3, "sampling.dates must be numbers of at least 3")
+        _require(0 <= self.sampling.simulated <= 1, "sampling.simulated must lie between 0 and 1")
+        _require(self.optimisation.steps > 0 and self.optimisation.hours > 0, "steps and hours must be positive")
+        _require(
+            self.optimisation.precision in PRECISIONS, f"optimisation.precision must be one of {', '.join(PRECISIONS)}"
+        )
+        _require(self.check.every > 0 and self.check.save > 0, "check.every and check.save must be positive")
+
+    def plain(self) -> dict[str, Any]:
+        """All values as tables, numbers, texts and lists."""
+        return cast("dict[str, Any]", _plain(asdict(self)))
+
+
+def read_config(path: str | Path) -> TrainingConfig:
+    """Read a configuration. Relative paths in it count from where the program is run.
+
+    Raises
+    ------
+    InputError : no such file, not TOML, an unknown name, a value of the wrong type or out of range.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such configuration file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML file: {error}") from None
+    return config_from(table, str(path))
+
+
+def config_from(table: Mapping[str, Any], where: str = "the configuration") -> TrainingConfig:
+    """The configuration from plain values, as a TOML file gives them.
+
+    Raises
+    ------
+    InputError : an unknown name, a value of the wrong type or out of range.
+    """
+    values = dict(table)
+    for role in ("train", "validation"):
+        values[role] = tuple(_source(each, f"{where}, [[{role}]]") for each in values.get(role, ()))
+    return _build(TrainingConfig, values, where)
+
+
+def _source(entry: Any, where: str) -> CubeSource:
+    """One entry of `train` or `validation`: a path alone, or a table with a path."""
+    if isinstance(entry, str):
+        return CubeSource(entry)
+    if isinstance(entry, CubeSource):
+        return entry
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("path"), str):
+        raise InputError(f"{where}: give a path, or a table with a path, not {entry!r:.80}")
+    if set(entry) == {"path", "options"}:
+        return CubeSource(entry["path"], dict(entry["options"]))
+    return CubeSource(entry["path"], {key: value for key, value in entry.items() if key != "path"})
+
+
+def _build(kind: type[T], table: Mapping[str, Any], where: str) -> T:
+    """A configuration class from a table: names must be known, values of the type of the default."""
+    defaults = {f.name: _default(f) for f in fields(cast("Any", kind))}
+    unknown = sorted(set(table) - set(defaults))
+    if unknown:
+        raise InputError(f"{where}: '{unknown[0]}' is not known here; known are {', '.join(defaults)}")
+    values = {name: _value(defaults[name], value, f"{where}: {name}") for name, value in table.items()}
+    try:
+        return kind(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _value(default: Any, value: Any, where: str) -> Any:
+    """The value as the type of the default."""
+    if is_dataclass(default) and isinstance(value, Mapping):
+        return _build(cast("type[Any]", type(default)), value, where)
+    if isinstance(default, tuple) and isinstance(value, list | tuple):
+        return tuple(value)
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(default):
+        raise InputError(f"{where} is {value!r:.60}; give a {_in_words(default)}")
+    return value
+
+
+def _in_words(default: Any) -> str:
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false", tuple: "list"}
+    return names.get(type(default), "table")
+
+
+def _default(f: Any) -> Any:
+    return f.default if f.default is not MISSING else f.default_factory()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise InputError(message)

@@ -1,0 +1,110 @@
+"""How good the weights are on cubes that were held back: the protocol's scenarios, against linear interpolation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from clearcube.filler import Block
+from clearcube.gaps import MaskBank, ScenarioUnavailable, hide, scored, without
+from clearcube.methods.temporal import fill_block
+from clearcube.methods.temporal_kernels import LINEAR
+from clearcube.training.step import DTYPES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clearcube.networks.seq2seq import Output
+    from clearcube.training.config import ValidationConfig
+
+
+@dataclass(frozen=True)
+class NamedBlock:
+    """A cube in memory and what it is called."""
+
+    name: str
+    block: Block
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A cube with hidden pixels: what is left of it, and the pixels to score."""
+
+    cube: NamedBlock
+    scenario: str
+    seed: int
+    left: Block
+    scored: NDArray[np.bool_]
+
+    def psnr(self, mean: NDArray[np.float32]) -> float:
+        """PSNR, dB, of a fill (T, B, H, W) over the scored pixels; data range 1."""
+        error = np.moveaxis(mean - self.cube.block.reflectance, 1, 0)[:, self.scored]
+        return float(-10 * np.log10(np.mean(error.astype(np.float64) ** 2)))
+
+
+def experiments(cubes: Sequence[NamedBlock], config: ValidationConfig) -> list[Experiment]:
+    """All experiments that the cubes can offer."""
+    bank = MaskBank.of(cube.block.observed for cube in cubes)
+    return list(_experiments(cubes, config, bank))
+
+
+def _experiments(cubes: Sequence[NamedBlock], config: ValidationConfig, bank: MaskBank) -> Iterator[Experiment]:
+    for cube in cubes:
+        for scenario in config.scenarios:
+            for seed in config.seeds:
+                try:
+                    hidden = hide(cube.block, scenario, seed, bank=bank, key=cube.name)
+                except ScenarioUnavailable:
+                    continue
+                known = np.isfinite(cube.block.reflectance).all(axis=1)
+                left = without(cube.block.observed, hidden) & known
+                given = np.where(left[:, None], cube.block.reflectance, np.float32(np.nan))
+                pixels = scored(cube.block.observed & known, hidden & known)
+                if pixels.any():
+                    kept = Block(given, left, cube.block.dates, cube.block.bands)
+                    yield Experiment(cube, scenario, seed, kept, pixels)
+
+
+def gains(model: nn.Module, tests: Sequence[Experiment], precision: str) -> dict[str, dict[str, float]]:
+    """Scenario -> cube -> mean gain over linear interpolation in PSNR, dB, over the seeds."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for test in tests:
+        gain = test.psnr(predicted(model, test.left, precision)) - test.psnr(fill_block(test.left, rule=LINEAR))
+        found.setdefault(test.scenario, {}).setdefault(test.cube.name, []).append(gain)
+    return {s: {cube: float(np.mean(each)) for cube, each in cubes.items()} for s, cubes in found.items()}
+
+
+def overall(found: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Scenario -> mean over cubes; and their mean under the name 'all'."""
+    means = {scenario: float(np.mean(list(cubes.values()))) for scenario, cubes in found.items()}
+    return means | {"all": float(np.mean(list(means.values())))} if means else {}
+
+
+def predicted(model: nn.Module, block: Block, precision: str) -> NDArray[np.float32]:
+    """The network's mean of a block, (T, B, H, W)."""
+    output = applied(model, block, precision)
+    return np.asarray(output.mean[0].float().cpu().numpy())
+
+
+def applied(model: nn.Module, block: Block, precision: str) -> Output:
+    """What the network says of a block (N = 1), without gradients."""
+    device = next(model.parameters()).device
+    inputs = [part.to(device) for part in as_tensors(block)]
+    with torch.inference_mode(), torch.autocast(device.type, DTYPES[precision], enabled=precision != "float32"):
+        output: Output = model(*inputs)
+    return output
+
+
+def as_tensors(block: Block) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Reflectance, observed, days, day of year, wavelengths of a block with N = 1, as the network takes them."""
+    dates = block.dates
+    day_of_year = (dates - dates.astype("datetime64[Y]")).astype(np.int64) + 1
+    nm = np.array([band.wavelength for band in block.bands], np.float32)
+    arrays = (block.reflectance[None], block.observed[None], block.days[None], day_of_year[None], nm)
+    tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
+    return tensors[0], tensors[1], tensors[2], tensors[3], tensors[4]
