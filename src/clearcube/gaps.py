@@ -92,36 +92,51 @@ def days_to_observation(
     before, after : (T, H, W) int16 days, 0 where observed, `NEVER` where there is no observation on that side, at
         most `LONGEST`.
     """
-    steps = np.minimum(np.diff(dates).astype(np.int64), LONGEST).astype(np.int32)
     before = np.empty(observed.shape, np.int16)
     after = np.empty(observed.shape, np.int16)
-    _count_days(np.ascontiguousarray(observed), steps, before, after)
+    _count_days(np.ascontiguousarray(observed), steps_between(dates), before, after)
     return before, after
+
+
+def steps_between(dates: NDArray[np.datetime64]) -> NDArray[np.int16]:
+    """Days since the date before and to the date after, (2, T), at most `LONGEST`; 0 where there is none."""
+    steps = np.minimum(np.diff(dates).astype(np.int64), LONGEST)
+    return np.stack([np.append(0, steps), np.append(steps, 0)]).astype(np.int16)
+
+
+@compiled()
+def count_row(
+    seen: NDArray[np.bool_], nearer: NDArray[np.int16], step: np.int16, width: int, days: NDArray[np.int16]
+) -> None:
+    """Days to an observation for a row of pixels, `step` days after (or before) one where they are `nearer`.
+
+    All (width,). A loop over pixels without branches whose arithmetic fits into 16 bits: as a function of its own it
+    is compiled so that one instruction handles as many pixels as possible.
+    """
+    room = np.int16(LONGEST - step)
+    for x in range(width):
+        kept = nearer[x]
+        longer = np.int16(kept + step) if kept < room else np.int16(LONGEST)
+        longer = np.int16(NEVER) if kept < 0 else longer
+        days[x] = np.int16(0) if seen[x] else longer
 
 
 @compiled()
 def _count_days(
-    observed: NDArray[np.bool_], steps: NDArray[np.int32], before: NDArray[np.int16], after: NDArray[np.int16]
+    observed: NDArray[np.bool_], steps: NDArray[np.int16], before: NDArray[np.int16], after: NDArray[np.int16]
 ) -> None:
-    """Count days forwards into `before` and backwards into `after`, row by row of the frame.
-
-    The innermost loop runs over x and has no branches, so that one instruction handles many pixels.
-    """
+    """Count days forwards into `before` and backwards into `after`, row by row of the frame."""
     times, height, width = observed.shape
+    nothing = np.full(width, np.int16(NEVER))
     for y in range(height):
-        for x in range(width):
-            before[0, y, x] = 0 if observed[0, y, x] else NEVER
-            after[times - 1, y, x] = 0 if observed[times - 1, y, x] else NEVER
-        for t in range(1, times):
-            for x in range(width):
-                days = before[t - 1, y, x]
-                longer = NEVER if days < 0 else min(np.int32(days) + steps[t - 1], LONGEST)
-                before[t, y, x] = 0 if observed[t, y, x] else longer
-        for t in range(times - 2, -1, -1):
-            for x in range(width):
-                days = after[t + 1, y, x]
-                longer = NEVER if days < 0 else min(np.int32(days) + steps[t], LONGEST)
-                after[t, y, x] = 0 if observed[t, y, x] else longer
+        nearer = nothing
+        for t in range(times):
+            count_row(observed[t, y], nearer, steps[0, t], width, before[t, y])
+            nearer = before[t, y]
+        nearer = nothing
+        for t in range(times - 1, -1, -1):
+            count_row(observed[t, y], nearer, steps[1, t], width, after[t, y])
+            nearer = after[t, y]
 
 
 def gap_length(observed: NDArray[np.bool_], dates: NDArray[np.datetime64]) -> NDArray[np.int32]:

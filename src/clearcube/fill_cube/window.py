@@ -9,7 +9,7 @@ import numpy as np
 
 from clearcube.cube import Source, red_and_near_infrared
 from clearcube.errors import InputError
-from clearcube.gaps import NEVER, days_to_observation, gap_length
+from clearcube.fill_cube.flags import blank_unfilled, flag_pixels, keep_observed, usable_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,32 +81,32 @@ def fill_window(prepared: PreparedFiller, block: Block, settings: FillSettings) 
     """
     block = without_infinities(block)
     estimate = prepared.fill(block)
-    observed = block.observed
-    before, after = days_to_observation(observed, block.dates)
-    source = _sources(before, after)
-    mean = estimate.mean
+    end_limit = settings.max_gap if settings.max_extrapolation is None else settings.max_extrapolation
+    source, days = flag_pixels(block.observed, block.dates, inner_limit=settings.max_gap, end_limit=end_limit)
+    mean = _own(estimate.mean, block)
+    std = np.full_like(mean, np.nan) if estimate.std is None else _own(estimate.std, block)
     if settings.smooth:
-        source[observed] = Source.SMOOTHED
+        source[block.observed] = Source.SMOOTHED
     else:
-        believed = observed
         if settings.denoise and estimate.contamination is not None:
-            believed = observed & ~(estimate.contamination >= DISBELIEF)
-            source[observed & ~believed] = Source.REPLACED
-        mean = np.where(believed[:, None], block.reflectance, mean)
-    std = np.full_like(mean, np.nan) if estimate.std is None else estimate.std
-    beyond = _beyond_limits(observed, before, after, block.dates, settings)
-    source[beyond] = Source.UNFILLED
-    unfilled = (source == Source.UNFILLED)[:, None]
-    if unfilled.any():
-        mean = np.where(unfilled, np.float32(np.nan), mean)
-        std = np.where(unfilled, np.float32(np.nan), std)
-    return Filled(mean, std, source, _nearest(before, after))
+            source[block.observed & (estimate.contamination >= DISBELIEF)] = Source.REPLACED
+        keep_observed(mean, block.reflectance, source)
+    if (source == Source.UNFILLED).any():
+        blank_unfilled(mean, source)
+        blank_unfilled(std, source)
+    return Filled(mean, std, source, days)
+
+
+def _own(values: NDArray[np.float32], block: Block) -> NDArray[np.float32]:
+    """The filler's array, to be changed in place; a copy where it cannot be or where it may be the block's own."""
+    owned: NDArray[np.float32] = np.require(values, np.float32, ["C", "W"])
+    return owned.copy() if np.may_share_memory(owned, block.reflectance) else owned
 
 
 def without_infinities(block: Block) -> Block:
     """The block with pixels unobserved where a band is infinite or NaN."""
-    usable = block.observed & np.isfinite(block.reflectance).all(axis=1)
-    return block if usable.sum() == block.observed.sum() else replace(block, observed=usable)
+    usable = usable_pixels(block.reflectance, block.observed)
+    return block if np.array_equal(usable, block.observed) else replace(block, observed=usable)
 
 
 def ndvi_with_std(
@@ -118,44 +118,9 @@ def ndvi_with_std(
     """
     red, infrared = red_and_near_infrared(bands)
     r, n = filled.reflectance[:, red], filled.reflectance[:, infrared]
-    total = np.where(n + r > 0, n + r, np.float32(np.nan))
+    total: NDArray[np.float32] = np.where(n + r > 0, n + r, np.float32(np.nan))
     by_red = -2 * n / total**2 * filled.std[:, red]
     by_infrared = 2 * r / total**2 * filled.std[:, infrared]
     rho = np.float32(correlation[red, infrared])
     variance = by_red**2 + by_infrared**2 + 2 * rho * by_red * by_infrared
     return (n - r) / total, np.sqrt(np.maximum(variance, 0))
-
-
-def _sources(before: NDArray[np.int16], after: NDArray[np.int16]) -> NDArray[np.uint8]:
-    """(T, H, W) flags from the days to the observations before and after."""
-    seen = (before != NEVER).astype(np.uint8) + (after != NEVER)
-    flags = np.array([Source.UNFILLED, Source.EXTRAPOLATED, Source.INTERPOLATED], dtype=np.uint8)[seen]
-    flags[before == 0] = Source.OBSERVED
-    return flags
-
-
-def _beyond_limits(
-    observed: NDArray[np.bool_],
-    before: NDArray[np.int16],
-    after: NDArray[np.int16],
-    dates: NDArray[np.datetime64],
-    settings: FillSettings,
-) -> NDArray[np.bool_]:
-    """(T, H, W) True in gaps that are longer than the settings allow."""
-    inner_limit, end_limit = settings.max_gap, settings.max_extrapolation
-    end_limit = inner_limit if end_limit is None else end_limit
-    if inner_limit is None and end_limit is None:
-        return np.zeros(observed.shape, dtype=bool)
-    length = gap_length(observed, dates)
-    at_end = (before == NEVER) | (after == NEVER)
-    limit = np.where(at_end, _or_unlimited(end_limit), _or_unlimited(inner_limit))
-    return length > limit
-
-
-def _or_unlimited(limit: int | None) -> int:
-    return np.iinfo(np.int32).max if limit is None else limit
-
-
-def _nearest(before: NDArray[np.int16], after: NDArray[np.int16]) -> NDArray[np.int16]:
-    """(T, H, W) the smaller of the two where both are there, else the one that is, else -1."""
-    return np.where((before == NEVER) | (after == NEVER), np.maximum(before, after), np.minimum(before, after))

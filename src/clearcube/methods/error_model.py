@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearcube.methods.error_fit import fit_correlation, fit_table
-from clearcube.methods.error_kernels import EDGES, LEADING, OBSERVED, SIDES, TRAILING, look_up, look_up_parallel
+from clearcube.methods.error_kernels import (
+    EDGES,
+    LEADING,
+    OBSERVED,
+    SIDES,
+    TRAILING,
+    look_up,
+    look_up_parallel,
+    steps_between,
+)
 from clearcube.methods.hidden_errors import collect_errors
 
 if TYPE_CHECKING:
@@ -53,9 +62,9 @@ class ErrorModel:
         """
         shape = (len(dates), len(self.table), *observed.shape[1:])
         std = np.empty(shape, np.float32) if out is None else out
-        days = (dates - dates[0]).astype(np.int64)
+        steps = steps_between((dates - dates[0]).astype(np.int64))
         seen = np.ascontiguousarray(observed).reshape(len(dates), -1)
-        (look_up_parallel if parallel else look_up)(seen, days, self.table, std.reshape(*shape[:2], -1))
+        (look_up_parallel if parallel else look_up)(seen, steps, self.table, std.reshape(*shape[:2], -1))
         return std
 
     def summary(self) -> Mapping[str, object]:

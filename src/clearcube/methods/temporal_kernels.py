@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 LAST, NEXT, NEAREST, LINEAR = range(4)
 """Rules: which share of the value comes from the observation after."""
-SEGMENT_BYTES = 1 << 17
-"""Memory that the values of one band and segment take: two such buffers stay in a core's own cache."""
+SEGMENT_BYTES = 1 << 19
+"""Memory that the values of one band and segment take: rows long enough to be streamed, two such buffers in cache."""
 PARTS = 32
 """Parts that a parallel call is divided into, so that no thread waits long for the slowest."""
 _NOTHING = np.float32(np.inf)
@@ -33,26 +33,25 @@ _NOTHING = np.float32(np.inf)
 
 @compiled()
 def _find_shares(observed: Bools, days: Floats, rule: int, start: int, width: int, share: Floats) -> None:
-    """Share (T, >= width) of the observation after, for `width` pixels from `start`; 0 where observed and at the ends.
+    """Share (T + 1, >= width) of the observation after, for `width` pixels from `start`; 0 where observed, at the ends.
 
     observed (T, P), days (T,) whole numbers; `rule` is one of LAST, NEXT, NEAREST, LINEAR.
     """
     times = len(days)
-    side = np.full(width, _NOTHING)
+    share[times] = _NOTHING
     for t in range(times - 1, -1, -1):
-        day, seen, row = days[t], observed[t, start : start + width], share[t]
+        day, seen, row, later = days[t], observed[t, start : start + width], share[t], share[t + 1]
         for x in range(width):
-            kept = side[x]
-            kept = day if seen[x] else kept
-            side[x] = kept
-            row[x] = kept - day
-    side[:] = -_NOTHING
+            kept = later[x]
+            row[x] = day if seen[x] else kept
+    held = np.full((2, width), -_NOTHING)
     for t in range(times):
         day, seen, row = days[t], observed[t, start : start + width], share[t]
+        old, new = held[t % 2], held[1 - t % 2]
         for x in range(width):
-            kept, after = side[x], row[x]
+            kept, after = old[x], row[x] - day
             kept = day if seen[x] else kept
-            side[x] = kept
+            new[x] = kept
             before = day - kept
             inner = (before > 0) & (before < _NOTHING) & (after < _NOTHING)
             value = np.float32(0)
@@ -76,23 +75,28 @@ def _fill_band(
     later: Floats,
     out: Floats,
 ) -> None:
-    """Fill `width` pixels of a band from `start`; share and the scratch `later` are (T, >= width)."""
-    times = len(share)
-    held = np.full(width, np.float32(np.nan))
+    """Fill `width` pixels of a band from `start`; share and the scratch `later` are (T + 1, >= width).
+
+    What is held is read from one row and written to another: a row updated in place would be stored under a mask,
+    which is slow.
+    """
+    times = len(share) - 1
+    later[times] = np.float32(np.nan)
     for t in range(times - 1, -1, -1):
-        seen, value, row = observed[t, start : start + width], reflectance[t, band, start : start + width], later[t]
+        seen, value = observed[t, start : start + width], reflectance[t, band, start : start + width]
+        row, following = later[t], later[t + 1]
         for x in range(width):
-            here, kept = value[x], held[x]
-            kept = here if seen[x] else kept
-            held[x] = kept
-            row[x] = kept
+            here, kept = value[x], following[x]
+            row[x] = here if seen[x] else kept
+    held = np.empty((2, width), np.float32)
+    held[0] = later[0, :width]  # before the first observation, the first
     for t in range(times):
         seen, value, part = observed[t, start : start + width], later[t], share[t]
-        row = out[t, band, start : start + width]
+        old, new, row = held[t % 2], held[1 - t % 2], out[t, band, start : start + width]
         for x in range(width):
-            to, kept, w = value[x], held[x], part[x]
+            to, kept, w = value[x], old[x], part[x]
             kept = to if seen[x] else kept
-            held[x] = kept
+            new[x] = kept
             between = kept + (to - kept) * w
             between = kept if w == 0 else between
             row[x] = to if w == 1 else between
@@ -108,7 +112,7 @@ def _fill_part(
     """
     times, bands, _ = reflectance.shape
     longest = max(min(SEGMENT_BYTES // (4 * times) // 64 * 64, last - first), 64)
-    share, later = np.empty((times, longest), np.float32), np.empty((times, longest), np.float32)
+    share, later = np.empty((times + 1, longest), np.float32), np.empty((times + 1, longest), np.float32)
     for start in range(first, last, longest):
         width = min(longest, last - start)
         _find_shares(observed, days, rule, start, width, share)
