@@ -21,7 +21,7 @@ from clearcube.simulation.scene import simulate
 from clearcube.workflows.fill import FillRequest, fill_files
 from clearcube.workflows.plot import plot_filled
 
-SEED = 7
+SEED = 32
 METHODS = ("nearest", "linear", "whittaker")
 
 

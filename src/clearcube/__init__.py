@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 from clearcube.version import __version__
 
 if TYPE_CHECKING:
-    from clearcube.cube import check_cube, ndvi, new_cube
+    from clearcube.cube import Source, check_cube, ndvi, new_cube
     from clearcube.evaluation.scores import score_hidden
     from clearcube.readers.open import open_cube
     from clearcube.workflows.fill import fill
 
-__all__ = ["__version__", "check_cube", "fill", "ndvi", "new_cube", "open_cube", "score_hidden"]
+__all__ = ["Source", "__version__", "check_cube", "fill", "ndvi", "new_cube", "open_cube", "score_hidden"]
 
 _HOMES = {
+    "Source": "clearcube.cube",
     "check_cube": "clearcube.cube",
     "fill": "clearcube.workflows.fill",
     "ndvi": "clearcube.cube",
