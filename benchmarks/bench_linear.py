@@ -13,9 +13,10 @@ from statistics import median
 import numpy as np
 import xarray as xr
 
-from clearcube.cube import Source, band_named
+from clearcube.cube import band_named
+from clearcube.fill_cube.flags import flag_pixels
+from clearcube.fill_cube.window import FillSettings, fill_window
 from clearcube.filler import Block
-from clearcube.gaps import days_to_observation
 from clearcube.methods.temporal import Linear, fill_block
 from clearcube.methods.temporal_kernels import LINEAR
 
@@ -56,15 +57,6 @@ def xarray_rate(block: Block) -> float:
     return block.observed.size / taken / 1e6
 
 
-def source_of(block: Block) -> np.ndarray:
-    """Source flags of a block filled in time."""
-    before, after = days_to_observation(block.observed, block.dates)
-    sides = (before >= 0).view(np.uint8) + (after >= 0).view(np.uint8)
-    sides += block.observed
-    flags = np.array([Source.UNFILLED, Source.EXTRAPOLATED, Source.INTERPOLATED, Source.OBSERVED], np.uint8)
-    return flags.take(sides)
-
-
 def measure() -> dict[str, float]:
     """Rates in million pixel-frames (pixels x dates, all four bands) a second, ratios, and seconds to compile."""
     block = make_block()
@@ -72,40 +64,43 @@ def measure() -> dict[str, float]:
     start = time.perf_counter()
     fill_block(cropped(block, 2), rule=LINEAR, parallel=True)
     compiling = time.perf_counter() - start
-    prepared = Linear(parallel=True).prepare([cropped(block, CROP)])
+    prepared, serial = (Linear(parallel=parallel).prepare([cropped(block, CROP)]) for parallel in (True, False))
 
     def mean_only() -> None:
         fill_block(block, rule=LINEAR, parallel=True, out=out)
 
-    def mean_std_and_source() -> None:
+    def mean_std_and_flags() -> None:
         mean_only()
         prepared.errors.std(block.observed, block.dates, parallel=True, out=std)
-        source_of(block)
+        flag_pixels(block.observed, block.dates)
 
     calls = {
         "copy": lambda: np.copyto(out, block.reflectance),
         "linear, mean": mean_only,
         "linear, one thread": lambda: fill_block(block, rule=LINEAR, out=out),
-        "linear, mean + std + source": mean_std_and_source,
+        "linear, mean + std + flags + days": mean_std_and_flags,
+        "linear, as the engine fills a window": lambda: fill_window(serial, block, FillSettings()),
     }
     rates = {}
     for name, call in calls.items():
         call()
         rates[name] = block.observed.size / seconds(call) / 1e6
     rates["xarray interpolate_na"] = xarray_rate(cropped(block, CROP))
+    full = rates["linear, mean + std + flags + days"]
     return {
         **rates,
         "mean: times xarray": rates["linear, mean"] / rates["xarray interpolate_na"],
         "mean: share of copy": rates["linear, mean"] / rates["copy"],
-        "mean + std + source: share of mean": rates["linear, mean + std + source"] / rates["linear, mean"],
-        "mean + std + source: times xarray": rates["linear, mean + std + source"] / rates["xarray interpolate_na"],
+        "mean + std + flags + days: share of mean": full / rates["linear, mean"],
+        "mean + std + flags + days: times xarray": rates["linear, mean + std + flags + days"]
+        / rates["xarray interpolate_na"],
         "seconds to compile or load": compiling,
     }
 
 
 def main() -> None:
     for name, value in measure().items():
-        print(f"{name:36s} {value:10.3g}")
+        print(f"{name:42s} {value:10.3g}")
 
 
 if __name__ == "__main__":

@@ -146,14 +146,9 @@ def look_up_parallel(
         _look_up_part(observed, steps, table, out, i * pixels // PARTS, (i + 1) * pixels // PARTS)
 
 
-@compiled()
-def _all_cells(observed: NDArray[np.bool_], steps: NDArray[np.uint8], cells: NDArray[np.uint8]) -> None:
-    """Cells (T, P) of all pixels."""
-    _find_cells(observed, steps, 0, observed.shape[1], np.empty_like(cells), cells)
-
-
 def cells_of(observed: NDArray[np.bool_], days: NDArray[np.int64]) -> NDArray[np.uint8]:
     """The cell of every pixel and date: observed (T, H, W), days (T,) -> (T, H, W) uint8."""
     cells = np.empty((len(days), observed[0].size), np.uint8)
-    _all_cells(np.ascontiguousarray(observed).reshape(cells.shape), steps_between(days), cells)
+    seen = np.ascontiguousarray(observed).reshape(cells.shape)
+    _find_cells(seen, steps_between(days), 0, seen.shape[1], np.empty_like(cells), cells)
     return cells.reshape(observed.shape)

@@ -89,7 +89,8 @@ def _fill_band(
             here, kept = value[x], following[x]
             row[x] = here if seen[x] else kept
     held = np.empty((2, width), np.float32)
-    held[0] = later[0, :width]  # before the first observation, the first
+    for x in range(width):
+        held[0, x] = later[0, x]  # before the first observation, the first
     for t in range(times):
         seen, value, part = observed[t, start : start + width], later[t], share[t]
         old, new, row = held[t % 2], held[1 - t % 2], out[t, band, start : start + width]
