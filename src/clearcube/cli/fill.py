@@ -13,7 +13,7 @@ from clearcube.cli import options as o
 from clearcube.cli.display import progress
 from clearcube.cli.doorway import explained
 
-METHOD_OPTIONS = ("smoothness", "terms", "modes")
+METHOD_OPTIONS = ("smoothness", "terms", "modes", "weights")
 READING = (
     *("format", "bands", "bbox", "time", "mask", "scl_keep", "max_cloud_probability", "dilate"),
     *("scale", "offset", "nodata", "landcover", "every", "dates"),
@@ -31,6 +31,7 @@ Smooth = Annotated[bool, typer.Option("--smooth", help="Smooth the observed valu
 Smoothness = Annotated[float | None, typer.Option("--smoothness", help="whittaker: parameter; by default measured.")]
 Terms = Annotated[int | None, typer.Option("--terms", help="harmonic: number of annual harmonics.")]
 Modes = Annotated[int | None, typer.Option("--modes", help="dineof: number of modes; by default measured.")]
+Weights = Annotated[str | None, typer.Option("--weights", help="seq2seq: checkpoint instead of the embedded one.")]
 Ndvi = Annotated[bool, typer.Option("--ndvi", help="Add NDVI and its std.")]
 Layout = Annotated[str, typer.Option("--layout", help="cube = one variable, bands = one variable for each band.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32, or int16 with scale 1e-4.")]
@@ -67,6 +68,7 @@ def fill(
     smoothness: Smoothness = None,
     terms: Terms = None,
     modes: Modes = None,
+    weights: Weights = None,
     ndvi: Ndvi = False,
     layout: Layout = "cube",
     dtype: Dtype = "float32",
@@ -90,13 +92,14 @@ def fill(
         cube = fill_files(_request(given), report)
     if not quiet:
         times, count, height, width = cube["reflectance"].shape
+        times = int(cube["wanted"].sum()) if "wanted" in cube.coords else times
         typer.echo(f"{output}: {times} dates x {count} bands x {height} x {width} pixels, method {method}")
 
 
 def _request(given: dict[str, Any]) -> Any:
     """The request of a workflow from the command line's values by name."""
+    from clearcube.durations import parse_optional_days
     from clearcube.fill_cube import FillSettings, Workers
-    from clearcube.workflows.durations import days_in
     from clearcube.workflows.fill import FillRequest
     from clearcube.writers.encoding import OutputFormat
 
@@ -107,8 +110,8 @@ def _request(given: dict[str, Any]) -> Any:
         opening=o.opening(**{name: given[name] for name in READING}),
         options={name: given[name] for name in METHOD_OPTIONS if given[name] is not None},
         settings=FillSettings(
-            days_in(given["max_gap"], "--max-gap"),
-            days_in(given["max_extrapolation"], "--max-extrapolation"),
+            parse_optional_days(given["max_gap"], "--max-gap"),
+            parse_optional_days(given["max_extrapolation"], "--max-extrapolation"),
             given["invent_distance"],
             given["smooth"],
             ndvi=given["ndvi"],

@@ -63,7 +63,7 @@ def measure_spread(sample: Sequence[Block]) -> SpatialSpread:
 def _spread(sample: Sequence[Block], band: int, distance: int) -> float:
     differences = []
     for block in sample:
-        both = block.observed[:, :, distance:] & block.observed[:, :, :-distance]
+        both: NDArray[np.bool_] = np.logical_and(block.observed[:, :, distance:], block.observed[:, :, :-distance])
         values = block.reflectance[:, band]
         differences.append(np.abs(values[:, :, distance:] - values[:, :, :-distance])[both])
     pooled = np.concatenate(differences)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clearcube.durations import parse_days
 from clearcube.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def calendar(
     if every is not None and dates is not None:
         raise InputError("every and dates are both given; give one of them")
     if every is not None:
-        return np.arange(first, last + np.timedelta64(1, "D"), np.timedelta64(parse_days(every, "every"), "D"))
+        return np.arange(
+            first, last + np.timedelta64(1, "D"), np.timedelta64(parse_days(every, "every", at_least=1), "D")
+        )
     if dates is None:
         return None
     where, lines = _listed(dates)
@@ -73,14 +76,6 @@ def calendar(
     if not parsed:
         raise InputError(f"{where}: no date in it; write one YYYY-MM-DD per line")
     return np.unique(np.array(parsed, dtype="datetime64[D]"))
-
-
-def parse_days(text: str, option: str) -> int:
-    """Whole days from text such as 5d; at least one."""
-    match = re.fullmatch(r"\s*(\d+)\s*(d|day|days)?\s*", str(text), re.IGNORECASE)
-    if match is None or int(match[1]) < 1:
-        raise InputError(f"{option} is '{text}'; it must be a number of days such as 5d")
-    return int(match[1])
 
 
 def on_calendar(cube: xr.Dataset, wanted: NDArray[np.datetime64]) -> xr.Dataset:

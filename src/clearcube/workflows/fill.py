@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clearcube.cube import bands_of, crs_of, dates_of
+from clearcube.durations import parse_optional_days
 from clearcube.errors import InputError
 from clearcube.fill_cube import FillSettings, Progress, StagedFill, Workers, fill_with
 from clearcube.methods import make_filler
 from clearcube.version import __version__
-from clearcube.workflows.durations import days_in
 from clearcube.writers.encoding import OutputFormat
 from clearcube.writers.rasters import finish_cogs
 from clearcube.writers.stage import Stage, opened
@@ -59,7 +59,11 @@ def fill(
     InputError : the cube, the method or an option cannot be used.
     """
     settings = FillSettings(
-        days_in(max_gap, "max_gap"), days_in(max_extrapolation, "max_extrapolation"), invent_distance, smooth, ndvi=ndvi
+        parse_optional_days(max_gap, "max_gap"),
+        parse_optional_days(max_extrapolation, "max_extrapolation"),
+        invent_distance,
+        smooth,
+        ndvi=ndvi,
     )
     return fill_with(cube, _filler(method, options, settings), settings, window=window)
 
@@ -136,11 +140,21 @@ def _filler(method: str, options: dict[str, Any], settings: FillSettings) -> Any
     """The filler, with what its settings need of it checked."""
     from clearcube.methods import METHODS
 
-    filler = make_filler(method, **options)
-    if settings.smooth and not METHODS[method].smooths:
+    filler = make_filler(method, **options) if method in METHODS else _network(method, options)
+    if settings.smooth and (method not in METHODS or not METHODS[method].smooths):
         able = ", ".join(name for name, info in METHODS.items() if info.smooths)
         raise InputError(f"'{method}' has no smooth series; --smooth goes with {able}")
     return filler
+
+
+def _network(name: str, options: dict[str, Any]) -> Any:
+    """The filler of a network; torch is loaded only then."""
+    from clearcube.methods import METHODS
+    from clearcube.network_filler import NETWORKS, make_network_filler
+
+    if name not in NETWORKS:
+        raise InputError(f"unknown method '{name}'; choose one of {', '.join([*METHODS, *NETWORKS])}")
+    return make_network_filler(name, **options)
 
 
 Finish = Callable[[Stage], Path]
