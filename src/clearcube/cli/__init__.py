@@ -7,6 +7,7 @@ import typer
 from clearcube.cli.fill import fill
 from clearcube.cli.info import info, methods
 from clearcube.cli.plot import plot
+from clearcube.cli.train import pack, train
 from clearcube.version import __version__
 
 app = typer.Typer(
@@ -20,6 +21,8 @@ app.command()(info)
 app.command()(fill)
 app.command()(methods)
 app.command()(plot)
+app.command()(train)
+app.command()(pack)
 
 
 @app.callback(invoke_without_command=True)

@@ -38,19 +38,21 @@ class SamplingConfig:
     partial, frames_hidden, runs, ends : weights of the kinds of artificial gaps.
     second_gap : probability of a second gap in a sample. pasted : of real clouds that the mask misses in a real one.
     uncovered : probability that clouds are taken off a share of a simulated scene's dates.
+    disturbed : probability that each date of a sample is given a further haze or gain of its own.
     """
 
-    simulated: float = 0.6
-    free_bands: float = 0.35
+    simulated: float = 0.5
+    free_bands: float = 0.25
     size: int = 64
     frames: int = 40
-    dates: tuple[int, ...] = (8, 10, 14, 20)
-    partial: float = 0.45
-    frames_hidden: float = 0.2
-    runs: float = 0.2
-    ends: float = 0.15
-    second_gap: float = 0.3
-    uncovered: float = 0.7
+    dates: tuple[int, ...] = (8, 10, 10, 13, 20)
+    partial: float = 0.6
+    frames_hidden: float = 0.15
+    runs: float = 0.15
+    ends: float = 0.1
+    second_gap: float = 0.2
+    uncovered: float = 0.85
+    disturbed: float = 0.5
     pasted: float = 0.25
 
 
@@ -68,8 +70,8 @@ class LossConfig:
 
     distance: float = 1.0
     likelihood: float = 0.05
-    gradient: float = 0.1
-    spectral: float = 0.2
+    gradient: float = 0.03
+    spectral: float = 0.1
     contamination: float = 0.1
     believed: float = 0.1
     adversarial: float = 0.0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from clearcube.gaps import MaskBank
@@ -29,7 +30,7 @@ CONTAMINATED = 0.12
 """True contamination from which an observed pixel counts as contaminated."""
 CLEAN = 0.03
 """True contamination up to which it counts as clean; what lies between is not judged."""
-WHOLE_DATE_WEIGHT = 0.4
+WHOLE_DATE_WEIGHT = 0.15
 """Weight of pixels on dates of which nothing is observed; little can be known there."""
 BANK_SCENES = 24
 TRIES = 12
@@ -125,7 +126,8 @@ class Sampler:
         judged = np.full(left.shape, np.nan, np.float32)
         judged[contamination <= CLEAN] = 0
         judged[contamination >= CONTAMINATED] = 1
-        return _sample(given, left, scene.clear, ~left, left, judged, scene.dates, _nm(bands))
+        given, truth = disturbed(rng, given, scene.clear, _nm(bands), self.config.disturbed)
+        return _sample(given, left, truth, ~left, left, judged, scene.dates, _nm(bands))
 
     def _real(self, rng: Generator, whole: Block, n_dates: int) -> Sample:
         block = cropped(rng, whole, n_dates, self.config.size)
@@ -136,7 +138,9 @@ class Sampler:
         if rng.random() < self.config.pasted:
             given, left, judged = pasted(rng, block.reflectance, observed, left)
         known = left & observed & np.isfinite(judged)
-        return _sample(given, left, block.reflectance, hidden & ~left, known, judged, block.dates, _nm(block.bands))
+        nm = _nm(block.bands)
+        given, truth = disturbed(rng, given, block.reflectance, nm, self.config.disturbed)
+        return _sample(given, left, truth, hidden & ~left, known, judged, block.dates, nm)
 
 
 def _sample(
@@ -178,10 +182,37 @@ def uncovered(
 
     Returns reflectance (T, B, H, W), observed and true contamination (T, H, W).
     """
-    clear = rng.random(len(scene.dates)) < (rng.uniform(0.3, 1.0) if rng.random() < probability else 0.0)
+    clear = rng.random(len(scene.dates)) < (rng.uniform(0.4, 1.0) if rng.random() < probability else 0.0)
     at = clear[:, None, None]
     reflectance = np.where(at[:, None], scene.clear, scene.reflectance)
     return reflectance, scene.observed | at, np.where(at, np.float32(0), scene.contamination)
+
+
+def disturbed(
+    rng: Generator,
+    given: NDArray[np.float32],
+    truth: NDArray[np.float32],
+    wavelengths: NDArray[np.float32],
+    probability: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Given and true series (T, B, H, W), with this probability under a further haze or gain of each date.
+
+    The same is laid over both: part of it even over the frame, part of it a smooth field, alike in bands that are
+    near each other.
+    """
+    if rng.random() >= probability:
+        return given, truth
+    dates, _, height, width = given.shape
+    even = np.float32(rng.uniform(0.3, 1.0))
+    field = gaussian_filter(rng.standard_normal((dates, height, width)), (0, *[rng.uniform(5, 16)] * 2), mode="wrap")
+    field = (field / field.std() * np.sqrt(1 - even**2)).astype(np.float32)
+    shape = even * rng.standard_normal((dates, 1, 1)).astype(np.float32) + field
+    spectrum = (wavelengths / 550) ** np.float32(rng.uniform(-1.2, 0.8))
+    spectrum = spectrum * np.exp(rng.normal(0, 0.1, len(spectrum))).astype(np.float32)
+    change = np.float32(min(0.01 * 2 ** rng.standard_normal(), 0.04)) * shape[:, None] * spectrum[:, None, None]
+    if rng.random() < 0.5:
+        return given + change, truth + change
+    return given * (1 + 4 * change), truth * (1 + 4 * change)
 
 
 def cropped(rng: Generator, block: Block, n_dates: int, size: int) -> Block:
@@ -216,7 +247,7 @@ def pasted(
     Returns reflectance (T, B, H, W), what is observed then (T, H, W), and (T, H, W) 1 where pasted, 0 where observed
     before. Nothing is pasted where no date is cloudy.
     """
-    finite = np.isfinite(reflectance).all(axis=1)
+    finite = np.asarray(np.isfinite(reflectance).all(axis=1))
     cloudy = np.flatnonzero((~observed & finite).mean(axis=(1, 2)) > 0.2)
     clear = np.flatnonzero(left.mean(axis=(1, 2)) > 0.5)
     judged = np.where(left, np.float32(0), np.float32(np.nan))
@@ -225,8 +256,7 @@ def pasted(
     reflectance, left = reflectance.copy(), left.copy()
     for date in map(int, rng.choice(clear, int(rng.integers(1, 3)), replace=False)):
         source = int(rng.choice(cloudy))
-        piece = _piece(rng, observed.shape[1:])
-        piece &= ~observed[source] & finite[source] & observed[date]
+        piece = _piece(rng, observed.shape[1:]) & ~observed[source] & finite[source] & observed[date]
         opacity = np.float32(rng.uniform(0.3, 1.0))
         mixed = (1 - opacity) * reflectance[date] + opacity * reflectance[source]
         reflectance[date] = np.where(piece, mixed, reflectance[date])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from clearcube.training.samples import Batch
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-RISE = 0.1
+RISE = 0.04
 """Share of the run in which the learning rate rises; then it falls to nothing along a cosine."""
 
 
@@ -65,7 +65,7 @@ def new_learner(config: TrainingConfig) -> Learner:
 def one_cycle(progress: float) -> float:
     """Factor of the learning rate at a share of the run that is done, [0, 1]: up along a cosine, then down.
 
-    >>> [round(one_cycle(p), 2) for p in (0.0, 0.1, 1.0)]
+    >>> [round(one_cycle(p), 2) for p in (0.0, 0.04, 1.0)]
     [0.04, 1.0, 0.0]
     """
     if progress < RISE:

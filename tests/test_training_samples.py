@@ -1,0 +1,112 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from builders import BANDS, cloudy_cube
+
+from clearcube.filler import Block
+from clearcube.gaps import MaskBank
+from clearcube.training.config import SamplingConfig
+from clearcube.training.hiding import END_DAYS, draw_hidden
+from clearcube.training.samples import Sampler, cropped, pasted
+
+SMALL = SamplingConfig(size=32, frames=12, dates=(5, 6), free_bands=0.0)
+
+
+def real_block(times=14, height=40, width=50):
+    cube = cloudy_cube(times, height, width, never=False)
+    dates = cube["time"].values.astype("datetime64[D]")
+    return Block(cube["reflectance"].values, cube["observed"].values, dates, BANDS)
+
+
+def only(kind):
+    zeros = dict.fromkeys(("partial", "frames_hidden", "runs", "ends"), 0.0)
+    return dataclasses.replace(SMALL, second_gap=0.0, **(zeros | {kind: 1.0}))
+
+
+HALF = MaskBank((np.tile(np.arange(8) < 4, (8, 1)),))
+DAYS = np.arange(0, 100, 5)
+
+
+def hide(kind, seed, observed=None):
+    observed = np.ones((20, 16, 16), bool) if observed is None else observed
+    return draw_hidden(np.random.default_rng(seed), observed, DAYS, HALF, only(kind))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_kinds_of_gaps_hide_what_they_say(seed):
+    partial = hide("partial", seed).mean(axis=(1, 2))
+    assert set(np.unique(partial)) <= {0.0, 0.5}
+    assert (partial > 0).any()
+    frames = hide("frames_hidden", seed)
+    assert set(np.unique(frames.mean(axis=(1, 2)))) == {0.0, 1.0}
+    run = np.flatnonzero(hide("runs", seed).any(axis=(1, 2)))
+    assert (np.diff(run) == 1).all()
+    assert np.ptp(DAYS[run]) <= 90
+    end = np.flatnonzero(hide("ends", seed).any(axis=(1, 2)))
+    assert (end[0] == 0) != (end[-1] == 19)
+    assert np.ptp(DAYS[end]) <= END_DAYS[1]
+
+
+@pytest.mark.parametrize("kind", ["partial", "frames_hidden", "runs", "ends"])
+def test_only_what_was_observed_is_hidden(kind):
+    observed = np.random.default_rng(0).random((20, 16, 16)) > 0.5
+    assert not (hide(kind, 1, observed) & ~observed).any()
+    assert not hide(kind, 1, np.zeros_like(observed)).any()
+
+
+def test_a_batch_depends_on_seed_and_step_alone():
+    first, second = Sampler(SMALL, [real_block()], 7), Sampler(SMALL, [real_block()], 7)
+    for step in (5, 2):
+        one = first.batch(step)
+    two, other = second.batch(2), second.batch(3)
+    assert all(a.equal(b) or (a.isnan() == b.isnan()).all() for a, b in zip(one, two, strict=True))
+    assert one.given.shape != other.given.shape or not one.given.equal(other.given)
+
+
+@pytest.mark.parametrize("simulated", [0.0, 1.0])
+def test_samples_never_show_what_they_score(simulated):
+    config = dataclasses.replace(SMALL, simulated=simulated, pasted=1.0)
+    sampler = Sampler(config, [real_block()], 0)
+    for step in range(6):
+        batch = sampler.batch(step)
+        assert batch.given.isfinite().all()
+        assert batch.target.isfinite().all()
+        assert not ((batch.weight > 0) & batch.observed).any()
+        assert (batch.given[~batch.observed.unsqueeze(2).expand_as(batch.given)] == 0).all()
+        assert not (batch.known & ~batch.observed).any()
+        assert batch.contaminated[~batch.observed].isnan().all()
+        assert (batch.weight.amax((1, 2, 3)) > 0).all()
+
+
+def test_real_samples_score_observed_pixels_with_their_own_values():
+    block = real_block()
+    clean = dataclasses.replace(SMALL, simulated=0.0, pasted=0.0)
+    batch = Sampler(clean, [block], 0).batch(0)
+    values = batch.target.movedim(2, -1)[batch.weight > 0]
+    assert (values < 0.7).all()  # clouds are 0.9
+    assert batch.given.movedim(2, -1)[batch.observed].max() < 0.75
+
+
+def test_any_set_of_bands_comes_up():
+    sampler = Sampler(dataclasses.replace(SMALL, free_bands=1.0, simulated=1.0), [], 0)
+    assert len({sampler.batch(step).wavelengths.shape[1] for step in range(12)}) > 3
+
+
+def test_crops_are_parts_of_the_block_turned():
+    block = real_block(times=10, height=20, width=20)
+    cut = cropped(np.random.default_rng(3), block, 6, 32)
+    assert cut.reflectance.shape == (6, 4, 32, 32)
+    assert np.isin(cut.dates, block.dates).all()
+    assert (np.diff(cut.dates).astype(int) > 0).all()
+
+
+def test_pasted_cloud_is_reported_as_observed_and_marked():
+    block = real_block()
+    observed = block.observed.copy()
+    observed[0], observed[3:8] = False, True
+    given, left, judged = pasted(np.random.default_rng(1), block.reflectance, observed, observed)
+    changed = (given != block.reflectance).any(axis=1) & np.isfinite(block.reflectance).all(axis=1)
+    assert (judged == 1).any()
+    assert left[judged == 1].all()
+    assert (changed <= (judged == 1)).all()
