@@ -229,3 +229,20 @@ def test_a_scheduler_that_is_none_is_refused():
         Workers("processes")
     with pytest.raises(InputError, match="at least one"):
         Workers(count=0)
+
+
+def test_a_cluster_gives_the_same(tmp_path):
+    from distributed import LocalCluster
+
+    cube = cloudy_cube()
+    expected = fill_with(cube, MeanFiller(), EVERYTHING)
+    options = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "protocol": "tcp"}
+    with LocalCluster(**options, dashboard_address=None) as cluster:
+        workers = Workers(cluster.scheduler_address)
+        assert_same(expected, staged(cube.chunk(time=1), tmp_path, workers=workers))
+
+
+def test_a_cluster_that_does_not_answer_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("clearcube.fill_cube.running.ANSWER_WITHIN_S", 1)
+    with pytest.raises(InputError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        staged(cloudy_cube(), tmp_path, workers=Workers("tcp://127.0.0.1:9"))

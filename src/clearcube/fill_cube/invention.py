@@ -73,8 +73,7 @@ def _spread(sample: Sequence[Block], band: int, distance: int) -> float:
 
 def to_invent(source: NDArray[np.uint8], days: NDArray[np.int16]) -> NDArray[np.bool_]:
     """(H, W) True at pixels that were never observed in the cube. `days` as in `Filled`."""
-    never: NDArray[np.bool_] = ((days < 0) & np.isin(source, (Source.UNFILLED, Source.INVENTED))).all(axis=0)
-    return never
+    return np.asarray(((days < 0) & np.isin(source, (Source.UNFILLED, Source.INVENTED))).all(axis=0))
 
 
 def reach_of(distance: int) -> int:

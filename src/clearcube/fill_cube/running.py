@@ -15,6 +15,8 @@ from dask.delayed import Delayed, delayed
 from clearcube.errors import InputError
 
 THREADS = "threads"
+ANSWER_WITHIN_S = 20.0
+"""Seconds that a dask scheduler has to answer."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,13 @@ def _run_on_cluster(tasks: Sequence[Delayed], on_result: Callable[[Any], None], 
     from distributed import Client, as_completed
 
     try:
-        client = Client(address, set_as_default=False, timeout=20)
+        client = Client(address, set_as_default=False, timeout=ANSWER_WITHIN_S)
     except (OSError, ValueError) as error:
         raise InputError(f"no dask scheduler answers at {address} ({error}); start one or use 'threads'") from error
     with client:
         futures = client.compute(list(tasks))
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=client.loop):
                 on_result(future.result())
         finally:
             client.cancel(futures)
