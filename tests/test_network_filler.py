@@ -1,0 +1,176 @@
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from builders import BANDS, cloudy_cube
+
+import clearcube
+from clearcube import network_filler
+from clearcube.cube import Band
+from clearcube.errors import InputError
+from clearcube.filler import Block, Filler, PreparedFiller
+from clearcube.methods.temporal import fill_block
+from clearcube.methods.temporal_kernels import LINEAR
+from clearcube.network_filler import NetworkFiller, make_network_filler
+from clearcube.networks import checkpoint
+from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
+from clearcube.networks.utilise import Utilise, UtiliseConfig
+
+TINY = Seq2SeqConfig(channels=(4, 8), hidden=(2,), look_channels=(4, 4), look_hidden=(2,), basis=4)
+METADATA = {"scaling": "none", "provenance": "a test", "licence": "Apache-2.0"}
+
+
+def saved(folder, spread=0.0, name="w"):
+    torch.manual_seed(0)
+    model = Seq2Seq(TINY)
+    with torch.no_grad():
+        model.fill.head_weight.normal_(0, spread) if spread else None
+    path = folder / f"{name}.safetensors"
+    checkpoint.save(path, model, METADATA)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def random(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("weights"), 0.05)
+
+
+def block(times=12, height=24, width=40, **options):
+    cube = cloudy_cube(times, height, width, **options)
+    return Block(
+        cube["reflectance"].values, cube["observed"].values, cube["time"].values.astype("datetime64[D]"), BANDS
+    )
+
+
+def test_it_meets_the_contract(random):
+    filler, whole = NetworkFiller(random), block()
+    prepared = filler.prepare([whole])
+    assert isinstance(filler, Filler)
+    assert isinstance(prepared, PreparedFiller)
+    estimate = prepared.fill(whole)
+    never = ~whole.observed.any(axis=0)
+    assert never.any()
+    for part in (estimate.mean, estimate.std):
+        assert part.shape == whole.reflectance.shape
+        assert part.dtype == np.float32
+        np.testing.assert_array_equal(np.isnan(part), np.broadcast_to(never, part.shape))
+    assert (estimate.std[..., ~never] > 0).all()
+    assert ((estimate.contamination >= 0) & (estimate.contamination <= 1)).all()
+    assert prepared.error_correlation.shape == (4, 4)
+    assert prepared.summary()["error_hidden_observations"] > 0
+
+
+def test_an_untrained_network_is_linear_interpolation(untrained):
+    whole = block()
+    mean = NetworkFiller(untrained).prepare([whole]).fill(whole).mean
+    np.testing.assert_allclose(mean, fill_block(whole, rule=LINEAR), atol=2e-6)
+
+
+def test_what_is_not_observed_has_no_influence(random):
+    whole = block()
+    other = np.where(whole.observed[:, None], whole.reflectance, np.float32(0.123))
+    changed = dataclasses.replace(whole, reflectance=other)
+    prepared = NetworkFiller(random).prepare([whole])
+    np.testing.assert_array_equal(prepared.fill(whole).mean, prepared.fill(changed).mean)
+
+
+def test_believed_observations_keep_their_values(random):
+    whole = block()
+    estimate = NetworkFiller(random).prepare([whole]).fill(whole)
+    kept = whole.observed & (estimate.contamination <= TINY.disbelief)
+    assert kept.any()
+    pixels = np.moveaxis(estimate.mean, 1, -1)[kept]
+    np.testing.assert_array_equal(pixels, np.moveaxis(whole.reflectance, 1, -1)[kept])
+
+
+def test_what_was_prepared_travels(random):
+    whole = block()
+    prepared = NetworkFiller(random).prepare([whole])
+    again = pickle.loads(pickle.dumps(prepared))
+    np.testing.assert_array_equal(again.fill(whole).mean, prepared.fill(whole).mean)
+
+
+def test_empty_dates_do_not_change_what_is_prepared(random):
+    whole = block()
+    dates = (
+        np.insert(whole.dates, 4, whole.dates[3] + 1) if whole.dates[4] - whole.dates[3] > np.timedelta64(1) else None
+    )
+    assert dates is not None
+    more = Block(
+        np.insert(whole.reflectance, 4, np.nan, axis=0), np.insert(whole.observed, 4, False, axis=0), dates, BANDS
+    )
+    one, two = (NetworkFiller(random).prepare([each]) for each in (whole, more))
+    assert one.summary() == two.summary()
+
+
+def test_tiles_agree_with_the_whole(random, monkeypatch):
+    whole = block(6, 96, 96, never=False)
+    prepared = NetworkFiller(random).prepare([block(6, 32, 32, never=False)])
+    once = prepared.fill(whole).mean
+    monkeypatch.setattr(network_filler, "PIXEL_DATES", 6 * 64 * 64)
+    assert prepared._tile(whole) < 96
+    np.testing.assert_allclose(prepared.fill(whole).mean, once, atol=1e-3)
+
+
+def test_a_network_that_errs_is_not_trusted(tmp_path, untrained):
+    wild = saved(tmp_path, 1.0)
+    whole = block(20, 48, 48, never=False, cloud=0.2)
+    careful, plain = (NetworkFiller(path).prepare([whole]).calibration for path in (wild, untrained))
+    assert careful.trust.min() < 0.7
+    assert (plain.trust == 1).all()
+
+
+def test_std_holds_ninety_per_cent(random):
+    cube = cloudy_cube(24, 48, 48, never=False, cloud=0.3)
+    whole = Block(
+        cube["reflectance"].values, cube["observed"].values, cube["time"].values.astype("datetime64[D]"), BANDS
+    )
+    estimate = NetworkFiller(random).prepare([whole]).fill(whole)
+    inside = np.abs(estimate.mean - cube["truth"].values) < 1.645 * estimate.std
+    hidden = np.broadcast_to(~whole.observed[:, None], inside.shape)
+    hidden = hidden & (whole.observed.any(axis=(1, 2))[:, None, None, None])
+    assert 0.8 < inside[hidden].mean() < 0.98
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bands": (*BANDS[:3], Band("x", float("nan")))}, "that of 'x' is nan"),
+        ({"bands": (*BANDS[:3], Band("lst", 10800.0))}, "400 to 2400 nm"),
+    ],
+)
+def test_bands_must_be_optical(untrained, change, message):
+    with pytest.raises(InputError, match=message):
+        NetworkFiller(untrained).prepare([dataclasses.replace(block(), **change)])
+
+
+def test_two_dates_are_too_few(untrained):
+    whole = block()
+    short = Block(whole.reflectance[:2], whole.observed[:2], whole.dates[:2], BANDS)
+    with pytest.raises(InputError, match="at least 3 dates, the cube has 2"):
+        NetworkFiller(untrained).prepare([short])
+
+
+def test_other_networks_and_options_are_refused(tmp_path):
+    path = tmp_path / "u.safetensors"
+    checkpoint.save(path, Utilise(UtiliseConfig(width=4)), METADATA)
+    with pytest.raises(InputError, match="holds Utilise"):
+        NetworkFiller(str(path))
+    with pytest.raises(InputError, match="no option 'terms'"):
+        make_network_filler("seq2seq", terms=2)
+    with pytest.raises(InputError, match="unknown network"):
+        make_network_filler("nothing")
+
+
+def test_fill_takes_a_checkpoint(untrained):
+    cube = cloudy_cube(8, 24, 24).drop_vars("truth")
+    mine, linear = clearcube.fill(cube, "seq2seq", weights=untrained), clearcube.fill(cube, "linear")
+    np.testing.assert_allclose(mine["reflectance"].values, linear["reflectance"].values, atol=1e-4)
+    np.testing.assert_array_equal(mine["source"].values, linear["source"].values)
