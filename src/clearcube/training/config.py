@@ -31,7 +31,8 @@ class CubeSource:
 class SamplingConfig:
     """How samples are drawn.
 
-    simulated : share of simulated scenes among the samples that real cubes could give too (1 = no real ones).
+    patterns : share of plain patterns among all samples.
+    simulated : share of simulated scenes among the rest that real cubes could give too (1 = no real ones).
     free_bands : share of batches with any set of bands, simulated; the others have the bands of the real cubes.
     size : pixels along the sides of a sample, a multiple of 16. frames : samples x dates in a batch.
     dates : numbers of dates, one is drawn for each batch.
@@ -41,18 +42,19 @@ class SamplingConfig:
     disturbed : probability that each date of a sample is given a further haze or gain of its own.
     """
 
-    simulated: float = 0.5
-    free_bands: float = 0.25
-    size: int = 64
-    frames: int = 40
-    dates: tuple[int, ...] = (8, 10, 10, 13, 20)
+    patterns: float = 0.5
+    simulated: float = 0.4
+    free_bands: float = 0.2
+    size: int = 48
+    frames: int = 48
+    dates: tuple[int, ...] = (6, 8, 8, 10, 14)
     partial: float = 0.6
     frames_hidden: float = 0.15
     runs: float = 0.15
     ends: float = 0.1
     second_gap: float = 0.2
     uncovered: float = 0.85
-    disturbed: float = 0.5
+    disturbed: float = 0.4
     pasted: float = 0.25
 
 

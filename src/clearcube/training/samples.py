@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from clearcube.gaps import MaskBank
 from clearcube.simulation import random_config, simulate
 from clearcube.simulation.config import EARTHNET_FOUR, SENTINEL2_FOUR, random_bands
 from clearcube.training.hiding import draw_hidden
+from clearcube.training.patterns import draw_pattern, hazed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,8 @@ CLEAN = 0.03
 """True contamination up to which it counts as clean; what lies between is not judged."""
 WHOLE_DATE_WEIGHT = 0.15
 """Weight of pixels on dates of which nothing is observed; little can be known there."""
+PATTERN_CLOUDS, PATTERN_LOST = 0.6, 0.1
+"""Shares of the dates of a pattern under clouds, and without anything seen."""
 BANK_SCENES = 24
 TRIES = 12
 
@@ -98,12 +100,30 @@ class Sampler:
     def _sample(self, rng: Generator, n_dates: int, bands: tuple[Band, ...] | None) -> Sample:
         """A sample with something to score; `bands` None: the usual four, simulated or real."""
         for _ in range(TRIES):
-            real = bands is None and self.blocks and rng.random() >= self.config.simulated
-            block = self._block(rng, n_dates) if real else None
-            sample = self._simulated(rng, n_dates, bands) if block is None else self._real(rng, block, n_dates)
+            sample = self._drawn(rng, n_dates, bands)
             if (sample.weight > 0).any():
                 return sample
         return sample
+
+    def _drawn(self, rng: Generator, n_dates: int, bands: tuple[Band, ...] | None) -> Sample:
+        """A pattern, a simulated scene or a part of a real cube."""
+        if rng.random() < self.config.patterns:
+            return self._pattern(rng, n_dates, bands or _four(rng))
+        real = bands is None and self.blocks and rng.random() >= self.config.simulated
+        block = self._block(rng, n_dates) if real else None
+        if block is None:
+            return self._simulated(rng, n_dates, bands or _four(rng))
+        return self._real(rng, block, n_dates)
+
+    def _pattern(self, rng: Generator, n_dates: int, bands: tuple[Band, ...]) -> Sample:
+        size = self.config.size
+        truth, dates = draw_pattern(rng, n_dates, size, bands)
+        left = np.ones((n_dates, size, size), bool)
+        for date, draw in enumerate(rng.random(n_dates)):
+            if draw < PATTERN_CLOUDS:
+                left[date] = draw > PATTERN_LOST and self._bank.draw(rng, (size, size))
+        judged = np.zeros(left.shape, np.float32)
+        return _sample(truth, left, truth, ~left, left, judged, dates, _nm(bands))
 
     def _block(self, rng: Generator, n_dates: int) -> Block | None:
         """A real cube with so many dates, those that see more ground more often; None where there is none."""
@@ -113,9 +133,7 @@ class Sampler:
         seen = np.sqrt([float(block.observed.sum()) for block in long])
         return long[rng.choice(len(long), p=seen / seen.sum())]
 
-    def _simulated(self, rng: Generator, n_dates: int, bands: tuple[Band, ...] | None) -> Sample:
-        if bands is None:
-            bands = SENTINEL2_FOUR if rng.random() < 0.5 else EARTHNET_FOUR
+    def _simulated(self, rng: Generator, n_dates: int, bands: tuple[Band, ...]) -> Sample:
         size = self.config.size
         scene = simulate(
             random_config(rng, height=size, width=size, n_dates=n_dates, bands=bands), int(rng.integers(2**31))
@@ -197,22 +215,14 @@ def disturbed(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Given and true series (T, B, H, W), with this probability under a further haze or gain of each date.
 
-    The same is laid over both: part of it even over the frame, part of it a smooth field, alike in bands that are
-    near each other.
+    The same is laid over both.
     """
     if rng.random() >= probability:
         return given, truth
-    dates, _, height, width = given.shape
-    even = np.float32(rng.uniform(0.3, 1.0))
-    field = gaussian_filter(rng.standard_normal((dates, height, width)), (0, *[rng.uniform(5, 16)] * 2), mode="wrap")
-    field = (field / field.std() * np.sqrt(1 - even**2)).astype(np.float32)
-    shape = even * rng.standard_normal((dates, 1, 1)).astype(np.float32) + field
-    spectrum = (wavelengths / 550) ** np.float32(rng.uniform(-1.2, 0.8))
-    spectrum = spectrum * np.exp(rng.normal(0, 0.1, len(spectrum))).astype(np.float32)
-    change = np.float32(min(0.01 * 2 ** rng.standard_normal(), 0.04)) * shape[:, None] * spectrum[:, None, None]
-    if rng.random() < 0.5:
-        return given + change, truth + change
-    return given * (1 + 4 * change), truth * (1 + 4 * change)
+    state = rng.bit_generator.state
+    hazy = hazed(rng, given, wavelengths)
+    rng.bit_generator.state = state
+    return hazy, hazed(rng, truth, wavelengths)
 
 
 def cropped(rng: Generator, block: Block, n_dates: int, size: int) -> Block:
@@ -294,6 +304,11 @@ def _grown(x: NDArray[Any], size: int) -> NDArray[Any]:
 def _turned(x: NDArray[Any], turns: int, flip: bool) -> NDArray[Any]:
     x = np.rot90(x, turns, axes=(-2, -1))
     return np.ascontiguousarray(x[..., ::-1] if flip else x)
+
+
+def _four(rng: Generator) -> tuple[Band, ...]:
+    """The usual four bands, with the wider or the narrower near infrared."""
+    return SENTINEL2_FOUR if rng.random() < 0.5 else EARTHNET_FOUR
 
 
 def _nm(bands: Sequence[Band]) -> NDArray[np.float32]:

@@ -1,0 +1,100 @@
+"""Score a checkpoint on cubes by the protocol: gain over linear in PSNR, per cube and scenario, as a Markdown table.
+
+python scripts/score_weights.py CHECKPOINT [--seeds 0 1] [--scenarios partial frames] CUBE [CUBE ...]
+
+Each CUBE is a path, or several of one place joined by commas.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from clearcube.cube import bands_of, dates_of
+from clearcube.fill_cube.survey import CHIP, CHIPS_PER_SIDE
+from clearcube.filler import Block
+from clearcube.methods.temporal import Linear
+from clearcube.network_filler import NetworkFiller
+from clearcube.readers.open import open_cube
+from clearcube.tiling import sample_windows
+from clearcube.training.config import ValidationConfig
+from clearcube.training.validation import Experiment, NamedBlock, experiments
+
+NORMAL_90 = 1.6448536269514722
+
+
+def opened(path: str) -> NamedBlock:
+    """A cube in memory, NaN and infinite values not observed."""
+    cube = open_cube(path.split(",")).load()
+    reflectance = cube["reflectance"].values
+    observed = cube["observed"].values & np.isfinite(reflectance).all(axis=1)
+    name = Path(path.split(",")[0]).stem
+    return NamedBlock(name, Block(reflectance, observed, dates_of(cube), bands_of(cube)))
+
+
+def sample_of(block: Block) -> list[Block]:
+    """What the engine would show to `prepare`."""
+    frame = (block.observed.shape[1], block.observed.shape[2])
+    places = [window.slices for window in sample_windows(frame, CHIP, CHIPS_PER_SIDE)]
+    cut = ((block.reflectance[(..., *p)], block.observed[(..., *p)]) for p in places)
+    return [replace(block, reflectance=reflectance, observed=observed) for reflectance, observed in cut]
+
+
+def scored(test: Experiment, network: NetworkFiller) -> dict[str, float]:
+    """Gain in PSNR, dB, and the share of hidden values in 90 % intervals, of an experiment."""
+    sample = sample_of(test.left)
+    mine = network.prepare(sample).fill(test.left)
+    base = Linear().prepare(sample).fill(test.left)
+    error = np.moveaxis(mine.mean - test.cube.block.reflectance, 1, 0)[:, test.scored]
+    assert mine.std is not None
+    inside = np.abs(error) < NORMAL_90 * np.moveaxis(mine.std, 1, 0)[:, test.scored]
+    linear = test.psnr(base.mean)
+    return {"linear": linear, "gain": test.psnr(mine.mean) - linear, "coverage": float(inside.mean())}
+
+
+def rows(tests: Sequence[Experiment], network: NetworkFiller) -> Iterator[tuple[str, str, int, dict[str, float]]]:
+    """Cube, scenario, seed and scores."""
+    for test in tests:
+        found = scored(test, network)
+        sys.stderr.write(f"{test.cube.name[:60]} {test.scenario} {test.seed} {found}\n")
+        yield test.cube.name, test.scenario, test.seed, found
+
+
+def table(found: Sequence[tuple[str, str, int, dict[str, float]]], scenarios: Sequence[str]) -> str:
+    """Mean over seeds by cube and scenario: gain (PSNR of linear); last rows: mean over cubes, coverage."""
+    cubes = list(dict.fromkeys(cube for cube, *_ in found))
+    lines = ["| cube | " + " | ".join(scenarios) + " |", "|---" * (len(scenarios) + 1) + "|"]
+
+    def mean(name: str, cube: str | None, scenario: str) -> float:
+        values = [each[name] for c, s, _, each in found if s == scenario and cube in (None, c)]
+        return float(np.mean(values)) if values else float("nan")
+
+    for cube in cubes:
+        cells = [f"{mean('gain', cube, s):+.2f} ({mean('linear', cube, s):.1f})" for s in scenarios]
+        lines.append(f"| {cube} | " + " | ".join(cells) + " |")
+    lines.append("| mean gain | " + " | ".join(f"{mean('gain', None, s):+.2f}" for s in scenarios) + " |")
+    lines.append("| 90 % intervals hold | " + " | ".join(f"{mean('coverage', None, s):.0%}" for s in scenarios) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Score and write the table to standard output."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint")
+    parser.add_argument("cubes", nargs="+")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--scenarios", nargs="+", default=list(ValidationConfig().scenarios))
+    given = parser.parse_args()
+    config = ValidationConfig(scenarios=tuple(given.scenarios), seeds=tuple(given.seeds))
+    tests = experiments([opened(cube) for cube in given.cubes], config)
+    found = list(rows(tests, NetworkFiller(given.checkpoint, "seq2seq")))
+    sys.stdout.write(table(found, given.scenarios) + "\n")
+
+
+if __name__ == "__main__":
+    main()
