@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import xarray as xr
 
 from clearcube.errors import InputError
 from clearcube.readers.calendar import parse_date
+from clearcube.readers.classic_netcdf import needed_bytes
 from clearcube.readers.sources import first_bytes, is_url, is_zarr
 
 if TYPE_CHECKING:
@@ -94,9 +95,9 @@ def _open_netcdf(path: str) -> xr.Dataset:
     if is_url(path):
         return _open_remote(path, head)
     if head != HDF5_SIGNATURE:
-        dataset = xr.open_dataset(path, engine="netcdf4", **_RAW)
-        _check_length(path, dataset)
-        return dataset
+        with open(path, "rb") as file:
+            _check_length(path, file)
+        return xr.open_dataset(path, engine="netcdf4", **_RAW)
     try:
         return xr.open_dataset(path, engine="h5netcdf", **_RAW)
     except (ValueError, KeyError, TypeError, AttributeError):  # HDF5 features that only the C library reads
@@ -111,15 +112,16 @@ def _open_remote(url: str, head: bytes) -> xr.Dataset:
         return xr.open_dataset(fsspec.open(url, "rb").open(), engine="h5netcdf", **_RAW)
     with fsspec.open(url, "rb") as file:
         content = file.read()
+    _check_length(url, io.BytesIO(content))
     return xr.open_dataset(io.BytesIO(content), engine="scipy", **_RAW).load()
 
 
-def _check_length(path: str, dataset: xr.Dataset) -> None:
-    """Refuse a classic file that ends early: its values lie there unpacked, and the library would make some up."""
-    needed = sum(variable.nbytes for variable in dataset.variables.values())
-    actual = os.path.getsize(path)
+def _check_length(path: str, file: BinaryIO) -> None:
+    """Refuse a classic file that ends early: the library would make up the values that are missing."""
+    needed = needed_bytes(file)
+    actual = file.seek(0, os.SEEK_END)
     if actual < needed:
-        raise InputError(f"{path} is cut off: it has {actual} bytes, its values alone need {needed}; get the file anew")
+        raise InputError(f"{path} is cut off: it has {actual} bytes and needs {needed}; get the file anew")
 
 
 def _as_datetimes(values: NDArray[Any]) -> NDArray[np.datetime64]:
