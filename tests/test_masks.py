@@ -33,7 +33,7 @@ def test_nan_is_missing_in_every_kind_of_mask():
         (masks.from_clear(values), [0, 0, 1, 1], [0, 1, 0, 0]),
         (masks.from_bad(values), [0, 1, 0, 0], [0, 0, 1, 1]),
         (masks.from_minicube(values, None), [0, 1, 0, 0], [0, 0, 1, 0]),
-        (masks.from_code(values, 1), [0, 0, 1, 0], [0, 0, 0, 0]),
+        (masks.from_codes(values, [1]), [0, 0, 1, 0], [0, 0, 0, 0]),
     ):
         assert judged.clear.values.ravel().astype(int).tolist() == clear
         assert judged.cloudy.values.ravel().astype(int).tolist() == cloudy

@@ -82,9 +82,9 @@ def from_minicube(cloud_mask: xr.DataArray, scl: xr.DataArray | None) -> Judgeme
     return Judgement(clear & scene.clear, cloudy | scene.cloudy)
 
 
-def from_code(flags: xr.DataArray, code: int) -> Judgement:
-    """Judge by a flag that equals `code` where observed; nothing is called cloud, the flag does not tell why."""
-    return Judgement(flags == code, xr.zeros_like(flags, dtype=bool))
+def from_codes(flags: xr.DataArray, codes: Iterable[int]) -> Judgement:
+    """Judge by a flag that is one of `codes` where observed; nothing is called cloud, the flag does not tell why."""
+    return Judgement(flags.isin(list(codes)), xr.zeros_like(flags, dtype=bool))
 
 
 def on_grid(judgement: Judgement, y: NDArray[np.float64], x: NDArray[np.float64], name: str) -> Judgement:

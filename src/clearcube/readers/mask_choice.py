@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 EARTHNET_MASK = "earthnet_mask"
 _BY_PREFERENCE = ("source", "observed", "earthnet", "minicube", "scl", "probability")
 _TELL_NOTHING_OF_MISSING = ("clear", "bad", "observed", "earthnet")
+_SEEN = ("observed", "smoothed")
 _EAGER = 2**24
 
 
@@ -83,7 +84,7 @@ def judge(chosen: ChosenMask, options: MaskOptions) -> tuple[Judgement, str]:
             f"{label} (cloud probability up to {options.max_probability:g} kept)",
         )
     if kind == "source":
-        return masks.from_code(values, _observed_code(values.attrs)), f"{label} (observed)"
+        return masks.from_codes(values, _observed_codes(values.attrs)), f"{label} (observed)"
     if kind == "observed":
         return masks.from_clear(_checked_flags(values, label)), f"{label} (1 = clear)"
     if kind == "clear":
@@ -150,13 +151,13 @@ def _chosen(label: str, kind: str, series: RawSeries) -> ChosenMask:
     return ChosenMask(label, kind, series.masks[label], series.crs, companion)
 
 
-def _observed_code(attrs: Mapping[Any, Any]) -> int:
-    """The flag value that means observed, from the CF attributes, else clearcube's own."""
+def _observed_codes(attrs: Mapping[Any, Any]) -> list[int]:
+    """The flag values of pixels that were seen, smoothed ones too: from the CF attributes, else clearcube's own."""
     meanings = str(attrs.get("flag_meanings", "")).split()
     values = np.atleast_1d(attrs.get("flag_values", []))
     if "observed" in meanings and len(values) == len(meanings):
-        return int(values[meanings.index("observed")])
-    return int(Source.OBSERVED)
+        return [int(value) for value, meaning in zip(values, meanings, strict=True) if meaning in _SEEN]
+    return [int(Source.OBSERVED), int(Source.SMOOTHED)]
 
 
 def _checked_flags(values: xr.DataArray, label: str) -> xr.DataArray:
