@@ -123,6 +123,15 @@ def test_cogs_hold_each_date(cube, filled, tmp_path, dtype):
     assert not list((tmp_path / "scratch").iterdir())
 
 
+def test_small_cogs_have_overviews_too(tmp_path):
+    stage = complete(cloudy_cube(times=4, height=128, width=100), tmp_path, window=128)
+    (tmp_path / "cogs").mkdir()
+    finish_cogs(stage.filled, tmp_path / "cogs", tmp_path / "scratch")
+    for path in (tmp_path / "cogs").rglob("*.tif"):
+        with rasterio.open(path) as file:
+            assert file.overviews(1) == [2], path
+
+
 def test_large_cogs_have_overviews(tmp_path):
     cube = cloudy_cube(times=3, height=700, width=700, cloud=0, never=False)
     stage = complete(cube, tmp_path, window=256)

@@ -37,6 +37,7 @@ COLOURS = {
 }
 """Colours of the flags that stay apart for the colour-blind (Okabe and Ito 2008)."""
 READ_SIZE = 1024
+SMALLEST_BLOCK, LARGEST_BLOCK = 64, 512
 
 
 def finish_cogs(stored: Path, target: Path, scratch: Path) -> None:
@@ -63,8 +64,8 @@ def _write_variable(dataset: xr.Dataset, name: str, folder: Path, beginning: str
         group = dataset[name].isel(time=slice(first, first + TIME_CHUNK))
         names = [f"{beginning}_{str(date).replace('-', '')}.tif" for date in dates[first : first + TIME_CHUNK]]
         _write_plain(dataset, group, [scratch / each for each in names])
-        for each, date in zip(names, dates[first : first + TIME_CHUNK], strict=True):
-            _make_cog(scratch / each, folder / each, name, str(date))
+        for each in names:
+            _make_cog(scratch / each, folder / each, name, _block_size(dataset.sizes["y"], dataset.sizes["x"]))
 
 
 def _write_plain(dataset: xr.Dataset, group: xr.DataArray, paths: list[Path]) -> None:
@@ -126,7 +127,19 @@ def _describe(file: Any, dataset: xr.Dataset, group: xr.DataArray, date: str) ->
         file.update_tags(flag_values=" ".join(map(str, values)), flag_meanings=group.attrs["flag_meanings"])
 
 
-def _make_cog(plain: Path, target: Path, name: str, date: str) -> None:
+def _block_size(height: int, width: int) -> int:
+    """Side of a block: small frames get small ones, so that they too have overviews.
+
+    >>> _block_size(10980, 10980), _block_size(256, 200), _block_size(128, 128), _block_size(20, 24)
+    (512, 128, 64, 64)
+    """
+    size = LARGEST_BLOCK
+    while size > SMALLEST_BLOCK and 2 * size > max(height, width):
+        size //= 2
+    return size
+
+
+def _make_cog(plain: Path, target: Path, name: str, block: int) -> None:
     """Turn a plain GeoTIFF into a cloud-optimized one and delete it."""
     import rasterio.shutil
 
@@ -137,7 +150,7 @@ def _make_cog(plain: Path, target: Path, name: str, date: str) -> None:
         driver="COG",
         compress="deflate",
         predictor="yes",
-        blocksize=512,
+        blocksize=block,
         overview_resampling=resampling,
         bigtiff="if_safer",
     )

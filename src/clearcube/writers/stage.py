@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +85,7 @@ def opened(output: Path, fingerprint: Mapping[str, Any], *, resume: bool, overwr
     """
     path = stage_path(output)
     fresh = not path.exists()
+    created = [folder for folder in path.parents if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -100,6 +101,14 @@ def opened(output: Path, fingerprint: Mapping[str, Any], *, resume: bool, overwr
         lock.release()
         if path.exists() and not (path / "manifest.json").exists():
             shutil.rmtree(path)
+        _remove_empty(created)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Delete the folders that were made for an output and hold nothing, the innermost first."""
+    for folder in folders:
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _prepared(path: Path, output: Path, fingerprint: dict[str, Any], *, fresh: bool, resume: bool, over: bool) -> Stage:
