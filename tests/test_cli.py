@@ -123,6 +123,8 @@ def test_every_gives_a_regular_calendar(cube_path, tmp_path):
         (["--scl-keep", "a"], ["--scl-keep"]),
         (["--method", "whittaker", "--smoothness", "-1"], ["smoothness"]),
         (["--bands", "blue,green", "--ndvi"], ["NDVI"]),
+        (["--bands", "blue=1,blue=2"], ["each band once"]),
+        (["--scale", "0"], ["scale is 0"]),
     ],
 )
 def test_bad_options_are_refused_and_nothing_is_written(cube_path, tmp_path, arguments, words):
@@ -142,6 +144,47 @@ def test_bad_places_are_refused_and_nothing_is_lost(cube_path, tmp_path):
     assert_refused(run("plot", cube_path, tmp_path / "figure.png"), "was not written by")
     assert_refused(run("plot", cube_path, tmp_path / "figure.txt"), ".png")
     assert contents(tmp_path) == before
+
+
+def test_no_file_that_is_read_is_ever_the_output(cube_path, tmp_path):
+    mask = tmp_path / "mask.nc"
+    with xr.open_zarr(cube_path) as cube:
+        cube[["observed"]].to_netcdf(mask)
+    (tmp_path / "dates").write_text("2020-03-20\n")
+    before = mask.read_bytes()
+    replace = ("--overwrite", "-q")
+    assert_refused(run("fill", tmp_path / "cube*.zarr", cube_path, *replace), "is an input too")
+    assert_refused(run("fill", f"file://{cube_path}", cube_path, *replace), "is an input too")
+    assert_refused(run("fill", cube_path, mask, *replace, "--mask", f"{mask}:observed"), "is an input too")
+    assert_refused(run("fill", cube_path, tmp_path / "dates", *replace, "--dates", tmp_path / "dates"), "an input too")
+    assert mask.read_bytes() == before
+
+
+def test_a_threshold_of_nothing_is_a_threshold(tmp_path):
+    cube = cloudy_cube(times=4, height=8, width=8).drop_vars(["truth", "observed"])
+    probability = np.zeros((4, 8, 8), np.uint8)
+    probability[:, :, 4:] = 10
+    cube.assign(cloud_probability=(("time", "y", "x"), probability)).to_zarr(tmp_path / "cube.zarr", zarr_format=2)
+    result = run("info", tmp_path / "cube.zarr", "--max-cloud-probability", "0")
+    assert result.exit_code == 0, result.output
+    assert "up to 0 kept" in result.output
+    assert "never seen 50.0 %" in result.output
+
+
+def test_a_smoothed_output_still_tells_what_was_seen(cube_path, tmp_path):
+    assert run("fill", cube_path, tmp_path / "out.zarr", "-q", "-m", "whittaker", "--smooth").exit_code == 0
+    before, after = run("info", cube_path).output, run("info", tmp_path / "out.zarr").output
+    assert [line for line in after.splitlines() if "%" in line] == [line for line in before.splitlines() if "%" in line]
+
+
+def test_a_warning_is_shown_once(tmp_path):
+    cube = cloudy_cube(times=6, height=8, width=8)
+    cube.reflectance[1, 0, 0, 0] = np.inf
+    path = stored(tmp_path / "cube.zarr", cube, time=1)
+    process = clearcube("fill", path, tmp_path / "out.zarr", "-q")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert output.count("infinite values") == 1
 
 
 def test_an_output_is_replaced_only_when_asked(cube_path, tmp_path):
@@ -164,7 +207,7 @@ def test_bad_values_are_refused_and_leave_no_stage(tmp_path):
     }.items():
         path = stored(tmp_path / f"{name}.zarr", changed, time=1)
         before = contents(tmp_path)
-        assert_refused(run("fill", path, tmp_path / "out.zarr", "--window", "16", "-q"))
+        assert_refused(run("fill", path, tmp_path / "new" / "folder" / "out.zarr", "--window", "16", "-q"))
         assert contents(tmp_path) == before
 
 

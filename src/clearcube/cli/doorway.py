@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,7 +29,7 @@ def explained(output: Path | None = None) -> Iterator[None]:
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _shown_once()
             yield
     except InputError as error:
         _stop(f"error: {error}", BAD_INPUT)
@@ -60,9 +60,16 @@ def _how_to_resume(output: Path | None) -> str:
     return f"\nwhat is done is kept in {output}.stage: go on with the same command and --resume"
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-    if category is UserWarning:
-        typer.echo(f"warning: {message}", err=True)
+def _shown_once() -> Callable[..., None]:
+    """What shows a warning to users, each text once however many places it comes from."""
+    shown: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        if category is UserWarning and str(message) not in shown:
+            shown.add(str(message))
+            typer.echo(f"warning: {message}", err=True)
+
+    return show
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -46,8 +46,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but wa
 
 def opening(**given: Any) -> Mapping[str, Any]:
     """Keyword arguments of `open_cube` from what was given on the command line; what was not given is left out."""
-    parsed = {key: value for key, value in given.items() if value not in (None, 0) or key in ("offset", "nodata")}
-    parsed = {key: value for key, value in parsed.items() if value is not None}
+    parsed = {key: value for key, value in given.items() if value is not None}
     if "bbox" in parsed:
         parsed["bbox"] = _numbers(parsed["bbox"], float, "--bbox", "LEFT,BOTTOM,RIGHT,TOP")
         if len(parsed["bbox"]) != 4:
@@ -73,5 +72,8 @@ def _bands(text: str) -> tuple[str, ...] | dict[str, str]:
         raise InputError("--bands is empty; name the bands to read, blue,green,red,nir for instance")
     if not any("=" in part for part in parts):
         return tuple(parts)
-    pairs = (part.split("=", 1) if "=" in part else (part, part) for part in parts)
-    return {name.strip(): variable.strip() for name, variable in pairs}
+    pairs = [part.split("=", 1) if "=" in part else (part, part) for part in parts]
+    names = [name.strip() for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise InputError(f"--bands is '{text}'; name each band once")
+    return dict(zip(names, (variable.strip() for _, variable in pairs), strict=True))

@@ -73,7 +73,7 @@ def first_bytes(path: str, count: int = 16) -> bytes:
     except InputError:
         raise
     except Exception as error:  # every remote file system raises errors of its own
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise InputError(f"{path} cannot be read ({type(error).__name__}: {error}); check the address") from error
 
 
 def _expand_one(path: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -198,9 +199,7 @@ def _publish(part: Path, output: Path, stage: Stage) -> None:
 def _check_places(request: FillRequest) -> None:
     """Refuse an output that is in the way of an input or of an earlier output."""
     output = request.output.resolve()
-    for name in request.inputs:
-        if "://" in name:
-            continue
+    for name in _local_inputs(request):
         given = Path(name).resolve()
         if output == given:
             raise InputError(f"the output {request.output} is an input too; choose another name for the output")
@@ -212,11 +211,31 @@ def _check_places(request: FillRequest) -> None:
         raise InputError(f"{request.output} exists: choose another name, or replace it with --overwrite")
 
 
+def _local_inputs(request: FillRequest) -> list[str]:
+    """Everything local that is read: what was named, what globs and folders stand for, and the files of options."""
+    from clearcube.readers.sources import expand, is_url
+
+    named = [place.removeprefix("file://") for place in (*request.inputs, *_files_of_options(request.opening))]
+    return [place for place in (*named, *expand(request.inputs)) if not is_url(place)]
+
+
+def _files_of_options(opening: Mapping[str, Any]) -> list[str]:
+    """The files that options name: the mask's, the land cover's, the calendar's."""
+    from clearcube.readers.mask_spec import MaskSpec
+
+    mask = opening.get("mask")
+    spec = MaskSpec.parse(mask) if isinstance(mask, str) else mask
+    named = (None if spec is None else spec.file, opening.get("landcover"), opening.get("dates"))
+    return [os.fspath(name) for name in named if isinstance(name, str | os.PathLike)]
+
+
 def _fingerprint(request: FillRequest, cube: xr.Dataset) -> dict[str, Any]:
     """All that decides what comes out, as JSON values."""
     crs = crs_of(cube)
+    files = (*cube.attrs.get("source_files", request.inputs), *_files_of_options(request.opening))
     return {
-        "input": {name: _state(name) for name in cube.attrs.get("source_files", request.inputs)},
+        "version": __version__,
+        "input": {name: _state(name) for name in files},
         "cube": {
             "shape": list(cube["reflectance"].shape),
             "dates": [str(date) for date in dates_of(cube)],
