@@ -1,0 +1,172 @@
+"""Whether std tells the truth about the error: coverage, sharpness and order, from sums that add up over cubes.
+
+Errors are always taken pixel by pixel and band by band, as distances; they are never averaged with their signs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtr
+
+from clearcube.cube import red_and_near_infrared
+from clearcube.errors import InputError
+from clearcube.evaluation.statistics import Sums, normalised_difference
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clearcube.filler import Estimate
+
+    Values = NDArray[np.float64]
+
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+"""Probabilities of the central intervals whose coverage is reported."""
+PROBABILITY_BINS = 100
+"""Bins of the probability of the central interval that just holds the truth."""
+SPREAD_EDGES = np.geomspace(1e-5, 10.0, 241)
+"""Edges of the bins of std and of |error|, unit of the value; what lies beyond goes into the outermost bins."""
+
+
+def calibration_sums(
+    estimate: Estimate,
+    truth: NDArray[np.float32],
+    counted: NDArray[np.bool_],
+    bands: Sequence[str],
+    correlation: NDArray[np.float64],
+    cell: NDArray[np.integer] | None = None,
+    cells: int = 1,
+) -> dict[str, Sums]:
+    """Sums over the pixels that count and have a mean, a std and a truth in every band.
+
+    Parameters
+    ----------
+    estimate : mean and std (T, B, H, W); the std must not be None.
+    truth : (T, B, H, W) reflectance. counted : (T, H, W) bool.
+    bands : names of the B bands. correlation : (B, B) of their errors, for the std of NDVI.
+    cell : (T, H, W) in [0, cells).
+
+    Returns
+    -------
+    `crps`, `inside_50`, ... (cells, B); `levels` (1, B, 100), `spread_count`, `spread_variance`, `spread_squared`,
+    `oracle_count`, `oracle_squared` (1, B, 240): see `calibration_scores`. The same with the prefix `ndvi_` and one
+    band, where there are red and near infrared.
+    """
+    assert estimate.std is not None
+    arrays = (estimate.mean, estimate.std, truth)
+    usable = counted & np.logical_and.reduce([np.isfinite(array).all(axis=1) for array in arrays])
+    mean, std, true = (np.moveaxis(array, 1, 0)[:, usable].astype(np.float64) for array in arrays)
+    labels = np.zeros(int(usable.sum()), np.intp) if cell is None else cell[usable].astype(np.intp)
+    parts = [_sums(m - t, s, labels, cells) for m, t, s in zip(mean, true, std, strict=True)]
+    sums = _stacked(parts)
+    try:
+        red, infrared = red_and_near_infrared(bands)
+    except InputError:
+        return sums
+    error, spread = _index(mean, std, true, red, infrared, float(correlation[red, infrared]))
+    defined = np.isfinite(error) & np.isfinite(spread) & (spread > 0)
+    index = _stacked([_sums(error[defined], spread[defined], labels[defined], cells)])
+    return sums | {f"ndvi_{name}": part for name, part in index.items()}
+
+
+def _index(mean: Values, std: Values, true: Values, red: int, infrared: int, rho: float) -> tuple[Values, Values]:
+    """Error and std of NDVI, (N,) each; errors of red and near infrared propagate to first order."""
+    r, n = mean[red], mean[infrared]
+    total = np.where(n + r > 0, n + r, np.nan)
+    by_red, by_infrared = -2 * n / total**2 * std[red], 2 * r / total**2 * std[infrared]
+    variance = by_red**2 + by_infrared**2 + 2 * rho * by_red * by_infrared
+    error = normalised_difference(n, r) - normalised_difference(true[infrared], true[red])
+    return np.asarray(error), np.sqrt(np.maximum(variance, 0.0))
+
+
+def _sums(error: Values, std: Values, labels: NDArray[np.intp], cells: int) -> dict[str, Sums]:
+    """The sums of one band, errors (N,): (cells,) and (1, bins)."""
+    count = np.bincount(labels, minlength=cells).astype(np.float64)
+    z = np.abs(error) / std
+    probability = 2 * ndtr(z) - 1
+    sums = {"crps": Sums(np.bincount(labels, gaussian_crps(error, std), minlength=cells), count)}
+    for level in LEVELS:
+        sums[inside(level)] = Sums(np.bincount(labels, probability <= level, minlength=cells), count)
+    levels = np.minimum((probability * PROBABILITY_BINS).astype(np.intp), PROBABILITY_BINS - 1)
+    sums["levels"] = _binned(levels, None, PROBABILITY_BINS)
+    bins = len(SPREAD_EDGES) - 1
+    by_std, by_error = _bin(std), _bin(np.abs(error))
+    sums["spread_count"] = _binned(by_std, None, bins)
+    sums["spread_variance"] = _binned(by_std, std**2, bins)
+    sums["spread_squared"] = _binned(by_std, error**2, bins)
+    sums["oracle_count"] = _binned(by_error, None, bins)
+    sums["oracle_squared"] = _binned(by_error, error**2, bins)
+    return sums
+
+
+def inside(level: float) -> str:
+    """Name of the statistic that is 1 where the central interval of this probability holds the truth."""
+    return f"inside_{100 * level:.0f}"
+
+
+def gaussian_crps(error: Values, std: Values) -> Values:
+    """Continuous ranked probability score of a Gaussian, unit of the error, same shape; the smaller the better.
+
+    References
+    ----------
+    Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation.
+    """
+    z = error / std
+    density = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
+    score: Values = std * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi))
+    return score
+
+
+def _bin(values: Values) -> NDArray[np.intp]:
+    return np.clip(np.searchsorted(SPREAD_EDGES, values, side="right") - 1, 0, len(SPREAD_EDGES) - 2)
+
+
+def _binned(bins: NDArray[np.intp], values: Values | None, count: int) -> Sums:
+    total = np.bincount(bins, values, minlength=count).astype(np.float64)[None]
+    return Sums(total, np.full_like(total, bins.size))
+
+
+def _stacked(parts: Sequence[dict[str, Sums]]) -> dict[str, Sums]:
+    """Bands side by side on the second axis."""
+    return {
+        name: Sums(np.stack([p[name].total for p in parts], 1), np.stack([p[name].weight for p in parts], 1))
+        for name in parts[0]
+    }
+
+
+def uncertainty_error(count: Values, variance: Values, squared: Values) -> float:
+    """UCE: mean over bins of std, weighted by their pixels, of |RMSE - root mean variance|, unit of the value."""
+    if not count.sum():
+        return float("nan")
+    n = np.maximum(count, 1.0)
+    return float((count * np.abs(np.sqrt(squared / n) - np.sqrt(variance / n))).sum() / count.sum())
+
+
+def coverage_error(levels: Values) -> float:
+    """AUCE: mean over p = 0.01 ... 0.99 of |share of the truth inside the central interval of probability p - p|."""
+    if not levels.sum():
+        return float("nan")
+    coverage = np.cumsum(levels)[:-1] / levels.sum()
+    return float(np.abs(coverage - np.arange(1, PROBABILITY_BINS) / PROBABILITY_BINS).mean())
+
+
+def sparsification_error(spread: tuple[Values, Values], oracle: tuple[Values, Values], steps: int = 100) -> float:
+    """AUSE: area between two curves, the RMSE of what is left when the share q of largest std, or of largest error,
+    is taken away, q = 0 ... 0.99, relative to the RMSE of all. 0 = std orders the pixels as their errors do.
+
+    spread, oracle : count and sum of squared errors by bin, (bins,) each, bins ascending.
+    """
+    if not spread[0].sum() or not spread[1].sum():
+        return float("nan")
+    kept = 1 - np.arange(steps) / steps
+    by_std, by_error = (_left(counts, squared, kept) for counts, squared in (spread, oracle))
+    return float((by_std - by_error).mean() / by_std[0])
+
+
+def _left(count: Values, squared: Values, kept: Values) -> Values:
+    """RMSE of the share of pixels in the lowest bins; within a bin errors are alike."""
+    shares = np.concatenate([[0.0], np.cumsum(count) / count.sum()])
+    total = np.interp(kept, shares, np.concatenate([[0.0], np.cumsum(squared)]))
+    return np.asarray(np.sqrt(total / (kept * count.sum())))

@@ -1,0 +1,130 @@
+"""Classes of hidden pixels that scores are given for, one by one: how long a gap, where, on what land, when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clearcube.evaluation.statistics import Sums
+from clearcube.gaps import STRATA, GapPosition, gap_length, gap_position, gap_stratum
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+EARTHNET_CLASSES = {
+    62: "artificial",
+    73: "cultivated",
+    75: "vineyard",
+    82: "broadleaf",
+    83: "conifer",
+    102: "herbaceous",
+    103: "heath",
+    104: "sclerophyllous",
+    105: "marsh",
+    106: "peat bog",
+    121: "bare",
+    123: "snow",
+    162: "water",
+}
+"""Codes of the land cover that goes with EarthNet2021."""
+WORLDCOVER_CLASSES = {
+    10: "tree cover",
+    20: "shrubland",
+    30: "grassland",
+    40: "cropland",
+    50: "built-up",
+    60: "bare or sparse",
+    70: "snow and ice",
+    80: "water",
+    90: "wetland",
+    95: "mangroves",
+    100: "moss and lichen",
+}
+"""Codes of ESA WorldCover; others (interpolated ones) are none."""
+POSITIONS = ("interior", "leading", "trailing")
+SEASONS = ("DJF", "MAM", "JJA", "SON")
+CLEAR_SHARES = ("[0, 25) %", "[25, 50) %", "[50, 75) %", "[75, 100] %")
+NO_LANDCOVER = "none"
+
+
+@dataclass(frozen=True)
+class Strata:
+    """The classes of a cube's pixels.
+
+    names : (family, name) of each stratum; the first is ("all", "all").
+    cell : (T, H, W) int32, the combination of classes of each pixel and date.
+    members : (strata, cells) float64, 1 where the cell belongs to the stratum.
+    """
+
+    names: tuple[tuple[str, str], ...]
+    cell: NDArray[np.int32]
+    members: NDArray[np.float64]
+
+    @property
+    def cells(self) -> int:
+        """How many combinations there are."""
+        return int(self.members.shape[1])
+
+    def of(self, sums: Sums) -> Sums:
+        """Sums (strata, ...) from those of the cells, (cells, ...)."""
+        return Sums(np.tensordot(self.members, sums.total, 1), np.tensordot(self.members, sums.weight, 1))
+
+
+def strata_of(
+    left: NDArray[np.bool_],
+    dates: NDArray[np.datetime64],
+    landcover: NDArray[np.integer] | None = None,
+    clear_share: float | None = None,
+) -> Strata:
+    """Classes by gap length and position (of what is left observed), land cover, season and clear share of the cube.
+
+    Parameters
+    ----------
+    left : (T, H, W) bool, observed after hiding.
+    dates : (T,) datetime64[D].
+    landcover : (H, W) codes of EarthNet2021 or ESA WorldCover; None = not known.
+    clear_share : share of the cube's pixels that were observed before hiding, 0 to 1; by default of what is left.
+    """
+    share = float(left.mean()) if clear_share is None else clear_share
+    position = np.clip(gap_position(left, dates).astype(np.int32) - int(GapPosition.INTERIOR), 0, len(POSITIONS) - 1)
+    month = dates.astype("datetime64[M]").astype(np.int64) % 12 + 1
+    names, codes = _landcover_classes(landcover, left.shape[1:])
+    families: list[tuple[str, tuple[str, ...], NDArray[np.integer]]] = [
+        ("gap", STRATA, gap_stratum(gap_length(left, dates))),
+        ("position", POSITIONS, position),
+        ("landcover", names, codes[None]),
+        ("season", SEASONS, (month % 12 // 3)[:, None, None]),
+        ("clear share", CLEAR_SHARES, np.full((1, 1, 1), min(int(share * 4), 3))),
+    ]
+    sizes = [len(names) for _, names, _ in families]
+    labels = np.broadcast_arrays(*(label for _, _, label in families))
+    joint = np.ravel_multi_index(tuple(labels), tuple(sizes))
+    present, cell = np.unique(joint, return_inverse=True)
+    classes = np.unravel_index(present, sizes)
+    strata, rows = [("all", "all")], [np.ones(present.size)]
+    for (family, family_names, _), of_cell in zip(families, classes, strict=True):
+        for number in np.unique(of_cell):
+            strata.append((family, family_names[number]))
+            rows.append((of_cell == number).astype(np.float64))
+    return Strata(tuple(strata), cell.reshape(left.shape).astype(np.int32), np.stack(rows))
+
+
+def _landcover_classes(
+    landcover: NDArray[np.integer] | None, shape: tuple[int, ...]
+) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+    """Names of classes, the first "none", and the class of each pixel, (H, W)."""
+    if landcover is None:
+        return (NO_LANDCOVER,), np.zeros(shape, np.intp)
+    codes = np.asarray(landcover)
+    known = WORLDCOVER_CLASSES if np.isin(codes, list(WORLDCOVER_CLASSES)).mean() > _share_of_earthnet(codes) else None
+    classes = known or EARTHNET_CLASSES
+    order = np.zeros(codes.shape, np.intp)
+    for number, code in enumerate(classes, start=1):
+        order[codes == code] = number
+    return (NO_LANDCOVER, *classes.values()), order
+
+
+def _share_of_earthnet(codes: NDArray[np.integer]) -> float:
+    return float(np.isin(codes, list(EARTHNET_CLASSES)).mean())

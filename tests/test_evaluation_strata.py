@@ -1,0 +1,49 @@
+import numpy as np
+
+from clearcube.evaluation.statistics import Sums
+from clearcube.evaluation.strata import strata_of
+from clearcube.gaps import STRATA, gap_length, gap_stratum
+
+
+def case():
+    dates = np.datetime64("2020-02-20") + 5 * np.arange(8)
+    left = np.random.default_rng(0).random((8, 6, 7)) < 0.5
+    left[3] = True
+    return left, dates
+
+
+def counts(strata):
+    ones = np.bincount(strata.cell.ravel(), minlength=strata.cells).astype(float)[:, None]
+    totals = strata.of(Sums(ones, ones)).total[:, 0]
+    return dict(zip(strata.names, totals, strict=True))
+
+
+def test_each_family_shares_out_all_pixels():
+    left, dates = case()
+    landcover = np.array([62, 82, 7] * 14).reshape(6, 7)
+    found = counts(strata_of(left, dates, landcover))
+    assert found["all", "all"] == left.size
+    for family in ("gap", "position", "landcover", "season", "clear share"):
+        assert sum(value for (name, _), value in found.items() if name == family) == left.size
+    assert found["landcover", "artificial"] == found["landcover", "none"] == left.size / 3
+    assert found["season", "DJF"] == 2 * 42 and found["season", "MAM"] == 6 * 42
+    stratum = gap_stratum(gap_length(left, dates))
+    for number, name in enumerate(STRATA):
+        assert found.get(("gap", name), 0) == (stratum == number).sum()
+
+
+def test_positions_by_hand():
+    left = np.zeros((5, 1, 1), bool)
+    left[[1, 3]] = True
+    found = counts(strata_of(left, np.datetime64("2020-01-01") + 5 * np.arange(5)))
+    assert (found["position", "leading"], found["position", "trailing"], found["position", "interior"]) == (1, 1, 3)
+
+
+def test_worldcover_and_no_landcover():
+    left, dates = case()
+    codes = np.full((6, 7), 40)
+    codes[0, 0] = 45
+    found = counts(strata_of(left, dates, codes))
+    assert found["landcover", "cropland"] == left.size - 8 and found["landcover", "none"] == 8
+    assert counts(strata_of(left, dates))["landcover", "none"] == left.size
+    assert ("clear share", "[50, 75) %") in counts(strata_of(left, dates, clear_share=0.6))
