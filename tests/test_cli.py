@@ -304,3 +304,27 @@ def test_help_loads_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True)
     code = "import sys, clearcube; clearcube.open_cube\nassert not {'torch', 'numba'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_input_that_fails_while_windows_are_filled_keeps_the_stage(tmp_path, monkeypatch):
+    from clearcube.errors import InputError
+    from clearcube.fill_cube.blocks import CubeBlocks
+    from clearcube.readers import lazy
+
+    source = stored(tmp_path / "cube.zarr", cloudy_cube(times=5, height=32, width=32), time=-1, y=16, x=16)
+    arguments = ("fill", source, tmp_path / "out.zarr", "--window", "16", "--workers", "1", "-q")
+    read, begun = lazy.StoredVariable.read, CubeBlocks.block
+    filling = []
+
+    def fails_later(variable, key):
+        done = tmp_path / "out.zarr.stage" / "done.log"
+        if filling and "fill" in done.read_text():
+            raise InputError("the line is broken")
+        return read(variable, key)
+
+    monkeypatch.setattr(lazy.StoredVariable, "read", fails_later)
+    monkeypatch.setattr(CubeBlocks, "block", lambda blocks, window: filling.append(window) or begun(blocks, window))
+    result = run(*arguments)
+    assert_refused(result, "the line is broken", "--resume")
+    monkeypatch.undo()
+    assert run(*arguments, "--resume").exit_code == 0

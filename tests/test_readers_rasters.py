@@ -402,6 +402,18 @@ def test_a_file_that_vanishes_is_an_os_error_with_its_name(tmp_path):
         series.reflectance.compute()
 
 
+def test_a_damaged_file_is_bad_input(tmp_path):
+    path = tmp_path / "20210605_red.tif"
+    write(path, numbers(1, shape=(64, 64)), compress="deflate")
+    with rasterio.open(path) as raster:
+        start = int(raster.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1))
+    content = bytearray(path.read_bytes())
+    content[start : start + 200] = b"\xff" * 200
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"20210605_red\.tif cannot be read .* damaged"):
+        read([str(path)], ReadOptions()).reflectance.compute()
+
+
 def test_recognises(tmp_path):
     tif = write(tmp_path / "a" / "20210605_red.tif", numbers(1))
     (tmp_path / "a" / "other").write_bytes(Path(tif).read_bytes())

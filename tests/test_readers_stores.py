@@ -350,10 +350,27 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"different bands, some of them twice .blue."):
         open_cube([one, other])
     (tmp_path / "copy").mkdir()
-    with pytest.raises(InputError, match=r"the product one.nc#00000 is given twice"):
+    with pytest.raises(InputError, match=r"the product one.nc#00000 of .* is given twice"):
         open_cube([one, save(variables(), tmp_path / "copy" / "one.nc")])
     with pytest.raises(InputError, match="given twice"):
         open_cube([one, tmp_path / "copy" / ".." / "one.nc"])
+
+
+def test_files_of_one_name_in_several_folders_are_joined(tmp_path):
+    for year, shift in ((2020, 0), (2021, 366)):
+        (tmp_path / str(year)).mkdir()
+        later = variables().assign_coords(time=DATES + np.timedelta64(shift, "D"))
+        save(later, tmp_path / str(year) / "cube.nc")
+    assert open_cube(tmp_path / "20*" / "cube.nc").sizes["time"] == 6
+
+
+def test_the_order_of_files_with_other_bands_does_not_matter(tmp_path):
+    one = save(variables(names=("B08", "B03")), tmp_path / "one.nc")
+    other = save(variables(names=("B04", "B02")), tmp_path / "other.nc")
+    cubes = [open_cube(paths) for paths in ([one, other], [other, one])]
+    for cube in cubes:
+        assert cube.band.values.tolist() == ["blue", "green", "red", "nir"]
+        np.testing.assert_array_equal(cube.reflectance, REFLECTANCE[:, [1, 1, 0, 0]])
 
 
 def test_minicubes(shared):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from clearcube.errors import InputError
 from clearcube.readers.raster_files import opened
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ def _read_block(table: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any], 
 
     Raises
     ------
-    OSError : the file is damaged, cut off or gone.
+    InputError : the file is damaged or cut off; OSError : it is gone, or far away and cannot be reached.
     """
     piece: Piece = table.item()
     (top, bottom), (left, right) = rows.item(), columns.item()
@@ -111,6 +113,10 @@ def _read_block(table: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any], 
             stored = raster.read([layer.index for layer in piece.layers], window=window)
             valid = _valid(raster, piece, window)
     except (RasterioError, IndexError) as error:
+        if os.path.isfile(piece.path):
+            raise InputError(
+                f"{piece.path} cannot be read ({error}); the file is damaged or cut off: get it anew"
+            ) from error
         raise OSError(f"{piece.path} cannot be read: {error}") from error
     for values, numbers, layer in zip(block[0], stored, piece.layers, strict=True):
         _convert(values, numbers, layer)

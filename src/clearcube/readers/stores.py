@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from clearcube.cube import Band
+from clearcube.cube import BANDS, Band
 from clearcube.errors import InputError
 from clearcube.readers import names
 from clearcube.readers.crs import find_crs
@@ -44,7 +44,8 @@ def read(paths: Sequence[str], options: ReadOptions) -> RawSeries:
     InputError : a store cannot be read, or does not fit the others.
     """
     alone = len(paths) == 1
-    series = join([read_store(path, options, alone=alone) for path in paths], list(paths))
+    parts = [read_store(path, options, alone=alone) for path in paths]
+    series = join(parts, list(paths))
     held = series.reflectance["band"].values.tolist()
     if options.bands == ():
         return series
@@ -53,6 +54,9 @@ def read(paths: Sequence[str], options: ReadOptions) -> RawSeries:
             f"{described(paths)}: no variable is called like a band; say bands, blue=VARIABLE for instance"
         )
     chosen = names.wanted_bands(options.bands, [(name, names.named(name)) for name in held], described(paths))
+    orders = {tuple(part.reflectance["band"].values) for part in parts if part.reflectance.sizes["band"]}
+    if options.bands is None and len(orders) > 1:
+        chosen.sort(key=_by_wavelength)  # in no file's own order, so that the order of the files does not matter
     positions = [held.index(label) for label, _ in chosen]
     if positions == list(range(len(held))):
         return series
@@ -75,7 +79,7 @@ def read_store(path: str, options: ReadOptions, *, alone: bool = True) -> RawSer
     geographic = names.is_degrees(layers[0].axes.y) and names.is_degrees(layers[0].axes.x)
     return RawSeries(
         reflectance=reader.bands(layout.bands, layers[0].axes),
-        products=tuple(f"{os.path.basename(path.rstrip('/'))}#{position:05d}" for position in kept),
+        products=_products(path, kept, times),
         masks={label: reader.mask(layer) for label, layer in layout.masks.items()},
         static=static_of(dataset, layers[0].axes),
         crs=find_crs(dataset, dataset.variables[layers[0].variable], geographic),
@@ -170,6 +174,18 @@ class _Reader:
                 f"{self.path}: '{layer.variable}' lies on another grid ({layer.axes.y}, {layer.axes.x}) than the bands "
                 f"before it ({axes.y}, {axes.x}); choose bands of one grid with bands"
             )
+
+
+def _products(path: str, kept: NDArray[np.int64], times: NDArray[np.datetime64]) -> tuple[str, ...]:
+    """A name for each acquisition. Files of one name in several folders may hold other dates, copies may not."""
+    name = os.path.basename(path.rstrip("/"))
+    return tuple(f"{name}#{position:05d} of {np.datetime_as_string(times[position], unit='s')}" for position in kept)
+
+
+def _by_wavelength(chosen: tuple[str, Band]) -> tuple[int, str]:
+    """Sorts known bands by wavelength, then the others by name."""
+    known = list(BANDS)
+    return (known.index(chosen[1].name) if chosen[1].name in known else len(known)), chosen[1].name
 
 
 def _attributes(dataset: xr.Dataset, path: str) -> dict[str, str]:

@@ -126,7 +126,8 @@ def fill_files(request: FillRequest, progress: Progress) -> xr.Dataset:
         try:
             staged.run()
         except InputError as error:
-            if stage.resumed or _gone(fingerprint["input"]):
+            begun = stage.resumed or any(name.startswith("fill ") for name in stage.done())
+            if begun or _gone(fingerprint["input"]):
                 raise OSError(str(error)) from error
             stage.remove()
             raise
