@@ -137,3 +137,19 @@ def test_the_learning_rate_rises_and_falls():
     assert (np.diff(values[: top + 1]) > 0).all()
     assert (np.diff(values[top:]) < 0).all()
     assert values[-1] == pytest.approx(0, abs=1e-6)
+
+
+def test_lightning_fabric_takes_the_same_step(tmp_path):
+    pytest.importorskip("lightning_fabric")
+    from clearcube.training.devices import SeveralDevices
+
+    made = config(tmp_path)
+    batch = Sampler(made.sampling, [], 0).batch(0)
+    plain, fabric = new_learner(made), new_learner(made)
+    where = SeveralDevices(1, "cpu")
+    where.place(fabric)
+    one = train_step(plain, [batch], made, 0, 0.5)
+    two = train_step(fabric, [batch], made, 0, 0.5, where.backward)
+    assert one == pytest.approx(two, rel=1e-5)
+    assert list(fabric.state()["generator"]) == list(plain.state()["generator"])
+    assert where.agreed(True)

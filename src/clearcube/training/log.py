@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -13,13 +14,16 @@ EVERY = 25
 
 
 class RunLog:
-    """Writes `log.jsonl` in the folder of a run and tells a listener."""
+    """Writes `log.jsonl` in the folder of a run and tells a listener; a quiet one writes nothing."""
 
-    def __init__(self, folder: Path, report: Callable[[dict[str, Any]], None], *, resume: bool = False) -> None:
+    def __init__(
+        self, folder: Path, report: Callable[[dict[str, Any]], None], *, resume: bool = False, quiet: bool = False
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / "log.jsonl").open("a" if resume else "w", encoding="utf-8")
+        place = Path(os.devnull) if quiet else folder / "log.jsonl"
+        self._file = place.open("a" if resume else "w", encoding="utf-8")
         self._report = report
-        self._board = _board(folder)
+        self._board = None if quiet else _board(folder)
         self._sums: dict[str, float] = {}
         self._count = 0
 

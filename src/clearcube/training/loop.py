@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from clearcube.training.devices import OneDevice, chosen
 from clearcube.training.log import RunLog
+from clearcube.training.pictures import picture, write_png
 from clearcube.training.samples import Sampler
-from clearcube.training.state import keep_best, load_state, save_state, save_weights
+from clearcube.training.state import load_state, save_state, save_weights
 from clearcube.training.step import Learner, new_learner, train_step
-from clearcube.training.validation import Experiment, experiments, gains, overall
+from clearcube.training.validation import Experiment, experiments, gains, overall, predicted
 
 if TYPE_CHECKING:
     from clearcube.training.config import TrainingConfig
@@ -62,45 +64,54 @@ def train(
     learner, progress = new_learner(config), Progress()
     if resume:
         progress = Progress(**load_state(folder, learner, config))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    for part in (learner.generator, learner.average, learner.discriminator):
-        if part is not None:
-            part.to(device)
-    sampler = Sampler(config.sampling, [cube.block for cube in data.train], config.seed)
-    tests = experiments(data.validation, config.check)
-    with RunLog(folder, report, resume=resume) as log:
-        _loop(config, learner, progress, _batches(sampler, config, progress.step), tests, log, until, data, device)
+    where = chosen(config.optimisation.devices)
+    where.place(learner)
+    run = Run(config, data, learner, progress, where, experiments(data.validation, config.check))
+    with RunLog(folder, report if where.rank == 0 else lambda record: None, resume=resume, quiet=where.rank > 0) as log:
+        _loop(run, log, until)
     return progress
 
 
-def _loop(
-    config: TrainingConfig,
-    learner: Learner,
-    progress: Progress,
-    batches: Iterator[list[Batch]],
-    tests: list[Experiment],
-    log: RunLog,
-    until: int | None,
-    data: TrainingData,
-    device: torch.device,
-) -> None:
+@dataclass(frozen=True)
+class Run:
+    """All that the loop works with."""
+
+    config: TrainingConfig
+    data: TrainingData
+    learner: Learner
+    progress: Progress
+    where: OneDevice
+    tests: list[Experiment]
+
+    @property
+    def folder(self) -> Path:
+        """Where state, log and weights go."""
+        return Path(self.config.output)
+
+
+def _loop(run: Run, log: RunLog, until: int | None) -> None:
     """Steps until the run is done."""
-    folder, check = Path(config.output), config.check
+    config, progress, where = run.config, run.progress, run.where
+    sampler = Sampler(config.sampling, [cube.block for cube in run.data.train], config.seed)
+    batches = _batches(sampler, config, progress.step, where.rank)
     started = time.monotonic() - progress.seconds
-    while not _done(config, progress):
+    done = where.agreed(_done(config, progress))
+    while not done:
         share = max(progress.step / config.optimisation.steps, progress.seconds / 3600 / config.optimisation.hours)
-        parts = [batch.to(device) for batch in next(batches)]
-        terms = train_step(learner, parts, config, progress.step, share)
+        parts = [where.moved(batch) for batch in next(batches)]
+        terms = train_step(run.learner, parts, config, progress.step, share, where.backward)
         progress.step += 1
         progress.seconds = time.monotonic() - started
         log.step(progress.step, progress.seconds, terms)
-        if progress.step % check.every == 0 or _done(config, progress):
-            _validate(config, learner, progress, tests, log, data)
-        if progress.step % check.save == 0 or _done(config, progress):
-            save_state(folder, learner, vars(progress), config)
-            save_weights(folder / "last.safetensors", learner, config, vars(progress), data)
+        done = where.agreed(_done(config, progress))
+        if where.rank == 0 and (done or progress.step % config.check.every == 0):
+            _validate(run, log)
+        if where.rank == 0 and (done or progress.step % config.check.save == 0):
+            save_state(run.folder, run.learner, vars(progress), config)
+            save_weights(run.folder / "last.safetensors", run.learner, config, vars(progress), run.data)
         if progress.step == until:
             return
+        done = where.agreed(_done(config, progress))  # validation may have been the last one
 
 
 def _done(config: TrainingConfig, progress: Progress) -> bool:
@@ -112,32 +123,31 @@ def _done(config: TrainingConfig, progress: Progress) -> bool:
     )
 
 
-def _validate(
-    config: TrainingConfig,
-    learner: Learner,
-    progress: Progress,
-    tests: list[Experiment],
-    log: RunLog,
-    data: TrainingData,
-) -> None:
+def _validate(run: Run, log: RunLog) -> None:
     """Judge the average of the weights; keep it if it is the best so far."""
-    if not tests:
+    if not run.tests:
         return
-    found = gains(learner.average, tests, config.optimisation.precision)
+    config, progress, average = run.config, run.progress, run.learner.average
+    found = gains(average, run.tests, config.optimisation.precision)
     means = overall(found)
     progress.validations.append({"step": progress.step, "gains": means})
     log.validation(progress.step, progress.seconds, means)
+    if config.check.pictures:
+        image = picture(run.tests[0], predicted(average, run.tests[0].left, config.optimisation.precision))
+        write_png(run.folder / "sample.png", image)
+        log.picture(progress.step, "given, filled, true", image)
     progress.since_best += 1
     if means["all"] > progress.best:
         progress.best, progress.since_best = means["all"], 0
-        keep_best(Path(config.output), learner, config, vars(progress), data, found)
+        save_weights(run.folder / "best.safetensors", run.learner, config, vars(progress), run.data, found)
 
 
-def _batches(sampler: Sampler, config: TrainingConfig, start: int) -> Iterator[list[Batch]]:
+def _batches(sampler: Sampler, config: TrainingConfig, start: int, rank: int) -> Iterator[list[Batch]]:
     """The batches of each step from `start` on; the next ones are drawn while the last are learnt from."""
 
     def drawn(step: int) -> list[Batch]:
-        return [sampler.batch(step, part) for part in range(config.optimisation.accumulation)]
+        count = config.optimisation.accumulation
+        return [sampler.batch(step, rank * count + part) for part in range(count)]
 
     with ThreadPoolExecutor(1) as pool:
         step, ahead = start, pool.submit(drawn, start)

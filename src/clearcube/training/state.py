@@ -57,18 +57,6 @@ def load_state(folder: Path, learner: Learner, config: TrainingConfig) -> dict[s
     return progress
 
 
-def keep_best(
-    folder: Path,
-    learner: Learner,
-    config: TrainingConfig,
-    progress: Mapping[str, Any],
-    data: TrainingData,
-    gains: Mapping[str, Any],
-) -> None:
-    """Write `best.safetensors` with what validation found."""
-    save_weights(folder / "best.safetensors", learner, config, progress, data, gains)
-
-
 def save_weights(
     path: Path,
     learner: Learner,

@@ -16,7 +16,7 @@ from clearcube.networks.seq2seq import Output, Seq2Seq
 from clearcube.training.losses import loss_terms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from clearcube.training.config import LossConfig, OptimisationConfig, TrainingConfig
     from clearcube.training.samples import Batch
@@ -74,9 +74,16 @@ def one_cycle(progress: float) -> float:
 
 
 def train_step(
-    learner: Learner, batches: Sequence[Batch], config: TrainingConfig, step: int, progress: float
+    learner: Learner,
+    batches: Sequence[Batch],
+    config: TrainingConfig,
+    step: int,
+    progress: float,
+    backward: Callable[[Tensor], None] = Tensor.backward,
 ) -> dict[str, float]:
     """Learn from the batches, all in one step; the parts of the loss by name, and the norm of the gradient.
+
+    progress : share of the run that is done. backward : how gradients are made (`devices`).
 
     Raises
     ------
@@ -91,9 +98,9 @@ def train_step(
         output = forward(learner.generator, batch, rates.precision)
         terms = loss_terms(output, batch)
         if judged:
-            terms |= adversarial_terms(learner, output, batch, rates.precision)
+            terms |= adversarial_terms(learner, output, batch, rates.precision, backward)
         _check_finite(terms, step)
-        (weighted(terms, config.loss) / len(batches)).backward()  # type: ignore[no-untyped-call]
+        backward(weighted(terms, config.loss) / len(batches))
         for name, term in terms.items():
             sums[name] = sums.get(name, 0.0) + float(term.detach()) / len(batches)
     norm = nn.utils.clip_grad_norm_(learner.generator.parameters(), rates.clip)
@@ -107,8 +114,8 @@ def forward(generator: nn.Module, batch: Batch, precision: str) -> Output:
     """What the generator makes of a batch, in this precision."""
     device = batch.given.device.type
     with torch.autocast(device, DTYPES[precision], enabled=precision != "float32"):
-        output: Output = generator(batch.given, batch.observed, batch.days, batch.day_of_year, batch.wavelengths)
-    return output
+        output = generator(batch.given, batch.observed, batch.days, batch.day_of_year, batch.wavelengths)
+    return output if isinstance(output, Output) else Output(**output)
 
 
 def weighted(terms: dict[str, Tensor], weights: LossConfig) -> Tensor:
@@ -117,7 +124,9 @@ def weighted(terms: dict[str, Tensor], weights: LossConfig) -> Tensor:
     return torch.stack(parts).sum()
 
 
-def adversarial_terms(learner: Learner, output: Output, batch: Batch, precision: str) -> dict[str, Tensor]:
+def adversarial_terms(
+    learner: Learner, output: Output, batch: Batch, precision: str, backward: Callable[[Tensor], None]
+) -> dict[str, Tensor]:
     """The generator's adversarial part, after a step of the discriminator (hinge loss)."""
     assert learner.discriminator is not None
     assert learner.discriminator_optimiser is not None
@@ -135,7 +144,7 @@ def adversarial_terms(learner: Learner, output: Output, batch: Batch, precision:
 
     learner.discriminator_optimiser.zero_grad(set_to_none=True)
     hinge = _average(F.relu(1 - judge(real)), look) + _average(F.relu(1 + judge(fake.detach())), look)
-    hinge.backward()  # type: ignore[no-untyped-call]
+    backward(hinge)
     learner.discriminator_optimiser.step()
     learner.discriminator.requires_grad_(False)
     verdict = -_average(judge(fake), look)
