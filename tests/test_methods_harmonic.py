@@ -56,8 +56,8 @@ def test_missed_clouds_do_not_pull():
 
 
 def test_few_observations_get_few_terms():
-    assert [columns_for(n, 700.0, 6) for n in (1, 3, 4, 7, 8, 11, 12, 100)] == [1, 1, 2, 2, 4, 4, 6, 6]
-    assert [columns_for(100, span, 6) for span in (0.0, 89.0, 90.0, 179.0, 180.0)] == [2, 2, 4, 4, 6]
+    assert [columns_for(n, 700.0, 6) for n in (1, 2, 3, 4, 5, 6, 100)] == [1, 2, 2, 4, 4, 6, 6]
+    assert [columns_for(100, span, 6) for span in (0.0, 44.0, 45.0, 89.0, 90.0)] == [2, 2, 4, 4, 6]
     assert columns_for(100, 700.0, 2) == 2
 
 

@@ -10,13 +10,15 @@ import numpy as np
 
 from clearcube.errors import InputError
 from clearcube.filler import Estimate
-from clearcube.methods.dineof_basis import Basis, find_basis, without_bright
+from clearcube.methods.dineof_basis import Basis, find_basis, refitted, without_bright
 from clearcube.methods.dineof_kernels import reconstruct_pixels
+from clearcube.methods.error_fit import fit_correlation, fit_table
 from clearcube.methods.error_model import ErrorModel, measure_errors
+from clearcube.methods.hidden_errors import collect_errors
 from clearcube.methods.sampling import absolute_days, draw_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +30,8 @@ SAMPLE_PIXELS = 2048
 SAMPLE_ENTRIES = 40_000
 """Pixels times dates that the functions are found from: about two seconds of work."""
 FEWEST_PIXELS = 256
+REFIT_ENTRIES = 20_000
+"""The same for each of the experiments that measure the errors."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +81,24 @@ class Dineof:
         most = min(SAMPLE_PIXELS, max(FEWEST_PIXELS, SAMPLE_ENTRIES // max(int(acquired.sum()), 1)))
         reflectance, observed = draw_pixels(sample, most)
         basis = find_basis(reflectance, without_bright(reflectance, observed, days), days, self.modes)
-        errors = measure_errors(partial(reconstruct_block, basis=basis), sample)
-        return PreparedDineof(basis, self.modes is not None, errors)
+        predict = partial(reconstruct_refitted, basis=basis)
+        return PreparedDineof(
+            basis, self.modes is not None, measure_errors(predict, sample), errors_at_unseen_dates(predict, sample)
+        )
 
 
 @dataclass(frozen=True)
 class PreparedDineof:
-    """The cube's mean course and modes, and the errors of what is made from them."""
+    """The cube's mean course and modes, and the errors of what is made from them.
+
+    errors : at the dates of the basis, which other pixels of the cube observed.
+    unseen : at the dates in between, where nothing but neighbouring dates is known.
+    """
 
     basis: Basis
     given: bool
     errors: ErrorModel
+    unseen: ErrorModel
 
     @property
     def error_correlation(self) -> Floats:
@@ -96,7 +107,11 @@ class PreparedDineof:
 
     def fill(self, block: Block) -> Estimate:
         """Mean and modes at every date, also the observed ones; NaN at pixels that are never observed."""
-        return Estimate(reconstruct_block(block, basis=self.basis), self.errors.std(block.observed, block.dates))
+        std = self.errors.std(block.observed, block.dates)
+        unseen = ~np.isin(absolute_days(block.dates), self.basis.days)
+        if unseen.any():
+            std[unseen] = self.unseen.std(block.observed, block.dates)[unseen]
+        return Estimate(reconstruct_block(block, basis=self.basis), std)
 
     def summary(self) -> Mapping[str, object]:
         """The number of modes, how it was chosen, the noise about them in units of each band, and the errors."""
@@ -105,6 +120,7 @@ class PreparedDineof:
             "modes_from": "given" if self.given else "cross-validation",
             "noise": (np.sqrt(self.basis.variance) * self.basis.scale).tolist(),
             **self.errors.summary(),
+            "unseen_dates": dict(self.unseen.summary()),
         }
 
 
@@ -117,3 +133,17 @@ def reconstruct_block(block: Block, *, basis: Basis) -> NDArray[np.float32]:
     at_dates = basis.at(absolute_days(block.dates))
     reconstruct_pixels(reflectance, observed, basis.centre, basis.scale, at_dates, basis.variance, out)
     return out.reshape(block.reflectance.shape)
+
+
+def reconstruct_refitted(block: Block, *, basis: Basis) -> NDArray[np.float32]:
+    """`reconstruct_block` with mean and modes that know nothing of what is not observed in this block."""
+    reflectance, observed = draw_pixels([block], REFIT_ENTRIES // max(len(block.dates), 1))
+    days = absolute_days(block.dates)
+    known = without_bright(reflectance, observed, days)
+    return reconstruct_block(block, basis=refitted(basis, reflectance, known, days))
+
+
+def errors_at_unseen_dates(predict: Callable[[Block], NDArray[np.float32]], sample: Sequence[Block]) -> ErrorModel:
+    """The errors where dates are hidden from all pixels at once."""
+    errors = collect_errors(predict, sample, seed=1, per_pixel_runs=True, whole_dates=True)
+    return ErrorModel(fit_table(errors, sample), fit_correlation(errors.error), errors.cell.size)

@@ -24,10 +24,12 @@ PATIENCE = 2
 """How many more modes are tried without a smaller error."""
 SWEEPS = 12
 FINAL_SWEEPS = 30
-SMALLEST_SHARE = 0.1
+REFIT_SWEEPS = 4
+"""Sweeps after which hardly anything is left in mean and modes of observations that were taken away."""
+SMALLEST_SHARE = 0.3
 """Share of the sample's pixels that must be observed at a date for it to have functions of its own."""
 LEAST_SCALE = 1e-4
-BRIGHT = 3.0
+BRIGHT = 5.0
 """Excess over the smooth series, mean over the bands in units of their noise, of values kept out of the functions."""
 
 
@@ -79,6 +81,21 @@ def find_basis(
         basis, variance = grown(values, seen, rng, modes)
     variance = improve(values, seen, basis, variance, FINAL_SWEEPS)
     return Basis(days[kept], basis, centre, scale, variance)
+
+
+def refitted(basis: Basis, reflectance: NDArray[np.float32], observed: NDArray[np.bool_], days: Floats) -> Basis:
+    """The basis as these pixels alone let it be, with as many modes: reflectance (T, B, P), observed (T, P).
+
+    Begins with the given one, less the dates that hardly any of the pixels observed.
+    """
+    kept = (observed.sum(axis=1) >= max(1.0, SMALLEST_SHARE * observed.shape[1])) & np.isin(days, basis.days)
+    if not kept.any():
+        return basis
+    seen = np.ascontiguousarray(observed[kept].T)
+    values = np.moveaxis((reflectance[kept] - basis.centre[:, None]) / basis.scale[:, None], 2, 0)
+    refit = basis.basis[np.isin(basis.days, days[kept])].copy()
+    variance = improve(np.where(seen[:, :, None], values, 0.0), seen, refit, basis.variance, REFIT_SWEEPS)
+    return Basis(days[kept], refit, basis.centre, basis.scale, variance)
 
 
 def grown(values: Floats, seen: NDArray[np.bool_], rng: np.random.Generator, modes: int) -> tuple[Floats, float]:

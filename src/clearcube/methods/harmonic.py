@@ -30,6 +30,7 @@ TREND_STD = 0.3
 WAVE_STD = 0.1
 """The same for the coefficients of the yearly wave, reflectance; a k-th of a year has 1 / k^2 of it."""
 FIRST_NOISE = 0.02
+"""Noise that the first of the rounds begins with, reflectance."""
 NOISE_ROUNDS = 4
 LEAST_NOISE = 1e-4
 
@@ -40,10 +41,10 @@ class Harmonic:
 
     Fitted by iteratively reweighted least squares (Huber's weights, then Tukey's bisquare, from a date's residuals in
     all bands together), with a ridge: coefficients are drawn to 0 by the noise over their expected size, so that a
-    noise-free series is recovered and a short or noisy one does not swing. A pixel has at least two observations for
-    each term: below 4 there is a constant alone, below 8 (or within 90 days) a trend, then the year, then its half
-    (not within 180 days). The trend stops at the first and last observation, the waves go on, and nothing leaves the
-    range of the pixel's observed values by more than that range's width.
+    noise-free series is recovered and a short or noisy one does not swing. A pixel has at least one observation for
+    each term: a single one gives a constant, below 4 (or within 45 days) there is a trend, then the year, from 6 on
+    its half (not within 90 days). The trend stops at the first and last observation, the waves go on, and nothing
+    leaves the range of the pixel's observed values by more than that range's width.
 
     terms : how many waves: 1 = the year, 2 = also its half, ...; 0 = trend alone.
 
@@ -77,10 +78,7 @@ class Harmonic:
         """Settle the noise about the fit, which weights and ridge are judged by, and the errors."""
         reflectance, observed = draw_pixels(sample, SAMPLE_PIXELS)
         days = absolute_days(sample[0].dates)
-        noise = np.full(reflectance.shape[1], FIRST_NOISE)
-        for _ in range(NOISE_ROUNDS):
-            fitted = fitted_pixels(reflectance, observed, days, noise, self.terms)
-            noise = _noise(reflectance - fitted, observed)
+        noise = noise_of(reflectance, observed, days, self.terms)
         errors = measure_errors(partial(fitted_block, noise=noise, terms=self.terms), sample)
         return PreparedHarmonic(self.terms, noise, errors)
 
@@ -106,6 +104,14 @@ class PreparedHarmonic:
     def summary(self) -> Mapping[str, object]:
         """The number of waves, the noise and the errors."""
         return {"terms": self.terms, "noise": self.noise.tolist(), **self.errors.summary()}
+
+
+def noise_of(reflectance: NDArray[np.float32], observed: NDArray[np.bool_], days: Floats, terms: int) -> Floats:
+    """One standard deviation (B,) about the fit, which depends on it; reflectance (T, B, P), observed (T, P)."""
+    noise = np.full(reflectance.shape[1], FIRST_NOISE)
+    for _ in range(NOISE_ROUNDS):
+        noise = _noise(reflectance - fitted_pixels(reflectance, observed, days, noise, terms), observed)
+    return noise
 
 
 def fitted_block(block: Block, *, noise: Floats, terms: int) -> NDArray[np.float32]:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-OBSERVATIONS_PER_COLUMN = 2
-SHORTEST_SPAN = 90.0
+OBSERVATIONS_PER_COLUMN = 1
+"""Enough, since the ridge holds what observations do not settle."""
+SHORTEST_SPAN = 45.0
 """Days from the first to the last observation below which there is no yearly wave; half of a wave's multiple."""
 HUBER = 1.5
 BISQUARE = 4.685

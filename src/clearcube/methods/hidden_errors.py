@@ -10,6 +10,7 @@ import numpy as np
 from clearcube.filler import Block
 from clearcube.methods.error_kernels import OBSERVED, cells_of
 from clearcube.methods.sampling import draw_pixels
+from clearcube.methods.whittaker_kernels import residual_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,13 @@ KINDS = ("inner", "leading", "inner", "trailing") * 4
 SPATIAL_KINDS = ("inner", "leading", "inner", "trailing", "inner", "inner", "leading", "trailing")
 TILE = 8
 """Pixels along the side of the tiles that are hidden together."""
+BELIEVED = 3.0
+"""Distance from the pixel's smooth series, mean over the bands in units of their noise, up to which an observation
+is taken for clear and so for a truth. Lower values cut off real changes, higher ones let clouds widen the intervals."""
+SMOOTHNESS = 3000.0
+"""Of that series, days^3."""
+LEAST_NOISE = 1e-4
+"""Reflectance."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +61,23 @@ def without_empty_dates(sample: Sequence[Block]) -> list[Block]:
     return [Block(b.reflectance[kept], b.observed[kept], b.dates[kept], b.bands) for b in sample]
 
 
-def collect_errors(predict: Predict, sample: Sequence[Block], *, seed: int, per_pixel_runs: bool) -> HiddenErrors:
-    """Hide, predict and compare, several times over; see `measure_errors`."""
+def collect_errors(
+    predict: Predict, sample: Sequence[Block], *, seed: int, per_pixel_runs: bool, whole_dates: bool = False
+) -> HiddenErrors:
+    """Hide, predict and compare, several times over; see `measure_errors`.
+
+    Hidden observations that look like missed clouds or shadows are no truth to compare with; as neighbours they stay.
+    `whole_dates` hides the same runs of dates at all of the drawn pixels, so that nothing is known of these dates.
+    """
     generator = np.random.default_rng(seed)
     blocks = without_empty_dates(sample)
-    if per_pixel_runs:
+    if per_pixel_runs or whole_dates:
         blocks = [_as_one_row(blocks)]
     parts = [
-        _errors(predict, block, hidden)
+        _errors(predict, block, hidden, believed)
         for block in blocks
-        for hidden in _experiments(block, generator, per_pixel_runs)
+        for believed in (_believed(block),)
+        for hidden in _experiments(block, generator, per_pixel_runs, whole_dates)
         if hidden.any()
     ]
     if not parts:
@@ -77,8 +92,28 @@ def _as_one_row(blocks: Sequence[Block]) -> Block:
     return Block(reflectance[:, :, None], observed[:, None], first.dates, first.bands)
 
 
-def _experiments(block: Block, generator: np.random.Generator, per_pixel: bool) -> Iterator[Bools]:
+def _believed(block: Block) -> Bools:
+    """Observations that do not stand out from their pixel's series in all bands together, (T, H, W)."""
+    times, bands, height, width = block.reflectance.shape
+    observed = np.ascontiguousarray(block.observed).reshape(times, height * width)
+    values = np.where(observed[:, None], block.reflectance.reshape(times, bands, -1), np.float32(0))
+    residuals = np.empty_like(values)
+    residual_pixels(values, observed, block.days.astype(np.float64), SMOOTHNESS, residuals)
+    known = np.isfinite(residuals[:, 0])
+    if not known.any():
+        return block.observed
+    noise = np.array([np.median(np.abs(residuals[:, band][known])) for band in range(bands)]) / 0.6745
+    excess = np.abs((residuals / np.maximum(noise, LEAST_NOISE)[:, None]).mean(axis=1))
+    believed: Bools = observed & ~(excess > BELIEVED)
+    return believed.reshape(block.observed.shape)
+
+
+def _experiments(block: Block, generator: np.random.Generator, per_pixel: bool, whole_dates: bool) -> Iterator[Bools]:
     """Sets of observations to hide, (T, H, W) each."""
+    if whole_dates:
+        acquired: Bools = np.any(block.observed, axis=(1, 2))[:, None, None]
+        yield from (block.observed & _runs(acquired, block.days, kind, generator) for kind in KINDS)
+        return
     if per_pixel:
         yield from (_runs(block.observed, block.days, kind, generator) for kind in KINDS)
         return
@@ -89,10 +124,12 @@ def _experiments(block: Block, generator: np.random.Generator, per_pixel: bool) 
         yield block.observed & _untiled(runs, side, shape)
 
 
-def _errors(predict: Predict, block: Block, hidden: Bools) -> tuple[NDArray[np.float32], NDArray[np.uint8], object]:
-    """Errors (B, N), cells (N,) and dates (N,) at the hidden pixels that are still observed at another date."""
+def _errors(
+    predict: Predict, block: Block, hidden: Bools, believed: Bools
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], object]:
+    """Errors (B, N), cells (N,) and dates (N,) at the hidden, believed pixels still observed at another date."""
     left = block.observed & ~hidden
-    scored = hidden & left.any(axis=0)
+    scored = hidden & believed & left.any(axis=0)
     kept = np.where(left[:, None], block.reflectance, np.float32(np.nan))
     mean = predict(Block(kept, left, block.dates, block.bands))
     error = np.moveaxis(mean - block.reflectance, 1, 0)[:, scored]

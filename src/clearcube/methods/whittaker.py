@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from clearcube.filler import Block
 
 SAMPLE_PIXELS = 2048
-HALF_POWER_DAYS = (45.0, 150.0)
-"""Periods between which the smoother's half-power period is sought: shorter ones are weather and cloud remnants,
-and a longer one would flatten the year itself, of which 150 days keep 97 %."""
-HALF_POWER_SPACINGS = (4.0, 8.0)
+HALF_POWER_DAYS = (20.0, 80.0)
+"""Periods between which the smoother's half-power period is sought. Chosen by benchmarks/choose_methods.py: fields
+change within weeks, so that smoother curves err more than straight lines do."""
+HALF_POWER_SPACINGS = (3.0, 6.0)
 """The same in mean days between observations, for sparse series; the larger of both holds."""
 STEPS = 25
 EQUALLY_SHARP = 1.1

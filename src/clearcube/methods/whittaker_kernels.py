@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 REFITS = 2
 """How often a pixel is fitted anew with less weight on dates that stand out brightly."""
-BRIGHT = 2.0
+BRIGHT = 3.0
 """Excess over the smooth curve, mean over the bands in units of their noise, from where a date loses weight."""
 LEAST_WEIGHT = 1e-3
 BRIDGE = 30.0
