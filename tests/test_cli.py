@@ -308,23 +308,19 @@ def test_help_loads_nothing_heavy():
 
 def test_an_input_that_fails_while_windows_are_filled_keeps_the_stage(tmp_path, monkeypatch):
     from clearcube.errors import InputError
-    from clearcube.fill_cube.blocks import CubeBlocks
-    from clearcube.readers import lazy
+    from clearcube.fill_cube import staged
 
-    source = stored(tmp_path / "cube.zarr", cloudy_cube(times=5, height=32, width=32), time=-1, y=16, x=16)
+    source = stored(tmp_path / "cube.zarr", cloudy_cube(times=5, height=48, width=48))
     arguments = ("fill", source, tmp_path / "out.zarr", "--window", "16", "--workers", "1", "-q")
-    read, begun = lazy.StoredVariable.read, CubeBlocks.block
-    filling = []
+    fill_and_write, calls = staged._fill_and_write, []
 
-    def fails_later(variable, key):
-        done = tmp_path / "out.zarr.stage" / "done.log"
-        if filling and "fill" in done.read_text():
+    def fails_at_the_last_window(*given):
+        calls.append(given)
+        if len(calls) == 9:
             raise InputError("the line is broken")
-        return read(variable, key)
+        return fill_and_write(*given)
 
-    monkeypatch.setattr(lazy.StoredVariable, "read", fails_later)
-    monkeypatch.setattr(CubeBlocks, "block", lambda blocks, window: filling.append(window) or begun(blocks, window))
-    result = run(*arguments)
-    assert_refused(result, "the line is broken", "--resume")
-    monkeypatch.undo()
+    monkeypatch.setattr(staged, "_fill_and_write", fails_at_the_last_window)
+    assert_refused(run(*arguments), "the line is broken", "--resume")
     assert run(*arguments, "--resume").exit_code == 0
+    assert 9 < len(calls) < 18
