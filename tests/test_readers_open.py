@@ -113,6 +113,7 @@ def test_a_probability_in_fractions_wants_a_fraction(tmp_path):
         ({"bands": ["red", "red"]}, "bands is"),
         ({"bbox": (0, 0, 1)}, "bbox is 0,0,1; it must be LEFT,BOTTOM,RIGHT,TOP"),
         ({"bbox": (2, 0, 1, 1)}, "bbox is 2,0,1,1; it must be"),
+        ({"bbox": "0,0,1,1"}, "bbox is 0,0,1,1; it must be LEFT,BOTTOM,RIGHT,TOP, four numbers"),
         ({"bbox": (0, 0, 1, 1)}, "in which the input has no pixel: its y goes from 4999935 to 5000005"),
         ({"time": "2021/2022"}, "the input has dates from 2020-01-03 to 2020-01-13 only"),
         ({"time": "2020-01-03/2020-01-04"}, "only one date"),

@@ -23,6 +23,8 @@ STRETCH = (2, 98)
 """Percentiles of the observed values that become black and white."""
 MISSING = (0.86, 0.86, 0.86)
 """Grey of pixels without a value."""
+PIXELS = 512
+"""Most pixels of a panel's side, more than are printed."""
 PANEL = 1.35
 """Side of a panel in inches."""
 
@@ -55,11 +57,12 @@ def sequence_figure(filled: xr.Dataset, cube: xr.Dataset | None, dates: int = 10
     """
     from matplotlib.figure import Figure as NewFigure
 
-    chosen = filled.isel(time=spread_dates(filled.sizes["time"], dates)).load()
+    chosen = thinned(filled.isel(time=spread_dates(filled.sizes["time"], dates))).load()
     limits = _limits(chosen)
     rows: list[tuple[str, list[Any], dict[str, Any]]] = []
     if cube is not None:
-        rows.append(("input", _input_pictures(cube, chosen, limits), {}))
+        _check_same_frame(cube, filled)
+        rows.append(("input", _input_pictures(thinned(cube), chosen, limits), {}))
     rows.append(("filled", [_picture(chosen.isel(time=t), limits) for t in range(chosen.sizes["time"])], {}))
     if _has_ndvi(chosen):
         index = ndvi(chosen).values
@@ -80,6 +83,24 @@ def sequence_figure(filled: xr.Dataset, cube: xr.Dataset | None, dates: int = 10
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, PDF or SVG by its suffix."""
     figure.savefig(path, dpi=150, facecolor="white")
+
+
+def thinned(dataset: xr.Dataset) -> xr.Dataset:
+    """Every n-th row and column, so that no side has more than `PIXELS`: a figure shows no more, memory holds no more.
+
+    n depends on the frame's size alone.
+    """
+    step = -(-max(dataset.sizes["y"], dataset.sizes["x"]) // PIXELS)
+    return dataset.isel(y=slice(None, None, step), x=slice(None, None, step))
+
+
+def _check_same_frame(cube: xr.Dataset, filled: xr.Dataset) -> None:
+    """Refuse an input of another size than what was filled."""
+    if cube.sizes["y"] != filled.sizes["y"] or cube.sizes["x"] != filled.sizes["x"]:
+        raise InputError(
+            f"the input has {cube.sizes['y']} x {cube.sizes['x']} pixels and the filled cube "
+            f"{filled.sizes['y']} x {filled.sizes['x']}; give the input that was filled"
+        )
 
 
 def _draw_row(figure: Figure, line: Sequence[Axes], label: str, pictures: list[Any], style: dict[str, Any]) -> None:
@@ -152,11 +173,6 @@ def _picture(date: xr.Dataset, limits: NDArray[np.float64]) -> NDArray[np.float6
 
 def _input_pictures(cube: xr.Dataset, chosen: xr.Dataset, limits: NDArray[np.float64]) -> list[Any]:
     """The input at the chosen dates, what is not observed faded; None where the input has no such date."""
-    if cube.sizes["y"] != chosen.sizes["y"] or cube.sizes["x"] != chosen.sizes["x"]:
-        raise InputError(
-            f"the input has {cube.sizes['y']} x {cube.sizes['x']} pixels and the filled cube "
-            f"{chosen.sizes['y']} x {chosen.sizes['x']}; give the input that was filled"
-        )
     cube = cube.sel(band=chosen["band"])
     index = {date: position for position, date in enumerate(dates_of(cube))}
     pictures: list[Any] = []

@@ -49,8 +49,7 @@ def pixels_within(array: xr.DataArray, bbox: Sequence[float] | None, margin: int
     """
     if bbox is None:
         return {"y": slice(None), "x": slice(None)}
-    if len(bbox) != 4 or not np.isfinite(bbox).all() or bbox[0] >= bbox[2] or bbox[1] >= bbox[3]:
-        raise InputError(f"bbox is {_written(bbox)}; it must be LEFT,BOTTOM,RIGHT,TOP in the coordinates of the cube")
+    bbox = _checked(bbox)
     slices = {}
     for dim, low, high in (("y", bbox[1], bbox[3]), ("x", bbox[0], bbox[2])):
         centres = array[dim].values
@@ -62,6 +61,20 @@ def pixels_within(array: xr.DataArray, bbox: Sequence[float] | None, margin: int
             )
         slices[dim] = slice(max(int(inside[0]) - margin, 0), int(inside[-1]) + 1 + margin)
     return slices
+
+
+def _checked(bbox: Sequence[float]) -> Sequence[float]:
+    """The box, if it is one."""
+    try:
+        edges = np.asarray(bbox, dtype=np.float64)
+        if edges.shape != (4,) or not np.isfinite(edges).all() or edges[0] >= edges[2] or edges[1] >= edges[3]:
+            raise ValueError(bbox)
+    except (ValueError, TypeError) as error:
+        shown = str(bbox).strip("()[]").replace(" ", "")
+        raise InputError(
+            f"bbox is {shown}; it must be LEFT,BOTTOM,RIGHT,TOP, four numbers in the coordinates of the cube"
+        ) from error
+    return bbox
 
 
 def _written(bbox: Sequence[float]) -> str:
