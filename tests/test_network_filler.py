@@ -17,6 +17,7 @@ from clearcube.network_filler import NetworkFiller, make_network_filler
 from clearcube.networks import checkpoint
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
 from clearcube.networks.utilise import Utilise, UtiliseConfig
+from clearcube.training.calibration import PRIOR_TRUST
 
 TINY = Seq2SeqConfig(channels=(4, 8), hidden=(2,), look_channels=(4, 4), look_hidden=(2,), basis=4)
 METADATA = {"scaling": "none", "provenance": "a test", "licence": "Apache-2.0"}
@@ -124,7 +125,7 @@ def test_a_network_that_errs_is_not_trusted(tmp_path, untrained):
     whole = block(20, 48, 48, never=False, cloud=0.2)
     careful, plain = (NetworkFiller(path).prepare([whole]).calibration for path in (wild, untrained))
     assert careful.trust.min() < 0.7
-    assert (plain.trust == 1).all()
+    np.testing.assert_array_equal(plain.trust, np.float32(PRIOR_TRUST))
 
 
 def test_std_holds_ninety_per_cent(random):

@@ -27,10 +27,12 @@ NEAR_PIXELS = 24
 SHORT_DAYS = 22
 KINDS = 6
 """Kinds of gaps: short, long, at an end; each on dates seen nearby and on dates not seen."""
-REPETITIONS = 6
+REPETITIONS = 8
 NORMAL_90 = 1.6448536269514722
-PRIOR_PIXELS = 3000.0
-"""Hidden pixels that the prior (trust the network) weighs as much as."""
+PRIOR_TRUST = (1.0, 0.5, 1.0, 0.4, 0.15, 0.8)
+"""Trust in each kind of gap before anything is measured; from cubes that chose, and trained nothing."""
+PRIOR_DATES = 6.0
+"""Hidden dates that the prior weighs as much as: errors of one date are alike."""
 
 
 class Guess(NamedTuple):
@@ -70,19 +72,48 @@ def kinds_of(observed: Bools, dates: NDArray[np.datetime64]) -> NDArray[np.uint8
 def calibrated(guess: Callable[[Block], Guess], sample: Sequence[Block], *, seed: int = 0) -> Calibration:
     """Hide observations of the blocks in the ways of the training, guess, and compare.
 
-    The blocks must have the same dates and bands. Where little could be hidden, the network is trusted as it is.
+    The blocks must have the same dates and bands. Where little could be hidden, trust is near `PRIOR_TRUST`.
     """
     bands = len(sample[0].bands)
     rng = np.random.default_rng(seed)
-    parts = [_errors(guess, block, hidden) for block in sample for hidden in _experiments(block, rng) if hidden.any()]
+    tried = [(block, hidden) for block in sample for hidden in _experiments(block, rng) if hidden.any()]
+    parts = [_errors(guess, block, hidden) for block, hidden in tried]
+    prior = np.array(PRIOR_TRUST, np.float32)
     if not parts:
-        ones = np.ones((KINDS, bands), np.float32)
-        return Calibration(ones[:, 0], ones, np.eye(bands), 0)
-    error, correction, std, kind = (np.concatenate(each, axis=-1) for each in zip(*parts, strict=True))
-    trust = np.array([_trust(error[:, kind == k], correction[:, kind == k]) for k in range(KINDS)], np.float32)
-    error = error - (1 - trust[kind]) * correction
-    spread = np.array([_spread(error[:, kind == k], std[:, kind == k]) for k in range(KINDS)], np.float32)
-    return Calibration(trust, spread, _correlation(error), kind.size)
+        return Calibration(prior, np.ones((KINDS, bands), np.float32), np.eye(bands), 0)
+    errors = _joined(parts)
+    kinds = [errors.chosen(errors.kind == k) for k in range(KINDS)]
+    trust = np.array([_trust(each, before) for each, before in zip(kinds, PRIOR_TRUST, strict=True)], np.float32)
+    spread = [_spread(each, share) for each, share in zip(kinds, trust, strict=True)]
+    left = errors.error - (1 - trust[errors.kind]) * errors.correction
+    return Calibration(trust, np.array(spread, np.float32), _correlation(left), errors.kind.size)
+
+
+class _Errors(NamedTuple):
+    """At N hidden pixels: error, correction of the interpolation and std, (B, N); kind of gap and date, (N,)."""
+
+    error: NDArray[np.float32]
+    correction: NDArray[np.float32]
+    std: NDArray[np.float32]
+    kind: NDArray[np.uint8]
+    date: NDArray[np.int64]
+
+    def chosen(self, pixels: Bools) -> _Errors:
+        """Those at some of the pixels."""
+        error, correction, std = (part[:, pixels] for part in (self.error, self.correction, self.std))
+        return _Errors(error, correction, std, self.kind[pixels], self.date[pixels])
+
+    @property
+    def weight(self) -> float:
+        """How much these errors weigh against what was believed before, [0, 1): by the dates that they are of."""
+        dates = np.unique(self.date).size
+        return dates / (dates + PRIOR_DATES)
+
+
+def _joined(parts: Sequence[_Errors]) -> _Errors:
+    """All errors; dates of different experiments are different ones."""
+    apart = [part._replace(date=part.date + 10_000 * i) for i, part in enumerate(parts)]
+    return _Errors(*(np.concatenate(each, axis=-1) for each in zip(*apart, strict=True)))
 
 
 def _experiments(block: Block, rng: np.random.Generator) -> list[Bools]:
@@ -91,10 +122,8 @@ def _experiments(block: Block, rng: np.random.Generator) -> list[Bools]:
     return [draw_hidden(rng, block.observed, block.days, bank, config) for _ in range(REPETITIONS)]
 
 
-def _errors(
-    guess: Callable[[Block], Guess], block: Block, hidden: Bools
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
-    """Errors, corrections and std (B, N) and kinds (N,) at the hidden pixels that are still observed elsewhere."""
+def _errors(guess: Callable[[Block], Guess], block: Block, hidden: Bools) -> _Errors:
+    """Errors at the hidden pixels that are still observed elsewhere."""
     left = block.observed & ~hidden
     scored = hidden & left.any(axis=0)
     kept = np.where(left[:, None], block.reflectance, np.float32(np.nan))
@@ -103,27 +132,25 @@ def _errors(
         np.moveaxis(values, 1, 0)[:, scored]
         for values in (made.mean - block.reflectance, made.mean - made.base, made.std)
     )
-    return error, correction, std, kinds_of(left, block.dates)[scored]
+    return _Errors(error, correction, std, kinds_of(left, block.dates)[scored], np.nonzero(scored)[0])
 
 
-def _trust(error: NDArray[np.float32], correction: NDArray[np.float32]) -> float:
-    """The factor of the correction that leaves the least squared error, drawn towards 1 where little was measured."""
-    own = float(np.square(correction, dtype=np.float64).sum())
+def _trust(errors: _Errors, prior: float) -> float:
+    """The factor of the correction that leaves the least squared error, drawn towards the prior."""
+    own = float(np.square(errors.correction, dtype=np.float64).sum())
     if not own:
-        return 1.0
-    least = 1 - float((error.astype(np.float64) * correction).sum()) / own
-    weight = error.shape[1] / (error.shape[1] + PRIOR_PIXELS)
-    return float(np.clip(weight * least + (1 - weight), 0, 1))
+        return prior
+    least = 1 - float((errors.error.astype(np.float64) * errors.correction).sum()) / own
+    return errors.weight * float(np.clip(least, 0, 1)) + (1 - errors.weight) * prior
 
 
-def _spread(error: NDArray[np.float32], std: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The factor of std with which 90 % intervals hold 90 % of the errors, (B,); drawn towards 1 likewise."""
-    count = error.shape[1]
-    if not count:
-        return np.ones(len(error))
-    factor = np.quantile(np.abs(error) / std, 0.9, axis=1) / NORMAL_90
-    weight = count / (count + PRIOR_PIXELS)
-    return np.asarray(np.exp(weight * np.log(np.maximum(factor, 0.05))))
+def _spread(errors: _Errors, trust: float) -> NDArray[np.float64]:
+    """The factor of std with which 90 % intervals hold 90 % of the errors, (B,); drawn towards 1."""
+    if not errors.kind.size:
+        return np.ones(len(errors.error))
+    left = np.abs(errors.error - (1 - trust) * errors.correction)
+    factor = np.quantile(left / errors.std, 0.9, axis=1) / NORMAL_90
+    return np.asarray(np.exp(errors.weight * np.log(np.maximum(factor, 0.05))))
 
 
 def _correlation(error: NDArray[np.float32]) -> NDArray[np.float64]:
