@@ -324,3 +324,11 @@ def test_an_input_that_fails_while_windows_are_filled_keeps_the_stage(tmp_path, 
     assert_refused(run(*arguments), "the line is broken", "--resume")
     assert run(*arguments, "--resume").exit_code == 0
     assert 9 < len(calls) < 18
+
+
+def test_rasters_without_a_reference_system_in_a_process_of_their_own(tmp_path):
+    source = stored(tmp_path / "cube.zarr", cloudy_cube(times=4, height=8, width=8, crs=None))
+    output, _ = (process := clearcube("fill", source, tmp_path / "out", "-q")).communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "no CRS is known" in output
+    assert len(list((tmp_path / "out").glob("*.tif"))) == 4

@@ -91,6 +91,8 @@ def _parts(group: xr.DataArray) -> Iterator[tuple[Window, np.ndarray[Any, Any]]]
 
 
 def _profile(dataset: xr.Dataset, group: xr.DataArray) -> dict[str, Any]:
+    import rioxarray  # noqa: F401  (registers the accessor, which gives the transform)
+
     crs = crs_of(dataset)
     no_data = {"f": np.nan, "i": NO_DATA, "u": None}[group.dtype.kind]
     return {
