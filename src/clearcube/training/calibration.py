@@ -29,9 +29,9 @@ KINDS = 6
 """Kinds of gaps: short, long, at an end; each on dates seen nearby and on dates not seen."""
 REPETITIONS = 8
 NORMAL_90 = 1.6448536269514722
-PRIOR_TRUST = (1.0, 0.5, 1.0, 0.4, 0.15, 0.8)
+PRIOR_TRUST = (1.0, 0.5, 1.0, 0.1, 0.1, 0.8)
 """Trust in each kind of gap before anything is measured; from cubes that chose, and trained nothing."""
-PRIOR_DATES = 6.0
+PRIOR_DATES = 12.0
 """Hidden dates that the prior weighs as much as: errors of one date are alike."""
 
 
