@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from clearcube.cli.evaluate import evaluate, score
 from clearcube.cli.fill import fill
 from clearcube.cli.info import info, methods
 from clearcube.cli.plot import plot
@@ -20,6 +21,8 @@ app = typer.Typer(
 app.command()(info)
 app.command()(fill)
 app.command()(methods)
+app.command()(evaluate)
+app.command()(score)
 app.command()(plot)
 app.command()(train)
 app.command()(pack)

@@ -125,7 +125,7 @@ def _bin(values: Values) -> NDArray[np.intp]:
 
 def _binned(bins: NDArray[np.intp], values: Values | None, count: int) -> Sums:
     total = np.bincount(bins, values, minlength=count).astype(np.float64)[None]
-    return Sums(total, np.full_like(total, bins.size))
+    return Sums(total, np.full((1, 1), float(bins.size)))
 
 
 def _stacked(parts: Sequence[dict[str, Sums]]) -> dict[str, Sums]:

@@ -58,6 +58,15 @@ _ONE_SUM: Mapping[str, tuple[str, Callable[[Sums], Values]]] = {
 """Metric -> its statistic and formula; with `ndvi_` before both, the same of the vegetation index."""
 
 
+_WHOLE_DATES = ("ms_ssim", "gmsd")
+_BY_STRATUM = {"untrue", *(statistic for statistic, _ in _ONE_SUM.values())} - set(_WHOLE_DATES)
+
+
+def by_stratum(statistic: str) -> bool:
+    """Whether a statistic has a sum for every stratum; the others are of whole dates or of bins of std."""
+    return statistic.removeprefix(f"{NDVI}_") in _BY_STRATUM
+
+
 def r_squared(squared: Sums, truth: Sums, truth_squared: Sums) -> Values:
     """R2 = 1 - SSE / SST about the mean of the truth; NaN where the truth does not vary."""
     weight = np.where(truth.weight > 0, truth.weight, 1.0)

@@ -46,8 +46,10 @@ def perceptual_sums(
     """
     bands = filled.shape[1]
     images = {name: Sums(np.zeros((1, bands)), np.zeros((1, bands))) for name in ("ms_ssim", "gmsd")}
-    rings = {name: _zeros((1, bands, len(RINGS))) for name in ("power_filled", "power_truth", "cross")}
-    patches = {name: _zeros((4 * bands + 1,) * 2) for name in ("patch_filled", "patch_truth")}
+    no_rings = Sums(np.zeros((1, bands, len(RINGS))), np.zeros((1, bands, 1)))
+    no_patches = Sums(np.zeros((4 * bands + 1,) * 2), np.zeros((1, 1)))
+    rings = dict.fromkeys(("power_filled", "power_truth", "cross"), no_rings)
+    patches = dict.fromkeys(("patch_filled", "patch_truth"), no_patches)
     sums = images | rings | patches
     for t in np.flatnonzero(counted.sum(axis=(1, 2)) >= LEAST_VALID):
         valid = counted[t] & np.isfinite(filled[t]).all(axis=0) & np.isfinite(truth[t]).all(axis=0)
@@ -61,10 +63,6 @@ def perceptual_sums(
         for name, image in (("patch_filled", mine), ("patch_truth", theirs)):
             sums[name] += _moments(image, places)
     return sums
-
-
-def _zeros(shape: tuple[int, ...]) -> Sums:
-    return Sums(np.zeros(shape), np.zeros(shape))
 
 
 def _of_bands(mine: Image, theirs: Image, valid: NDArray[np.bool_], measure: object) -> Sums:
@@ -132,7 +130,7 @@ def _spectra(mine: Image, theirs: Image) -> dict[str, Sums]:
     """Power and cross power of one tile (B, TILE, TILE) by ring, under a Hann window and without the mean."""
     f, t = (np.fft.fft2((image - image.mean(axis=(1, 2), keepdims=True)) * _TAPER) for image in (mine, theirs))
     powers = {"power_filled": abs(f) ** 2, "power_truth": abs(t) ** 2, "cross": (f * t.conj()).real}
-    ones = np.ones((1, len(mine), len(RINGS)))
+    ones = np.ones((1, len(mine), 1))
     return {name: Sums(np.einsum("bij,rij->br", power, _MEMBERS)[None], ones) for name, power in powers.items()}
 
 
@@ -151,12 +149,12 @@ def _moments(image: Image, places: list[tuple[slice, slice]]) -> Sums:
     """Sums of outer products of (1, statistics) of the patches of a date, (4 B + 1, 4 B + 1)."""
     size = 4 * len(image) + 1
     if not places:
-        return _zeros((size, size))
+        return Sums(np.zeros((size, size)), np.zeros((1, 1)))
     patches = np.stack([image[:, rows, columns] for rows, columns in places])
     down, right = np.diff(patches, axis=2), np.diff(patches, axis=3)
     features = [patches.mean((2, 3)), patches.std((2, 3)), abs(down).mean((2, 3)), abs(right).mean((2, 3))]
     rows_of = np.concatenate([np.ones((len(patches), 1)), *features], axis=1)
-    return Sums(rows_of.T @ rows_of, np.full((size, size), float(len(patches))))
+    return Sums(rows_of.T @ rows_of, np.full((1, 1), float(len(patches))))
 
 
 def frechet_distance(filled: Image, truth: Image) -> float:

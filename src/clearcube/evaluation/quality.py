@@ -35,7 +35,7 @@ def quality_sums(
     bands = filled.shape[1]
     sums = {f"detail_{which}": Sums(np.zeros((1, bands)), np.zeros((1, bands))) for which in ("filled", "clear")}
     sums |= {
-        f"grey_{which}": Sums(np.zeros((1, bands, GREY_LEVELS)), np.zeros((1, bands, GREY_LEVELS)))
+        f"grey_{which}": Sums(np.zeros((1, bands, GREY_LEVELS)), np.zeros((1, bands, 1)))
         for which in ("filled", "clear")
     }
     clear = clear_dates(left)
@@ -61,7 +61,7 @@ def _grey(values: NDArray[np.float32]) -> Sums:
     """Counts of levels, (1, B, 256), of values (B, N)."""
     levels = np.clip((values * GREY_LEVELS).astype(np.intp), 0, GREY_LEVELS - 1)
     counts = np.stack([np.bincount(each, minlength=GREY_LEVELS) for each in levels]).astype(np.float64)[None]
-    return Sums(counts, np.full_like(counts, values.shape[1]))
+    return Sums(counts, np.full((1, len(values), 1), float(values.shape[1])))
 
 
 def entropy(counts: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -142,11 +142,23 @@ def _filler(method: str, options: dict[str, Any], settings: FillSettings) -> Any
     """The filler, with what its settings need of it checked."""
     from clearcube.methods import METHODS
 
-    filler = make_filler(method, **options) if method in METHODS else _network(method, options)
+    filler = filler_named(method, options)
     if settings.smooth and (method not in METHODS or not METHODS[method].smooths):
         able = ", ".join(name for name, info in METHODS.items() if info.smooths)
         raise InputError(f"'{method}' has no smooth series; --smooth goes with {able}")
     return filler
+
+
+def filler_named(method: str, options: dict[str, Any]) -> Any:
+    """The filler of a classical method or network.
+
+    Raises
+    ------
+    InputError : no such method, or an option or checkpoint that it cannot use.
+    """
+    from clearcube.methods import METHODS
+
+    return make_filler(method, **options) if method in METHODS else _network(method, options)
 
 
 def _network(name: str, options: dict[str, Any]) -> Any:

@@ -1,0 +1,141 @@
+"""`clearcube evaluate` and `clearcube score`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from clearcube.cli import options as o
+from clearcube.cli.display import progress
+from clearcube.cli.doorway import explained
+from clearcube.errors import InputError
+
+READING = ("format", "bands", "bbox", "time", "mask", "dilate", "scale", "offset", "nodata", "landcover")
+FAILED = 1
+"""Exit code where a method failed on a cube; the results are written all the same."""
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(metavar="INPUT...", help="Cubes: one for each file or store; a context goes with its target."),
+]
+Methods = Annotated[str, typer.Option("--methods", help="Methods, with commas between them.")]
+Scenarios = Annotated[str, typer.Option("--scenarios", help="What to hide, with commas between.")]
+Seeds = Annotated[str, typer.Option("--seeds", help="Seeds: 0-4, or 0,2.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for the results; an earlier run in it is continued.")]
+Reference = Annotated[str, typer.Option("--reference", help="Method that the others are compared with.")]
+Weights = Annotated[list[str] | None, typer.Option("--weights", help="Checkpoint, as one more method; repeatable.")]
+Masks = Annotated[str | None, typer.Option("--masks", help="Folder of masks (.npy) instead of the cubes' own.")]
+Workers = Annotated[int | None, typer.Option("--workers", help="Cubes at once; by default one for each core.")]
+
+
+def evaluate(
+    inputs: Inputs,
+    out: Out,
+    methods: Methods = "linear,whittaker,harmonic,dineof",
+    scenarios: Scenarios = "partial,frames,run30,run60,run90,leading,trailing",
+    seeds: Seeds = "0-4",
+    reference: Reference = "linear",
+    weights: Weights = None,
+    masks: Masks = None,
+    format: o.Format = None,
+    bands: o.Bands = None,
+    bbox: o.Bbox = None,
+    time: o.Time = None,
+    mask: o.Mask = None,
+    dilate: o.Dilate = 0,
+    scale: o.Scale = None,
+    offset: o.Offset = None,
+    nodata: o.Nodata = None,
+    landcover: o.Landcover = None,
+    workers: Workers = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Hide what was observed, fill it with every method, and say how well each did.
+
+    Results are in OUT: report.md to read, summary.csv and scores.parquet to compute with, the hidden pixels.
+    """
+    given = dict(locals())
+    with explained(), progress(quiet) as report:
+        from clearcube.workflows.evaluate import EvaluationRequest, evaluate_files
+
+        request = EvaluationRequest(
+            inputs=tuple(inputs),
+            out=out,
+            methods=_names(methods, "--methods"),
+            scenarios=_names(scenarios, "--scenarios"),
+            seeds=_seeds(seeds),
+            reference=reference,
+            weights=tuple(weights or ()),
+            masks=masks,
+            opening=o.opening(**{name: given[name] for name in READING}),
+            workers=workers,
+            command=shlex.join(["clearcube", *sys.argv[1:]]),
+        )
+        found = evaluate_files(request, report)
+    if not quiet:
+        typer.echo(f"{out}/report.md: {len(found.cubes)} cubes, {len(found.failures)} failures")
+    if found.failures:
+        cube, method, scenario, seed, message = found.failures[0]
+        typer.echo(f"failed: {method} on {cube} ({scenario}, seed {seed}): {message}", err=True)
+        raise typer.Exit(FAILED)
+
+
+def score(
+    filled: Annotated[str, typer.Argument(metavar="FILLED", help="What a program filled.")],
+    truth: Annotated[list[str], typer.Argument(metavar="TRUTH...", help="The input with what was hidden.")],
+    on: Annotated[str, typer.Option("--on", help="Pixels that count: hidden, observed or all.")] = "hidden",
+    hidden: Annotated[
+        str | None, typer.Option("--hidden", help="MASK.npy, or FILE.npz:partial_0 of an evaluation.")
+    ] = None,
+    scale: o.Scale = None,
+    offset: o.Offset = None,
+    mask: o.Mask = None,
+    bands: o.Bands = None,
+) -> None:
+    """Score any program's output against what was observed."""
+    with explained():
+        from clearcube.workflows.score import score_files
+
+        opening = o.opening(scale=scale, offset=offset, mask=mask, bands=bands)
+        found = score_files(filled, truth, on, hidden, opening)
+    typer.echo("\n".join(_lines(found, on)))
+
+
+def _lines(found: list[Any], on: str) -> list[str]:
+    """A table of metrics by band."""
+    table: dict[str, dict[str, float]] = {}
+    for each in found:
+        table.setdefault(each.metric, {})[each.band] = each.value
+    columns = list(dict.fromkeys(each.band for each in found))
+    head = f"{'on ' + on:<16}" + "".join(f"{name:>12}" for name in columns)
+    rows = [
+        f"{metric:<16}" + "".join(f"{values[band]:>12.5g}" if band in values else " " * 12 for band in columns)
+        for metric, values in table.items()
+    ]
+    return [head, *rows]
+
+
+def _names(text: str, option: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names:
+        raise InputError(f"{option} is empty; name at least one")
+    return names
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    """Numbers and ranges of them.
+
+    >>> _seeds("0-2,7")
+    (0, 1, 2, 7)
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise InputError(f"--seeds is '{text}'; give whole numbers from 0: 0-4, or 0,2")
+        seeds += range(int(first), int(last or first) + 1)
+    return tuple(dict.fromkeys(seeds))

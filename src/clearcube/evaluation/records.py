@@ -1,0 +1,113 @@
+"""What is kept of a cube: the sums of all its experiments, in one small file that appears when it is complete."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clearcube.errors import InputError
+from clearcube.evaluation.statistics import Sums
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+META = "meta"
+Sets = Mapping[str, Mapping[str, Sums]]
+
+
+@dataclass
+class Outcome:
+    """An experiment of a method: its sums, or why there are none.
+
+    sets : set of pixels -> statistic -> sums. strata : (family, name) of each stratum.
+    problem : the message of what went wrong. left_out : the cube does not offer the scenario.
+    """
+
+    sets: Sets = field(default_factory=dict)
+    strata: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+    left_out: bool = False
+
+
+@dataclass
+class Record:
+    """The outcomes of a cube.
+
+    settings : what the outcomes depend on beside method, scenario and seed; others are not comparable.
+    outcomes : (method, scenario, seed) -> outcome.
+    """
+
+    cube: str
+    bands: tuple[str, ...]
+    settings: Mapping[str, Any]
+    outcomes: dict[tuple[str, str, int], Outcome] = field(default_factory=dict)
+
+
+def save(record: Record, path: Path) -> None:
+    """Write a record under its name in one step."""
+    arrays: dict[str, NDArray[Any]] = {}
+    entries = []
+    for number, ((method, scenario, seed), outcome) in enumerate(record.outcomes.items()):
+        values, layout = _packed(outcome.sets)
+        arrays[str(number)] = values
+        entries.append([method, scenario, seed, layout, outcome.strata, outcome.problem, outcome.left_out])
+    meta = {"cube": record.cube, "bands": record.bands, "settings": record.settings, "outcomes": entries}
+    arrays[META] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with part.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    part.replace(path)
+
+
+def load(path: Path) -> Record:
+    """Read a record.
+
+    Raises
+    ------
+    InputError : the file is none.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            meta = json.loads(archive[META].tobytes())
+            record = Record(meta["cube"], tuple(meta["bands"]), meta["settings"])
+            for number, entry in enumerate(meta["outcomes"]):
+                method, scenario, seed, layout, strata, problem, left_out = entry
+                sets = _unpacked(archive[str(number)], layout)
+                named = tuple((family, name) for family, name in strata)
+                record.outcomes[method, scenario, seed] = Outcome(sets, named, problem, left_out)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path} cannot be read as sums of an evaluation ({error}); delete it and run again"
+        ) from error
+    return record
+
+
+def _packed(sets: Sets) -> tuple[NDArray[np.float64], list[Any]]:
+    """All numbers of an outcome in one vector, and where each is."""
+    parts, layout = [np.zeros(0)], []
+    for which, tally in sets.items():
+        for name, sums in tally.items():
+            total, weight = np.asarray(sums.total, np.float64), np.asarray(sums.weight, np.float64)
+            layout.append([which, name, total.shape, weight.shape])
+            parts += [total.ravel(), weight.ravel()]
+    return np.concatenate(parts), layout
+
+
+def _unpacked(values: NDArray[np.float64], layout: list[Any]) -> dict[str, dict[str, Sums]]:
+    sets: dict[str, dict[str, Sums]] = {}
+    start = 0
+    for which, name, *shapes in layout:
+        arrays = []
+        for shape in shapes:
+            size = int(np.prod(shape))
+            arrays.append(values[start : start + size].reshape(shape))
+            start += size
+        sets.setdefault(which, {})[name] = Sums(*arrays)
+    return sets

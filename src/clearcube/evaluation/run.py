@@ -1,0 +1,181 @@
+"""All experiments of one cube, each method on the same hidden pixels; cubes one by one or several at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from clearcube.errors import InputError
+from clearcube.evaluation.experiments import Experiment, NamedCube, experiment, filled_by, sums_of
+from clearcube.evaluation.records import Outcome, Record, load, save
+from clearcube.gaps import MASK_COVER, MaskBank, ScenarioUnavailable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clearcube.filler import Filler
+
+BANK_SIZE = 4096
+"""Masks in a bank, at most: of more, those are kept whose checksums come first, whatever the order of the cubes."""
+
+BANK = "bank"
+"""Name of the checksum of the bank among the settings."""
+BANK_SCENARIOS = ("partial",)
+"""Scenarios that draw from the bank."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is evaluated.
+
+    fillers : method -> makes its filler. settings : what outcomes depend on besides, as JSON values.
+    """
+
+    fillers: Mapping[str, Callable[[], Filler]]
+    scenarios: tuple[str, ...]
+    seeds: tuple[int, ...]
+    bank: MaskBank
+    settings: Mapping[str, Any]
+
+
+def evaluate_cube(cube: NamedCube, plan: Plan, known: Record | None = None) -> tuple[Record, dict[str, Any]]:
+    """Run every experiment that is not known yet.
+
+    A method that fails on the cube, whatever the reason, leaves a message in its outcome; the others go on.
+
+    Returns
+    -------
+    The record, and the hidden pixels: "scenario_seed" -> (T, H, W) bool.
+    """
+    record = Record(cube.key, cube.bands, plan.settings)
+    if known is not None and known.bands == cube.bands:
+        record.outcomes.update({each: o for each, o in known.outcomes.items() if _valid(each[1], known, plan)})
+    masks = {}
+    for scenario in plan.scenarios:
+        for seed in plan.seeds:
+            missing = [name for name in plan.fillers if _undone(record, (name, scenario, seed))]
+            if not missing:
+                continue
+            try:
+                test = experiment(cube, scenario, seed, plan.bank)
+            except ScenarioUnavailable as error:
+                outcome = Outcome(problem=str(error), left_out=True)
+                record.outcomes.update({(name, scenario, seed): outcome for name in missing})
+                continue
+            masks[f"{scenario}_{seed}"] = test.hidden
+            for name in missing:
+                record.outcomes[name, scenario, seed] = _outcome(plan.fillers[name], test, cube.bands)
+    return record, masks
+
+
+def _valid(scenario: str, known: Record, plan: Plan) -> bool:
+    """Whether outcomes of an earlier run hold for this one; another bank of masks matters to `partial` alone."""
+    changed = {
+        name for name in {*known.settings, *plan.settings} if known.settings.get(name) != plan.settings.get(name)
+    }
+    return not changed - {BANK} and (not changed or scenario not in BANK_SCENARIOS)
+
+
+def _undone(record: Record, experiment: tuple[str, str, int]) -> bool:
+    """Whether an experiment was never run, or failed."""
+    outcome = record.outcomes.get(experiment)
+    return outcome is None or bool(outcome.problem and not outcome.left_out)
+
+
+def _outcome(make: Callable[[], Filler], test: Experiment, bands: Sequence[str]) -> Outcome:
+    """The sums of a method, or what went wrong."""
+    try:
+        estimate, correlation = filled_by(make(), test.given)
+        sets = sums_of(test, estimate, correlation, bands)
+    except Exception as error:  # a method may fail in any way; its failure is a result
+        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        return Outcome(problem=f"{kind}{error}" or type(error).__name__)
+    counted = sets["hidden"]["missing"]
+    if counted.total[0, 0] == counted.weight[0, 0]:
+        return Outcome(problem="the fill has no value at any hidden pixel")
+    return Outcome(sets, test.strata.names)
+
+
+def bank_of(series: Iterable[tuple[str, NDArray[np.bool_]]]) -> MaskBank:
+    """The bank of all masks of the cubes, (key, observed (T, H, W)), that cover 10 to 95 %; at most `BANK_SIZE`.
+
+    Each cube is looked at once and let go. The order of the cubes does not matter.
+    """
+    kept: dict[str, NDArray[np.bool_]] = {}
+    for key, observed in series:
+        for t, mask in enumerate(observed):
+            if MASK_COVER[0] <= (~mask).mean() <= MASK_COVER[1]:
+                kept[hashlib.sha256(f"{key}\n{t}".encode()).hexdigest()] = mask
+        kept = dict(sorted(kept.items())[:BANK_SIZE])
+    return MaskBank(tuple(kept.values()))
+
+
+def digest_of(bank: MaskBank) -> str:
+    """Checksum of a bank."""
+    digest = hashlib.sha256()
+    for mask in bank.masks:
+        digest.update(repr(mask.shape).encode() + np.packbits(mask).tobytes())
+    return digest.hexdigest()
+
+
+def evaluate_into(folder: Path, cube: NamedCube, plan: Plan) -> Record:
+    """Bring the record of a cube in the folder `sums` up to date, and its masks in `hidden`."""
+    path, masks_path = folder / "sums" / f"{cube.key}.npz", folder / "hidden" / f"{cube.key}.npz"
+    known = load(path) if path.exists() else None
+    record, masks = evaluate_cube(cube, plan, known)
+    if masks:
+        _save_masks(masks, masks_path)
+    if masks or known is None or known.settings != record.settings or record.outcomes.keys() != known.outcomes.keys():
+        save(record, path)
+    return record
+
+
+def _save_masks(masks: Mapping[str, NDArray[np.bool_]], path: Path) -> None:
+    """Write hidden pixels, packed to bits, beside their `shape` (T, H, W); those of other experiments stay."""
+    shape = next(iter(masks.values())).shape
+    earlier = read_masks(path) if path.exists() else {}
+    kept = {name: mask for name, mask in earlier.items() if mask.shape == shape}
+    packed: dict[str, Any] = {name: np.packbits(mask) for name, mask in (kept | dict(masks)).items()}
+    packed["shape"] = np.array(shape)
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **packed)
+    part.replace(path)
+
+
+def read_masks(path: Path) -> dict[str, NDArray[np.bool_]]:
+    """Hidden pixels as an evaluation keeps them: "scenario_seed" -> (T, H, W) bool.
+
+    Raises
+    ------
+    InputError : the file holds something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            shape = tuple(archive["shape"])
+            size = int(np.prod(shape))
+            names = [name for name in archive.files if name != "shape"]
+            return {n: np.unpackbits(archive[n], count=size).reshape(shape).astype(bool) for n in names}
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(f"{path} cannot be read as hidden pixels ({error})") from error
+
+
+def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Results as they come; so many items are in hand at once and no more, however many there are."""
+    with ThreadPoolExecutor(workers) as pool:
+        pending: set[Future[Result]] = set()
+        for item in items:
+            pending.add(pool.submit(work, item))
+            if len(pending) >= workers:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        yield from (future.result() for future in pending)

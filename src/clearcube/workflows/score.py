@@ -1,0 +1,118 @@
+"""Scoring what any program filled, on the pixels that the user names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clearcube.cube import Source
+from clearcube.errors import InputError
+from clearcube.evaluation.distortion import distortion_sums
+from clearcube.evaluation.metrics import Score, scores
+from clearcube.evaluation.pairs import paired
+from clearcube.evaluation.perceptual import perceptual_sums
+from clearcube.evaluation.run import read_masks
+from clearcube.evaluation.ssim import ssim_sums
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+SETS = ("hidden", "observed", "all")
+
+
+def score_files(
+    filled: str, truth: str | list[str], on: str, hidden: str | None = None, opening: Mapping[str, Any] | None = None
+) -> list[Score]:
+    """Every metric of a fill over a set of pixels, by band and together.
+
+    Parameters
+    ----------
+    filled : a filled cube. truth : the input from which pixels were hidden, opened with `opening`.
+    on : "hidden", "observed" or "all"; only pixels that are observed in the truth count.
+    hidden : (T, H, W) bool in a .npy file, or FILE.npz:NAME of an evaluation, partial_0 for instance. Without it,
+        pixels count as hidden that are observed in the truth and not in what was filled, by its `source`.
+
+    Raises
+    ------
+    InputError : a file cannot be used; grids, dates or bands differ; no pixel is in the set.
+    """
+    from clearcube.readers.open import open_cube
+
+    if on not in SETS:
+        raise InputError(f"--on is '{on}'; choose one of {', '.join(SETS)}")
+    mine, theirs = open_cube(filled), open_cube(truth, **(opening or {}))
+    _check_grid(mine, theirs)
+    counted = _chosen(theirs, on, _hidden(hidden, filled, theirs) if on != "all" or hidden else None)
+    pair = paired(mine, theirs["reflectance"], counted)
+    if not counted.any():
+        raise InputError(f"nothing to score: no pixel of {truth} is in the set '{on}'")
+    f, t = np.asarray(pair.filled), np.asarray(pair.truth)
+    sums = distortion_sums(f, t, counted, pair.bands) | {"ssim": ssim_sums(f, t, counted)}
+    if sums["missing"].total[0, 0] == counted.sum():
+        raise InputError(f"nothing to score: {filled} has no value at any of the {counted.sum()} pixels")
+    return list(scores(sums | perceptual_sums(f, t, counted), (("all", "all"),), pair.bands))
+
+
+def _check_grid(mine: xr.Dataset, theirs: xr.Dataset) -> None:
+    """Raise where the pixels are not the same places."""
+    for axis in ("y", "x"):
+        a, b = mine[axis].values, theirs[axis].values
+        if a.size == b.size and not np.allclose(a, b, rtol=0, atol=abs(np.diff(b[:2]).sum()) / 10 + 1e-9):
+            raise InputError(
+                f"filled and truth lie on other grids: {axis} begins at {a[0]:.10g} and {b[0]:.10g}; resample one"
+            )
+
+
+def _hidden(given: str | None, filled: str, truth: xr.Dataset) -> NDArray[np.bool_]:
+    """The hidden pixels, (T, H, W) bool."""
+    shape = truth["observed"].shape
+    mask = _from_source(filled, truth) if given is None else _from_file(given)
+    if mask.shape != shape:
+        raise InputError(f"the hidden pixels have the shape {mask.shape}, the truth {shape} (time, y, x)")
+    return mask
+
+
+def _from_source(filled: str, truth: xr.Dataset) -> NDArray[np.bool_]:
+    """Pixels that were observed, but not when the cube was filled."""
+    from clearcube.readers.filled import open_filled
+
+    try:
+        source = open_filled(filled)["source"].values
+    except InputError as error:
+        raise InputError(f"{filled} does not tell which pixels were hidden: give them with --hidden MASK") from error
+    if source.shape != truth["observed"].shape:
+        return np.zeros(source.shape, bool)
+    kept = (Source.OBSERVED, Source.REPLACED, Source.SMOOTHED)
+    return np.asarray(truth["observed"].values & ~np.isin(source, kept))
+
+
+def _from_file(given: str) -> NDArray[np.bool_]:
+    path, _, name = given.partition(".npz:")
+    if name or given.endswith(".npz"):
+        masks = read_masks(Path(path if path.endswith(".npz") else f"{path}.npz"))
+        if name not in masks:
+            raise InputError(f"{path}.npz holds {', '.join(masks)}; name one of them: {path}.npz:{next(iter(masks))}")
+        return masks[name]
+    if not os.path.isfile(given):
+        raise InputError(f"the hidden pixels {given} do not exist; check --hidden")
+    try:
+        mask = np.load(given, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{given} cannot be read as a mask ({error}); give a .npy file") from error
+    if mask.dtype != np.bool_:
+        raise InputError(f"{given} holds {mask.dtype}; a mask is bool (time, y, x), True = hidden")
+    return np.asarray(mask)
+
+
+def _chosen(truth: xr.Dataset, on: str, hidden: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """The pixels of the set: observed in the truth, with a value in every band."""
+    observed = truth["observed"].values
+    if on == "all" or hidden is None:
+        return np.asarray(observed)
+    left = observed & ~hidden
+    return np.asarray(observed & hidden & left.any(axis=0)) if on == "hidden" else np.asarray(left)

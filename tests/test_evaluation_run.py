@@ -1,0 +1,209 @@
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from builders import MeanFiller, cloudy_cube
+from typer.testing import CliRunner
+
+from clearcube.cli import app
+from clearcube.errors import InputError
+from clearcube.evaluation.comparison import Comparison, Pool, interval, paired_difference
+from clearcube.evaluation.experiments import experiment, filled_by, named_cube
+from clearcube.evaluation.inputs import cubes_of
+from clearcube.evaluation.metrics import ALL_BANDS
+from clearcube.evaluation.records import load
+from clearcube.evaluation.run import Plan, bank_of, evaluate_into, in_parallel, read_masks
+from clearcube.evaluation.statistics import Sums
+from clearcube.gaps import hide
+
+runner = CliRunner()
+
+
+def cube(seed=0, size=24):
+    return cloudy_cube(times=10, height=size, width=size, cloud=0.03, seed=seed, never=False)
+
+
+def plan(cubes, fillers=None, **settings):
+    bank = bank_of((str(i), np.random.default_rng(i).random((3, 24, 24)) < 0.5) for i in range(2))
+    return Plan(fillers or {"mean": MeanFiller, "again": MeanFiller}, ("frames", "partial"), (0, 1), bank, settings)
+
+
+def run(*arguments):
+    return runner.invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cubes")
+    for seed in range(2):
+        cube(seed).drop_vars("truth").to_zarr(folder / f"place{seed}.zarr", zarr_format=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(stores, tmp_path_factory):
+    out = tmp_path_factory.mktemp("results") / "out"
+    arguments = ["evaluate", stores, "--methods", "linear,nearest", "--scenarios", "frames,trailing,run90"]
+    result = run(*arguments, "--seeds", "0-1", "--out", out, "--quiet")
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_a_method_cannot_see_the_truth():
+    first = named_cube("a", cube())
+    changed = named_cube("a", cube())
+    hidden = hide(first.block, "frames", 0, key="a")
+    np.moveaxis(changed.block.reflectance, 1, 0)[:, hidden] = 0.7
+    ours, theirs = (filled_by(MeanFiller(), experiment(each, "frames", 0, None).given)[0] for each in (first, changed))
+    assert np.array_equal(ours.mean, theirs.mean) and np.isfinite(ours.mean).all()
+
+
+def test_pooled_scores_do_not_depend_on_order_or_workers_and_partial_runs_merge(tmp_path):
+    cubes = [named_cube(f"c{seed}", cube(seed)) for seed in range(3)]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for folder in (whole, parts):
+        for name in ("sums", "hidden"):
+            (folder / name).mkdir(parents=True)
+    list(in_parallel(lambda each: evaluate_into(whole, each, plan(cubes)), cubes, 3))
+    for each in reversed(cubes):
+        evaluate_into(parts, each, plan(cubes, {"again": MeanFiller}))
+        evaluate_into(parts, each, plan(cubes))
+    found = []
+    for folder in (whole, parts):
+        comparison = Comparison()
+        for path in sorted((folder / "sums").iterdir()):
+            comparison.add(load(path), ("mean", "again"), ("frames", "partial"), (0, 1))
+        found.append({(m, s): comparison.pooled(m, s) for m in ("mean", "again") for s in ("frames", "partial")})
+    np.testing.assert_equal(found[0], found[1])
+    assert np.isfinite(found[0]["mean", "partial"]["psnr"])
+
+
+def test_a_finished_run_is_not_repeated(tmp_path):
+    for name in ("sums", "hidden"):
+        (tmp_path / name).mkdir()
+    one = named_cube("a", cube())
+    evaluate_into(tmp_path, one, plan([one]))
+
+    def broken():
+        raise RuntimeError("made again")
+
+    again = evaluate_into(tmp_path, one, plan([one], {"mean": broken, "again": broken}))
+    assert not any(outcome.problem for outcome in again.outcomes.values())
+    other = evaluate_into(tmp_path, one, plan([one], {"mean": broken}, version="2"))
+    assert {outcome.problem for outcome in other.outcomes.values()} == {"RuntimeError: made again"}
+
+
+def test_hidden_masks_are_kept(results, stores):
+    masks = read_masks(results / "hidden" / "place0.npz")
+    assert sorted(masks) == ["frames_0", "frames_1", "trailing_0", "trailing_1"]
+    block = named_cube("place0", cube(0)).block
+    assert np.array_equal(masks["frames_1"], experiment(named_cube("place0", cube(0)), "frames", 1, None).hidden)
+    assert not (masks["frames_1"] & ~block.observed).any()
+
+
+def test_a_pool_joins_strata_that_only_some_experiments_have():
+    def sums(strata):
+        return {"squared": Sums(np.ones((len(strata), 2)), np.ones((len(strata), 2))), "gmsd": Sums(np.ones((1, 2)), 1)}
+
+    pool = Pool(("a", "b"))
+    for strata in ([("all", "all"), ("gap", "x")], [("all", "all"), ("gap", "y")], [("all", "all"), ("gap", "x")]):
+        pool.add(sums(strata), tuple(strata))
+    assert pool.strata == (("all", "all"), ("gap", "x"), ("gap", "y"))
+    assert pool.tally["squared"].total[:, 0].tolist() == [3, 2, 1] and pool.tally["gmsd"].total[0, 0] == 3
+
+
+def test_intervals():
+    assert interval([1.0, np.nan]).mean == 1 and interval([1.0]).uncertain
+    clear = interval([1.0, 1.1, 0.9, 1.2])
+    assert 0.9 <= clear.low < clear.mean < clear.high <= 1.2 and not clear.uncertain
+    difference = paired_difference({"a": 1.0, "b": 3.0, "c": 9.0}, {"a": 2.0, "b": 2.0})
+    assert (difference.mean, difference.cubes, difference.uncertain) == (0, 2, True)
+
+
+def test_scores_summary_report_and_provenance(results):
+    table = pq.read_table(results / "scores.parquet").to_pandas()
+    assert list(table["cube"].unique()) == ["place0", "place1"]
+    part = table[(table.pixels == "hidden") & (table.metric == "mae") & (table.band == ALL_BANDS)]
+    rows = part[(part.method == "linear") & (part.scenario == "frames")]
+    assert np.allclose(rows["sum"] / rows["weight"], rows["value"])
+    whole = rows[rows.family == "all"]["weight"].sum()
+    for family in ("gap", "position", "season", "landcover"):
+        assert rows[rows.family == family]["weight"].sum() == whole
+    summary = (results / "summary.csv").read_text().splitlines()
+    assert summary[0].startswith("method,scenario,metric,pooled,cube_mean") and len(summary) > 50
+    line = next(each for each in summary if each.startswith("linear,frames,mae,")).split(",")
+    assert float(line[3]) == pytest.approx((rows[rows.family == "all"]["sum"].sum()) / whole, rel=1e-6)
+    page = (results / "report.md").read_text()
+    for words in ("## Gain in PSNR over linear, dB", "| nearest |", "## Left out", "a run of 90 days", "### trailing"):
+        assert words in page
+    provenance = json.loads((results / "provenance.json").read_text())
+    assert len(provenance["inputs"]["place0"]) == 1 and provenance["versions"]["numpy"] == np.__version__
+
+
+def test_a_failing_method_is_said_to_fail_and_the_others_go_on(stores, tmp_path, monkeypatch):
+    from clearcube.methods.temporal import Nearest
+
+    def fail(self, sample):
+        raise ValueError("no luck")
+
+    monkeypatch.setattr(Nearest, "prepare", fail)
+    arguments = ["--methods", "linear,nearest", "--scenarios", "frames", "--seeds", "0", "--out", tmp_path / "out"]
+    result = run("evaluate", stores / "place0.zarr", *arguments)
+    assert result.exit_code == 1, result.output
+    assert "ValueError: no luck" in result.output
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "## Failures" in page and "| failed |" in page and "| linear | +0.00 |" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--methods", "magic"], "unknown method 'magic'"),
+        (["--scenarios", "night"], "there is no scenario 'night'"),
+        (["--seeds", "a"], "--seeds is 'a'"),
+        (["--methods", "nearest"], "the reference 'linear' is not among"),
+        (["--weights", "none.safetensors"], "the weights none.safetensors do not exist"),
+        (["--workers", "0"], "--workers is 0"),
+    ],
+)
+def test_bad_requests_are_refused(stores, tmp_path, arguments, words):
+    result = run("evaluate", stores, "--out", tmp_path / "out", *arguments)
+    assert result.exit_code == 2 and words in result.output and not (tmp_path / "out").exists()
+
+
+def test_inputs_that_belong_together(tmp_path):
+    rest = "29SND_2017-06-30_2017-11-26_1081_1209_1721_1849_16_96_26_106.npz"
+    for name in (f"context_{rest}", f"target_{rest}", "a.nc"):
+        (tmp_path / name).touch()
+    for name in ("x.tif", "y.tif"):
+        (tmp_path / "stack").mkdir(exist_ok=True)
+        (tmp_path / "stack" / name).touch()
+    found = cubes_of([str(tmp_path), str(tmp_path / "stack" / "*.tif")])
+    assert {key: len(sources) for key, sources in found.items()} == {rest[:-4]: 2, "a": 1, "stack": 2}
+
+
+def test_score_of_a_fill_equals_that_of_the_evaluation(results, stores, tmp_path):
+    hidden = read_masks(results / "hidden" / "place0.npz")["frames_0"]
+    source = named_cube("place0", cube(0))
+    estimate, _ = filled_by(MeanFiller(), experiment(source, "frames", 0, None).given)
+    truth = cube(0).drop_vars("truth")
+    filled = truth.assign(reflectance=truth["reflectance"].copy(data=estimate.mean), observed=truth["observed"] | True)
+    filled.to_zarr(tmp_path / "filled.zarr", zarr_format=2)
+    result = run(
+        "score", tmp_path / "filled.zarr", stores / "place0.zarr", "--hidden",
+        f"{results / 'hidden' / 'place0.npz'}:frames_0",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    line = next(each for each in result.output.splitlines() if each.startswith("mae"))
+    error = np.moveaxis(estimate.mean - truth["reflectance"].values, 1, 0)[:, hidden]
+    assert float(line.split()[-1]) == pytest.approx(abs(error).mean(), rel=1e-3)
+    assert run("score", tmp_path / "filled.zarr", stores / "place0.zarr", "--on", "all").exit_code == 0
+    result = run("score", tmp_path / "filled.zarr", stores / "place1.zarr", "--on", "all")
+    assert result.exit_code == 2 and "differ in 'time'" in result.output
+
+
+def test_a_broken_record_is_named(tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="cannot be read as sums"):
+        load(tmp_path / "a.npz")
