@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 FEWEST_DATES = 3
 PIXEL_DATES = 2_000_000
 """Pixels times dates that the network sees at once; bounds memory to about one gigabyte."""
-SAMPLE_PIXEL_DATES = 400_000
+SAMPLE_PIXEL_DATES = 250_000
 """Pixels times dates of the sample that errors are measured on, at each repetition."""
 EMBEDDED = "weights"
 """Folder in the package that holds embedded checkpoints."""
@@ -187,10 +187,17 @@ def _network(path: str) -> Seq2Seq:
 
 
 def _some(blocks: Sequence[Block]) -> list[Block]:
-    """As many of the blocks, spread over all of them, as errors are measured on; one at least."""
+    """As many of the blocks, spread over all of them, as errors are measured on: one at least, or its middle."""
     count = max(SAMPLE_PIXEL_DATES // max(blocks[0].observed.size, 1), 1)
     chosen = np.unique(np.linspace(0, len(blocks) - 1, min(count, len(blocks))).round().astype(int))
-    return [blocks[i] for i in chosen]
+    side = max(int((SAMPLE_PIXEL_DATES / len(blocks[0].dates)) ** 0.5) // 16 * 16, 48)
+    return [_middle(blocks[i], side) for i in chosen]
+
+
+def _middle(block: Block, side: int) -> Block:
+    """At most side x side pixels in the middle."""
+    starts = [max(size - side, 0) // 2 for size in block.observed.shape[1:]]
+    return _cut(block, (slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)))
 
 
 def _cut(block: Block, place: tuple[slice, slice]) -> Block:

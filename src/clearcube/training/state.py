@@ -70,7 +70,7 @@ def save_weights(
         "scaling": "reflectance, unit 1; the network scales by itself",
         "licence": LICENCE,
         "provenance": {
-            "command": shlex.join(["python", *sys.argv]),
+            "command": command(),
             "seed": config.seed,
             "config": config.plain(),
             "files": dict(data.files),
@@ -82,6 +82,12 @@ def save_weights(
         "validation": _finite({"gain_db": gains or {}, "history": progress["validations"]}),
     }
     checkpoint.save(path, learner.average, metadata)
+
+
+def command() -> str:
+    """How the program was called."""
+    program = "python -m clearcube.training" if sys.argv[0].endswith("__main__.py") else Path(sys.argv[0]).name
+    return " ".join([program, shlex.join(sys.argv[1:])])
 
 
 def _finite(value: Any) -> Any:
