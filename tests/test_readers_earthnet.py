@@ -159,7 +159,7 @@ def test_damaged_files_are_refused(tmp_path, case):
         (np.zeros((128, 128, 5), np.float16), "'highresdynamic' is float16 of shape"),
         (np.zeros((8, 8, 6, 30), np.float16), "'highresdynamic' is float16 of shape"),
         (np.zeros((8, 8, 5, 31), np.float16), "holds 31 dates, but its name tells of 30"),
-        (np.zeros((8, 8, 5, 1), np.float16), "only one date"),
+        (np.zeros((128, 128, 5, 1), np.float16), "only one date"),
     ],
 )
 def test_other_shapes_are_refused(tmp_path, values, message):
@@ -190,3 +190,9 @@ def test_every_real_cube_opens(shared):
         assert cube.sizes["time"] == (10 if file.name.startswith("context") else 20)
         assert 0.6 < float(cube.observed.mean()) < 0.95
         assert np.isfinite(cube.reflectance.values[:, :, cube.observed.values.any(0)]).any()
+
+
+def test_other_pixels_than_the_name_tells_are_refused(tmp_path):
+    path = write(tmp_path, "context_" + STEM, frames(10)[:, :64])
+    with pytest.raises(InputError, match="holds 128 x 64 pixels, but its name tells of 128 x 128"):
+        open_cube(path)

@@ -225,3 +225,14 @@ def test_an_unreadable_manifest_is_explained(tmp_path):
         opened(output, {}, resume=True, overwrite=False),
     ):
         pass
+
+
+def test_cogs_of_a_cube_with_ascending_rows_are_north_up(tmp_path):
+    cube = cloudy_cube(times=3).isel(y=slice(None, None, -1))
+    stage = complete(cube, tmp_path)
+    (tmp_path / "cogs").mkdir()
+    finish_cogs(stage.filled, tmp_path / "cogs", tmp_path / "scratch")
+    filled = fill_with(cube, MeanFiller(), SETTINGS)
+    with rasterio.open(sorted((tmp_path / "cogs").glob("*.tif"))[0]) as file:
+        assert tuple(file.transform)[:6] == (10, 0, 500_000, 0, -10, 5_600_000)
+        np.testing.assert_array_equal(file.read(), filled.reflectance.values[0, :, ::-1])

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from clearcube.cli import options as o
 from clearcube.cli.doorway import explained
 
 
@@ -15,13 +16,21 @@ def plot(
     figure: Annotated[Path, typer.Argument(metavar="FIGURE", help="PNG, PDF or SVG to write.")],
     source: Annotated[list[str] | None, typer.Option("--input", help="The input, to be shown beside.")] = None,
     dates: Annotated[int, typer.Option("--dates", help="Number of dates shown, spread over the series.")] = 10,
-    scale: Annotated[float | None, typer.Option("--scale", help="Scale of the input, as given to 'fill'.")] = None,
-    offset: Annotated[float | None, typer.Option("--offset", help="Offset of the input, as given to 'fill'.")] = None,
-    mask: Annotated[str | None, typer.Option("--mask", help="Mask of the input, as given to 'fill'.")] = None,
+    format: o.Format = None,
+    bands: o.Bands = None,
+    bbox: o.Bbox = None,
+    mask: o.Mask = None,
+    scale: o.Scale = None,
+    offset: o.Offset = None,
+    nodata: o.Nodata = None,
 ) -> None:
-    """Draw dates by input, filled, NDVI and where each value comes from."""
+    """Draw dates by input, filled, NDVI and where each value comes from.
+
+    What was said of the input when it was filled is said again: --mask, --scale, --bands and so on.
+    """
     with explained():
         from clearcube.workflows.plot import plot_filled
 
-        plot_filled(filled, figure, source or [], dates, {"scale": scale, "offset": offset, "mask": mask})
+        opening = o.opening(format=format, bands=bands, bbox=bbox, mask=mask, scale=scale, offset=offset, nodata=nodata)
+        plot_filled(filled, figure, source or [], dates, opening)
     typer.echo(str(figure))

@@ -46,6 +46,7 @@ def read(paths: Sequence[str], options: ReadOptions) -> RawSeries:
     frames = [_frames(archive, path) for archive, path in zip(archives, paths, strict=True)]
     dates = np.concatenate([_dates(n, len(f), p) for n, f, p in zip(names, frames, paths, strict=True)])
     _check_dates(dates, paths)
+    _check_shapes(names, frames, paths)
     if len({frame.shape[1] for frame in frames}) > 1:
         raise InputError(f"{paths[0]} and the others have different channels; give a context with its own target")
     return _series(np.concatenate(frames), dates, names[0], archives, options, paths)
@@ -155,6 +156,17 @@ def _check_dates(dates: NDArray[np.datetime64], paths: Sequence[str]) -> None:
     """Refuse the same product twice."""
     if len(np.unique(dates)) < len(dates):
         raise InputError(f"{', '.join(paths)} hold the same dates; give each part of a sequence once")
+
+
+def _check_shapes(names: Sequence[CubeName], frames: Sequence[NDArray[np.float32]], paths: Sequence[str]) -> None:
+    """Refuse a cube of other pixels than its name tells."""
+    for name, frame, path in zip(names, frames, paths, strict=True):
+        told = (name.rows[1] - name.rows[0], name.columns[1] - name.columns[0])
+        if frame.shape[2:] != told:
+            raise InputError(
+                f"{path} holds {frame.shape[2]} x {frame.shape[3]} pixels, but its name tells of "
+                f"{told[0]} x {told[1]}; the file was renamed or is damaged"
+            )
 
 
 def _static(

@@ -14,7 +14,7 @@ from clearcube.readers.open import open_cube
 def plot_filled(filled: str, figure: Path, inputs: Sequence[str], dates: int, opening: Mapping[str, Any]) -> None:
     """Draw what `clearcube fill` wrote, with the input beside it where inputs are given.
 
-    opening : keyword arguments of `open_cube` for the inputs, None = not given.
+    opening : keyword arguments of `open_cube` for the inputs.
 
     Raises
     ------
@@ -22,6 +22,5 @@ def plot_filled(filled: str, figure: Path, inputs: Sequence[str], dates: int, op
     """
     check_figure_path(figure)
     result = open_filled(filled)
-    given = {key: value for key, value in opening.items() if value is not None}
-    cube = open_cube(list(inputs), **given) if inputs else None
+    cube = open_cube(list(inputs), **opening) if inputs else None
     save(sequence_figure(result, cube, dates), figure)

@@ -49,12 +49,21 @@ def finish_cogs(stored: Path, target: Path, scratch: Path) -> None:
     """
     import xarray as xr
 
-    with xr.open_zarr(stored, mask_and_scale=False, decode_coords="all", chunks=None) as dataset:
+    with xr.open_zarr(stored, mask_and_scale=False, decode_coords="all", chunks=None) as complete:
+        dataset = _north_up(complete)
         scratch.mkdir(exist_ok=True)
         for name, (folder, beginning) in FOLDERS.items():
             if name in dataset:
                 (target / folder).mkdir(parents=True, exist_ok=True)
                 _write_variable(dataset, name, target / folder, beginning, scratch)
+
+
+def _north_up(dataset: xr.Dataset) -> xr.Dataset:
+    """The data set with its rows from north to south, as rasters are expected to have them."""
+    y = dataset["y"].values
+    if crs_of(dataset) is None or len(y) < 2 or y[0] > y[-1]:
+        return dataset
+    return dataset.isel(y=slice(None, None, -1))
 
 
 def _write_variable(dataset: xr.Dataset, name: str, folder: Path, beginning: str, scratch: Path) -> None:
