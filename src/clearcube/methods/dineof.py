@@ -13,8 +13,8 @@ from clearcube.filler import Estimate
 from clearcube.methods.dineof_basis import Basis, find_basis, refitted, without_bright
 from clearcube.methods.dineof_kernels import reconstruct_pixels
 from clearcube.methods.error_fit import fit_correlation, fit_table
-from clearcube.methods.error_model import ErrorModel, measure_errors
-from clearcube.methods.hidden_errors import collect_errors
+from clearcube.methods.error_model import ErrorModel
+from clearcube.methods.hidden_errors import HiddenErrors, collect_errors
 from clearcube.methods.sampling import absolute_days, draw_pixels
 
 if TYPE_CHECKING:
@@ -82,9 +82,8 @@ class Dineof:
         reflectance, observed = draw_pixels(sample, most)
         basis = find_basis(reflectance, without_bright(reflectance, observed, days), days, self.modes)
         predict = partial(reconstruct_refitted, basis=basis)
-        return PreparedDineof(
-            basis, self.modes is not None, measure_errors(predict, sample), errors_at_unseen_dates(predict, sample)
-        )
+        errors, unseen = measure_dineof(predict, sample)
+        return PreparedDineof(basis, self.modes is not None, errors, unseen)
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,20 @@ def reconstruct_refitted(block: Block, *, basis: Basis) -> NDArray[np.float32]:
     return reconstruct_block(block, basis=refitted(basis, reflectance, known, days))
 
 
-def errors_at_unseen_dates(predict: Callable[[Block], NDArray[np.float32]], sample: Sequence[Block]) -> ErrorModel:
-    """The errors where dates are hidden from all pixels at once."""
-    errors = collect_errors(predict, sample, seed=1, per_pixel_runs=True, whole_dates=True)
-    return ErrorModel(fit_table(errors, sample), fit_correlation(errors.error), errors.cell.size)
+def measure_dineof(predict: Callable[[Block], NDArray[np.float32]], sample: Sequence[Block]) -> tuple[ErrorModel, ...]:
+    """The errors at dates that other pixels observed, and those at dates hidden from all pixels.
+
+    The first rest on both kinds of experiment: under a cloud, the pixels that are most alike are hidden together,
+    so that less is known of a date than where pixels are hidden one by one.
+    """
+    alone = collect_errors(predict, sample, seed=0, per_pixel_runs=True)
+    together = collect_errors(predict, sample, seed=1, per_pixel_runs=True, whole_dates=True)
+    both = HiddenErrors(
+        np.concatenate([alone.error, together.error], axis=1),
+        np.concatenate([alone.cell, together.cell]),
+        np.concatenate([alone.date, together.date]),
+    )
+    return tuple(
+        ErrorModel(fit_table(errors, sample), fit_correlation(errors.error), errors.cell.size)
+        for errors in (both, together)
+    )
