@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clearcube.evaluation.mask_error import KINDS
 from clearcube.evaluation.metrics import ALL_BANDS, NDVI, Score, by_stratum, scores
 from clearcube.evaluation.records import Outcome, Record
 from clearcube.evaluation.statistics import Sums
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 RESAMPLES = 2000
 """Bootstrap samples of the cubes."""
 CONFIDENCE = 0.95
+DETECTION = ("auc", "average_precision", "recall1")
 HEADLINE = (
     *("psnr", "rmse", "mae", "bias", "r2", "sam", "ssim", "ms_ssim", "gmsd", "spectrum_ratio", "coherence", "frechet"),
     *("sharpness_ratio", "entropy_ratio", "roughness_ratio", "crps", "coverage50", "coverage80", "coverage90"),
     *("coverage95", "uce", "auce", "ause", "ndvi_mae", "ndvi_rmse", "ndvi_r2", "ndvi_nnse", "ndvi_crps"),
+    *(f"{method}{metric}_{kind}" for method in ("", "blue_") for metric in DETECTION for kind in KINDS),
     *("ndvi_coverage90", "ndvi_uce", "ndvi_auce", "missing"),
 )
 """Metrics, over all bands or of NDVI, that are kept for every cube."""

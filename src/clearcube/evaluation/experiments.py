@@ -11,6 +11,7 @@ import numpy as np
 from clearcube.cube import Band, bands_of, dates_of
 from clearcube.evaluation.calibration import calibration_sums
 from clearcube.evaluation.distortion import distortion_sums
+from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame, Pasted, detection_sums, paste_clouds
 from clearcube.evaluation.metrics import by_stratum
 from clearcube.evaluation.perceptual import perceptual_sums
 from clearcube.evaluation.quality import quality_sums
@@ -65,23 +66,34 @@ class Experiment:
     """What a filler is given, and what it is judged by.
 
     given : the cube without its hidden pixels. hidden : (T, H, W) bool, the pixels that count.
-    truth : (T, B, H, W) reflectance.
+    truth : (T, B, H, W) reflectance. pasted : the clouds of the scenario `mask-error`.
     """
 
     given: Block
     hidden: NDArray[np.bool_]
     truth: NDArray[np.float32]
     strata: Strata
+    pasted: Pasted | None = None
 
 
-def experiment(cube: NamedCube, scenario: str, seed: int, bank: MaskBank | None) -> Experiment:
+def experiment(
+    cube: NamedCube, scenario: str, seed: int, bank: MaskBank | None, clouds: Sequence[CloudyFrame] = ()
+) -> Experiment:
     """The experiment of a scenario; hidden values are gone from what is given.
+
+    bank : for `partial`. clouds : for `mask-error`.
 
     Raises
     ------
     ScenarioUnavailable : the cube cannot offer it.
     """
     block = cube.block
+    if scenario == MASK_ERROR:
+        pasted = paste_clouds(block, clouds, seed, cube.key)
+        left = pasted.block.observed
+        strata = strata_of(left, block.dates, cube.landcover, float(block.observed.mean()))
+        pixels = pasted.hidden & (left & ~pasted.missed).any(axis=0)
+        return Experiment(pasted.block, pixels, block.reflectance, strata, pasted)
     hidden = hide(block, scenario, seed, bank=bank, key=cube.key)
     left = without(block.observed, hidden)
     given = np.where(hidden[:, None], np.float32(np.nan), block.reflectance)
@@ -120,6 +132,8 @@ def sums_of(
     sums_by = {name: strata.of(sums) if by_stratum(name) else sums for name, sums in found.items()}
     sums_by |= perceptual_sums(filled, truth, hidden)
     sums_by |= quality_sums(filled, test.given.observed, hidden, test.given.dates)
+    if test.pasted is not None:
+        sums_by |= detection_sums(test.pasted, truth, bands, estimate.contamination)
     observed = distortion_sums(filled, truth, test.given.observed, bands)
     whole = {name: sums + _first(sums_by[name]) for name, sums in observed.items()}
     return {HIDDEN: sums_by, OBSERVED: observed, ALL: whole}

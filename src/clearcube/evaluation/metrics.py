@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearcube.evaluation import calibration as cal
+from clearcube.evaluation.mask_error import KINDS, detection_scores
 from clearcube.evaluation.perceptual import HIGH, coherence, frechet_distance, spectrum_ratio
 from clearcube.evaluation.quality import entropy
 from clearcube.evaluation.scores import mean, psnr, root_mean
@@ -103,6 +104,12 @@ def scores(tally: Tally, strata: Sequence[tuple[str, str]], bands: Sequence[str]
         if f"{prefix}levels" in tally:
             yield from _calibration(tally, strata, bands, prefix)
     yield from _whole_dates(tally, strata, bands)
+    for statistic, prefix in (("detected", ""), ("detected_blue", "blue_")):
+        if statistic in tally:
+            clear, *found = tally[statistic].total
+            for kind, counts in zip(KINDS, found, strict=True):
+                for metric, value in detection_scores(clear, counts).items():
+                    yield Score(strata[0], ALL_BANDS, f"{prefix}{metric}_{kind}", np.nan, np.nan, value)
 
 
 def _with_names(sums: Sums, bands: Sequence[str], prefix: str = "") -> tuple[Sums, tuple[str, ...]]:

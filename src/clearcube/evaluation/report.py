@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from clearcube.evaluation.comparison import HEADLINE, Comparison, interval, paired_difference
+from clearcube.evaluation.comparison import DETECTION, HEADLINE, Comparison, interval, paired_difference
+from clearcube.evaluation.mask_error import KINDS
 from clearcube.evaluation.metrics import ALL_BANDS, scores
 from clearcube.evaluation.records import Record
 from clearcube.gaps import STRATA
@@ -34,6 +35,10 @@ TABLES = (
             "roughness_ratio",
         ),
     ),
+    *(
+        (f"Detection of missed {kind}", tuple(f"{who}{metric}_{kind}" for who in ("", "blue_") for metric in DETECTION))
+        for kind in KINDS
+    ),
     (
         "Uncertainty",
         (
@@ -56,7 +61,8 @@ TABLES = (
 NOTES = (
     "Scored are hidden pixels that are observed at another date. Reflectance 0 to 1, data range 1; sums are pooled "
     "first and the formula comes last. SAM in degrees. MS-SSIM, GMSD, spectrum and patches are of hidden pixels alone. "
-    "spectrum_ratio and coherence are of frequencies from a quarter to half a cycle per pixel."
+    "spectrum_ratio and coherence are of frequencies from a quarter to half a cycle per pixel. blue_ is a plain "
+    "threshold on the anomaly of blue."
 )
 
 SETS = ("hidden", "observed", "all")

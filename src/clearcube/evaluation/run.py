@@ -13,6 +13,7 @@ import numpy as np
 
 from clearcube.errors import InputError
 from clearcube.evaluation.experiments import Experiment, NamedCube, experiment, filled_by, sums_of
+from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame
 from clearcube.evaluation.records import Outcome, Record, load, save
 from clearcube.gaps import MASK_COVER, MaskBank, ScenarioUnavailable
 
@@ -26,7 +27,7 @@ BANK_SIZE = 4096
 
 BANK = "bank"
 """Name of the checksum of the bank among the settings."""
-BANK_SCENARIOS = ("partial",)
+BANK_SCENARIOS = ("partial", MASK_ERROR)
 """Scenarios that draw from the bank."""
 
 Item = TypeVar("Item")
@@ -37,7 +38,8 @@ Result = TypeVar("Result")
 class Plan:
     """What is evaluated.
 
-    fillers : method -> makes its filler. settings : what outcomes depend on besides, as JSON values.
+    fillers : method -> makes its filler. bank, clouds : what is drawn from.
+    settings : what outcomes depend on besides, as JSON values.
     """
 
     fillers: Mapping[str, Callable[[], Filler]]
@@ -45,6 +47,7 @@ class Plan:
     seeds: tuple[int, ...]
     bank: MaskBank
     settings: Mapping[str, Any]
+    clouds: tuple[CloudyFrame, ...] = ()
 
 
 def evaluate_cube(cube: NamedCube, plan: Plan, known: Record | None = None) -> tuple[Record, dict[str, Any]]:
@@ -66,7 +69,7 @@ def evaluate_cube(cube: NamedCube, plan: Plan, known: Record | None = None) -> t
             if not missing:
                 continue
             try:
-                test = experiment(cube, scenario, seed, plan.bank)
+                test = experiment(cube, scenario, seed, plan.bank, plan.clouds)
             except ScenarioUnavailable as error:
                 outcome = Outcome(problem=str(error), left_out=True)
                 record.outcomes.update({(name, scenario, seed): outcome for name in missing})
@@ -78,7 +81,7 @@ def evaluate_cube(cube: NamedCube, plan: Plan, known: Record | None = None) -> t
 
 
 def _valid(scenario: str, known: Record, plan: Plan) -> bool:
-    """Whether outcomes of an earlier run hold for this one; another bank of masks matters to `partial` alone."""
+    """Whether outcomes of an earlier run hold for this one; another bank matters to what draws from it."""
     changed = {
         name for name in {*known.settings, *plan.settings} if known.settings.get(name) != plan.settings.get(name)
     }

@@ -17,6 +17,7 @@ from clearcube.errors import InputError
 from clearcube.evaluation.comparison import Comparison
 from clearcube.evaluation.experiments import named_cube
 from clearcube.evaluation.inputs import cubes_of
+from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame, cloudy_frames
 from clearcube.evaluation.records import Record, load
 from clearcube.evaluation.report import report, write_scores, write_summary
 from clearcube.evaluation.run import BANK, BANK_SCENARIOS, Plan, bank_of, digest_of, evaluate_into, in_parallel
@@ -99,9 +100,10 @@ def _fillers(request: EvaluationRequest) -> tuple[dict[str, Callable[[], Filler]
 
 def _check(request: EvaluationRequest, methods: tuple[str, ...]) -> None:
     """Refuse what cannot be run."""
-    unknown = [name for name in request.scenarios if name not in tuple(Scenario)]
+    known = (*Scenario, MASK_ERROR)
+    unknown = [name for name in request.scenarios if name not in known]
     if unknown:
-        raise InputError(f"there is no scenario '{unknown[0]}'; there are {', '.join(Scenario)}")
+        raise InputError(f"there is no scenario '{unknown[0]}'; there are {', '.join(known)}")
     if not methods or not request.scenarios or not request.seeds:
         raise InputError("give at least one method, scenario and seed")
     if request.reference not in methods:
@@ -127,13 +129,16 @@ def _plan(
     if set(request.scenarios) & set(BANK_SCENARIOS):
         opened = ((key, open_cube(sources, **request.opening)["observed"].values) for key, sources in cubes.items())
         bank = MaskBank.read(request.masks) if request.masks is not None else bank_of(opened)
+    clouds: tuple[CloudyFrame, ...] = ()
+    if MASK_ERROR in request.scenarios:
+        clouds = cloudy_frames((k, named_cube(k, open_cube(s, **request.opening)).block) for k, s in cubes.items())
     settings = {
         "version": __version__,
         "weights": dict(sorted(digests.items())),
         "opening": {name: str(value) for name, value in request.opening.items()},
-        BANK: digest_of(bank),
+        BANK: digest_of(MaskBank((*bank.masks, *(frame.cloud for frame in clouds)))),
     }
-    return Plan(fillers, request.scenarios, request.seeds, bank, settings)
+    return Plan(fillers, request.scenarios, request.seeds, bank, settings, clouds)
 
 
 def _evaluate(request: EvaluationRequest, plan: Plan, cube: tuple[str, list[str]]) -> None:

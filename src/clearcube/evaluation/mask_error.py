@@ -1,0 +1,173 @@
+"""When the mask lies: real clouds pasted into clear dates, a part of them reported as observed, and who notices."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from clearcube.evaluation.statistics import Sums
+from clearcube.gaps import MASK_COVER, ScenarioUnavailable, clear_dates
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clearcube.filler import Block
+
+MASK_ERROR = "mask-error"
+"""Name of the scenario."""
+MISSED_SHARE = 0.2
+"""Share of the pasted pixels that are reported as observed."""
+HIDDEN_SHARE = 0.3
+"""Share of the clear pixels of these dates and the dates next to them that are hidden."""
+PIECE = 3.0
+"""Size of connected pieces: standard deviation in pixels of the field that they are cut from."""
+FRAMES = 256
+"""Cloudy frames in a bank, at most; of more, those whose checksums come first."""
+THIN = 0.1
+"""Rise of blue reflectance up to which cloud is thin."""
+KINDS = ("bright", "thin", "shadow")
+"""Kinds of contamination, by the change of the blue band (of the first, where there is none)."""
+BINS = 1000
+"""Bins of a detection score between 0 and 1."""
+FALSE_ALARMS = 0.01
+
+
+@dataclass(frozen=True)
+class CloudyFrame:
+    """A date with cloud: (B, H, W) reflectance, (H, W) bool where it is cloud and has values."""
+
+    key: str
+    reflectance: NDArray[np.float32]
+    cloud: NDArray[np.bool_]
+
+
+def cloudy_frames(cubes: Iterable[tuple[str, Block]]) -> tuple[CloudyFrame, ...]:
+    """Dates of the cubes of which 10 to 95 % are cloud with values; the order of the cubes does not matter."""
+    kept: dict[str, CloudyFrame] = {}
+    for key, block in cubes:
+        cloud = ~block.observed & np.isfinite(block.reflectance).all(axis=1)
+        for t in np.flatnonzero(_within(cloud.mean(axis=(1, 2)))):
+            name = hashlib.sha256(f"{key}\n{t}".encode()).hexdigest()
+            kept[name] = CloudyFrame(key, block.reflectance[t].copy(), cloud[t].copy())
+        kept = dict(sorted(kept.items())[:FRAMES])
+    return tuple(kept.values())
+
+
+def _within(share: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray((share >= MASK_COVER[0]) & (share <= MASK_COVER[1]))
+
+
+@dataclass(frozen=True)
+class Pasted:
+    """A cube into which clouds were pasted.
+
+    block : what a filler is given. hidden : (T, H, W) bool, clear pixels that were hidden. missed : (T, H, W) bool,
+    pasted pixels that are reported as observed.
+    """
+
+    block: Block
+    hidden: NDArray[np.bool_]
+    missed: NDArray[np.bool_]
+
+
+def paste_clouds(block: Block, frames: Sequence[CloudyFrame], seed: int, key: str = "") -> Pasted:
+    """Paste clouds of other cubes into half of the inner clear dates, and report a fifth of them as observed.
+
+    Raises
+    ------
+    ScenarioUnavailable : no clear date between two others, or no cloudy frame of another cube with the same bands.
+    """
+    usable = [f for f in frames if f.key != key and len(f.reflectance) == len(block.bands)]
+    inner = clear_dates(block.observed)[1:-1]
+    if not inner.size:
+        raise ScenarioUnavailable("the cube has no clear date between two others; leave it out")
+    if not usable:
+        raise ScenarioUnavailable("mask-error pastes clouds of other cubes, and none has cloudy dates with values")
+    digest = hashlib.sha256(f"{MASK_ERROR}\n{key}".encode()).digest()
+    generator = np.random.default_rng([seed, int.from_bytes(digest)])
+    values, observed = block.reflectance.copy(), block.observed.copy()
+    missed, hidden = np.zeros_like(observed), np.zeros_like(observed)
+    dates = np.sort(generator.choice(inner, max(1, inner.size // 2), replace=False))
+    for t in dates:
+        cloud, reflectance = _drawn(usable[generator.integers(len(usable))], observed.shape[1:], generator)
+        cloud &= block.observed[t]
+        values[t] = np.where(cloud, reflectance, values[t])
+        missed[t] = pieces(cloud, MISSED_SHARE, generator)
+        observed[t] &= ~cloud | missed[t]
+    near = np.unique(np.clip(dates[:, None] + np.array([-1, 0, 1]), 0, len(observed) - 1))
+    for t in near:
+        hidden[t] = pieces(observed[t] & ~missed[t], HIDDEN_SHARE, generator)
+    values[np.broadcast_to(hidden[:, None], values.shape)] = np.nan
+    return Pasted(replace(block, reflectance=values, observed=observed & ~hidden), hidden, missed)
+
+
+def _drawn(
+    frame: CloudyFrame, shape: tuple[int, ...], generator: np.random.Generator
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """A frame rotated by a multiple of 90 degrees, tiled and cropped to the shape."""
+    stack = np.concatenate([frame.cloud[None].astype(np.float32), frame.reflectance])
+    stack = np.rot90(stack, int(generator.integers(4)), axes=(1, 2))
+    repeats = [-(-wanted // size) for wanted, size in zip(shape, stack.shape[1:], strict=True)]
+    stack = np.tile(stack, (1, *repeats))[:, : shape[0], : shape[1]]
+    return stack[0] > 0, stack[1:]
+
+
+def pieces(among: NDArray[np.bool_], share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Connected pieces that make up this share of the given pixels, (H, W) bool."""
+    field = gaussian_filter(generator.normal(size=among.shape), PIECE)
+    chosen = np.zeros_like(among)
+    order = np.flatnonzero(among)[np.argsort(field[among])]
+    chosen.ravel()[order[: round(share * order.size)]] = True
+    return chosen
+
+
+def detection_sums(
+    pasted: Pasted, truth: NDArray[np.float32], bands: Sequence[str], contamination: NDArray[np.float32] | None
+) -> dict[str, Sums]:
+    """Counts of detection scores, (4, 1000): of clear pixels, then of missed bright cloud, thin cloud and shadow.
+
+    `detected_blue` is of a plain threshold on the anomaly of blue (distance from the pixel's median over its observed
+    dates); `detected` of the method's own probability, where it has one.
+    """
+    blue = list(bands).index("blue") if "blue" in bands else 0
+    values, observed = pasted.block.reflectance[:, blue], pasted.block.observed
+    seen = np.where(observed, values, np.nan)
+    middle = np.full(values.shape[1:], np.nan)
+    some = observed.any(axis=0)
+    middle[some] = np.nanmedian(seen[:, some], axis=0)
+    change = values - truth[:, blue]
+    kinds = (change > THIN, (change > 0) & (change <= THIN), change <= 0)
+    groups = [observed & ~pasted.missed, *(pasted.missed & kind for kind in kinds)]
+    sums = {"detected_blue": _counts(np.abs(values - middle), groups)}
+    return sums if contamination is None else sums | {"detected": _counts(contamination, groups)}
+
+
+def _counts(score: NDArray[np.floating], groups: Sequence[NDArray[np.bool_]]) -> Sums:
+    levels = [np.clip((score[group] * BINS).astype(np.intp), 0, BINS - 1) for group in groups]
+    counts = np.stack([np.bincount(each, minlength=BINS) for each in levels]).astype(np.float64)
+    return Sums(counts, np.ones((1, 1)))
+
+
+def detection_scores(clear: NDArray[np.float64], found: NDArray[np.float64]) -> dict[str, float]:
+    """ROC-AUC, average precision and recall at 1 % false alarms from counts by ascending score, (bins,) each.
+
+    Scores of one bin are ties: half of them count for the AUC. NaN without pixels of one of the two sorts.
+    """
+    if not clear.sum() or not found.sum():
+        return dict.fromkeys(("auc", "average_precision", "recall1"), float("nan"))
+    false, true = np.cumsum(clear[::-1]) / clear.sum(), np.cumsum(found[::-1]) / found.sum()
+    before = np.concatenate([[0.0], true[:-1]])
+    area = float(((true + before) / 2 * np.diff(false, prepend=0.0)).sum())
+    alarms = np.cumsum(clear[::-1]) + np.cumsum(found[::-1])
+    precision = np.divide(np.cumsum(found[::-1]), alarms, out=np.zeros_like(alarms), where=alarms > 0)
+    allowed = true[false <= FALSE_ALARMS]
+    return {
+        "auc": area,
+        "average_precision": float((precision * (true - before)).sum()),
+        "recall1": float(allowed[-1]) if allowed.size else 0.0,
+    }

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from builders import cloudy_cube
+from scipy.ndimage import label
+
+from clearcube.evaluation.experiments import named_cube
+from clearcube.evaluation.mask_error import (
+    KINDS,
+    cloudy_frames,
+    detection_scores,
+    detection_sums,
+    paste_clouds,
+    pieces,
+)
+from clearcube.gaps import ScenarioUnavailable
+
+
+def block(seed, cloud):
+    return named_cube(str(seed), cloudy_cube(10, 40, 40, cloud=cloud, seed=seed, never=False)).block
+
+
+def test_clouds_of_other_cubes_are_pasted_and_a_fifth_is_missed():
+    own, frames = block(0, 0.01), cloudy_frames([("other", block(1, 0.5)), ("own", block(2, 0.5))])
+    assert {frame.key for frame in frames} == {"other", "own"}
+    pasted = paste_clouds(own, frames, 0, "own")
+    clouds = np.isclose(pasted.block.reflectance, 0.9).all(axis=1) & own.observed
+    assert pasted.missed.sum() / clouds.sum() == pytest.approx(0.2, abs=0.01)
+    assert np.array_equal(pasted.block.observed & clouds, pasted.missed)
+    assert np.isnan(np.moveaxis(pasted.block.reflectance, 1, 0)[:, pasted.hidden]).all()
+    assert not (pasted.hidden & clouds).any() and not (pasted.hidden & pasted.block.observed).any()
+    again = paste_clouds(own, frames, 0, "own")
+    assert np.array_equal(again.block.reflectance, pasted.block.reflectance, equal_nan=True)
+    with pytest.raises(ScenarioUnavailable, match="pastes clouds of other cubes"):
+        paste_clouds(own, [frame for frame in frames if frame.key == "own"], 0, "own")
+
+
+def test_pieces_hang_together():
+    chosen = pieces(np.ones((60, 60), bool), 0.3, np.random.default_rng(0))
+    assert chosen.sum() == 0.3 * 3600 and label(chosen)[1] < 40
+
+
+def test_the_blue_anomaly_finds_bright_cloud():
+    own, frames = block(0, 0.01), cloudy_frames([("other", block(1, 0.5))])
+    pasted = paste_clouds(own, frames, 0)
+    sums = detection_sums(pasted, own.reflectance, ("blue", "green", "red", "nir"), None)
+    counts = sums["detected_blue"].total
+    assert list(sums) == ["detected_blue"] and counts[1].sum() == pasted.missed.sum()
+    found = detection_scores(counts[0], counts[1 + KINDS.index("bright")])
+    assert found["auc"] > 0.999 and found["recall1"] > 0.99
+    assert np.isnan(detection_scores(counts[0], counts[3])["auc"])
+
+
+def test_detection_scores_equal_loops():
+    generator = np.random.default_rng(0)
+    clear, found = generator.integers(0, 6, 200), np.minimum(generator.integers(0, 9, 50), 7)
+    counts = [np.bincount(each, minlength=8).astype(float) for each in (clear, found)]
+    scores = detection_scores(*counts)
+    pairs = [(f > c) + 0.5 * (f == c) for f in found for c in clear]
+    assert scores["auc"] == pytest.approx(np.mean(pairs))
+    precision = [found[found >= f].size / (found[found >= f].size + clear[clear >= f].size) for f in found]
+    assert scores["average_precision"] == pytest.approx(np.mean(precision))
+    assert scores["recall1"] == pytest.approx((found >= 6).mean())
