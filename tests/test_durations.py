@@ -11,7 +11,7 @@ def test_days_as_users_write_them(text):
 
 @pytest.mark.parametrize("text", ["", "d", "-5d", "1.5d", "two weeks", "5w"])
 def test_what_is_no_number_of_days_is_refused(text):
-    with pytest.raises(InputError, match="max_gap is .* number of days"):
+    with pytest.raises(InputError, match=r"max_gap is .* number of days"):
         parse_days(text, "max_gap")
 
 
