@@ -18,6 +18,7 @@ from clearcube.networks import checkpoint
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
 from clearcube.networks.utilise import Utilise, UtiliseConfig
 from clearcube.training.calibration import PRIOR_TRUST
+from clearcube.training.packing import test_sums as listed_sums
 
 TINY = Seq2SeqConfig(channels=(4, 8), hidden=(2,), look_channels=(4, 4), look_hidden=(2,), basis=4)
 METADATA = {"scaling": "none", "provenance": "a test", "licence": "Apache-2.0"}
@@ -175,3 +176,21 @@ def test_fill_takes_a_checkpoint(untrained):
     mine, linear = clearcube.fill(cube, "seq2seq", weights=untrained), clearcube.fill(cube, "linear")
     np.testing.assert_allclose(mine["reflectance"].values, linear["reflectance"].values, atol=1e-4)
     np.testing.assert_array_equal(mine["source"].values, linear["source"].values)
+
+
+def test_the_embedded_weights_say_what_they_are():
+    path = network_filler.embedded_weights("seq2seq")
+    assert path is not None
+    assert path.stat().st_size <= 8_000_000
+    model, metadata = checkpoint.load(path)
+    assert sum(p.numel() for p in model.parameters()) <= 1_500_000
+    assert metadata["licence"] == "Apache-2.0"
+    made = metadata["provenance"]
+    assert {"command", "seed", "config", "files", "steps", "hours", "hardware"} <= set(made)
+    assert not set(made["files"].values()) & set(listed_sums())
+
+
+def test_fill_uses_the_embedded_weights():
+    cube = cloudy_cube(6, 24, 24).drop_vars("truth")
+    filled = clearcube.fill(cube, "seq2seq")
+    assert np.isfinite(filled["reflectance"].values[:, :, 20:, 20:]).all()

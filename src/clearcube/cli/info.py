@@ -46,9 +46,10 @@ def methods() -> None:
     from rich.table import Table
 
     from clearcube.methods import METHODS
+    from clearcube.network_filler import NETWORKS
 
     table = Table("name", "what it does", "needs", "uncertainty", "halo")
-    for method in METHODS.values():
+    for method in (*METHODS.values(), *NETWORKS.values()):
         table.add_row(method.name, method.summary, method.needs, method.uncertainty, f"{method.halo} px")
     Console().print(table)
 
