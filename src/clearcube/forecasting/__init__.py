@@ -1,0 +1,1 @@
+"""Forecasts of vegetation greenness (NDVI) from a context that may be filled or not."""

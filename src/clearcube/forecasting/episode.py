@@ -1,0 +1,169 @@
+"""What forecasting is about: an episode (a context and what came after it), a forecast, and who makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+
+from clearcube.cube import red_and_near_infrared
+from clearcube.evaluation.statistics import normalised_difference
+from clearcube.filler import Block
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clearcube.cube import Band
+
+    Floats = NDArray[np.float32]
+    Days = NDArray[np.datetime64]
+
+CONTEXT_DATES, TARGET_DATES = 10, 20
+"""Dates of a context and of a target in the published protocol: 50 days to look at, 100 days to forecast."""
+FEWEST_CONTEXT_DATES = 3
+
+
+@dataclass(frozen=True)
+class Weather:
+    """Daily weather of a place, of the context and (for a guided forecast) of the days to forecast.
+
+    dates : (D,) datetime64[D], ascending by one day. values : (D, V) float32, or (D, V, H, W) where it differs from
+    pixel to pixel; NaN = missing. names : the V variables, in the words and units of `forecasting.weather`.
+    """
+
+    dates: Days
+    values: Floats
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        assert self.dates.dtype == np.dtype("datetime64[D]"), self.dates.dtype
+        assert (np.diff(self.dates) == np.timedelta64(1, "D")).all(), "daily dates without holes"
+        assert self.values.dtype == np.float32, self.values.dtype
+        assert self.values.ndim in (2, 4), self.values.shape
+        assert self.values.shape[:2] == (len(self.dates), len(self.names)), (self.values.shape, self.names)
+
+    def until(self, last: np.datetime64) -> Weather:
+        """The weather up to a day, that day included."""
+        known = self.dates <= last
+        return replace(self, dates=self.dates[known], values=self.values[known])
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Vegetation greenness on T dates to come.
+
+    mean : (T, H, W) float32 NDVI in [-1, 1]; NaN where nothing can be said.
+    std : (T, H, W) float32, one standard deviation of its error against a clear observation; NaN where the mean is.
+    """
+
+    mean: Floats
+    std: Floats
+
+    def __post_init__(self) -> None:
+        assert self.mean.dtype == self.std.dtype == np.float32, (self.mean.dtype, self.std.dtype)
+        assert self.mean.ndim == 3, self.mean.shape
+        assert self.mean.shape == self.std.shape, (self.mean.shape, self.std.shape)
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """Anything that forecasts NDVI from a context. It may look at the context, and at nothing after its last date
+    but what is given as weather.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the model, for metadata."""
+        ...
+
+    def forecast(
+        self,
+        context: Block,
+        target_dates: Days,
+        *,
+        weather: Weather | None = None,
+        elevation: Floats | None = None,
+        landcover: NDArray[np.integer] | None = None,
+    ) -> Forecast:
+        """Forecast the NDVI of each pixel on the target dates.
+
+        Parameters
+        ----------
+        context : T >= 3 dates with red and near infrared. Its reflectance is the filled one, or NaN where nothing
+            was observed (`unfilled`); `observed` tells in both cases what was seen.
+        target_dates : (Th,) datetime64[D], ascending, after the context's last date.
+        weather : of the context and as far beyond as is known; used by guided models alone.
+        elevation : (H, W) metres, NaN = unknown. landcover : (H, W), in the classes of the cube.
+
+        Raises
+        ------
+        InputError : the context, the dates or the weather cannot be used.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A context of Tc dates, and the NDVI that was seen on Th dates after it.
+
+    context : as delivered, NaN where not observed. target_dates : (Th,) datetime64[D].
+    target_ndvi : (Th, H, W) float32 in [-1, 1], NaN where not clear.
+    elevation : (H, W) float32 metres. landcover : (H, W) integers in the classes named by `classes`: "earthnet",
+        "worldcover" (ESA WorldCover 10, 20, ... 100), "simulated" (`simulation.LandCover`), or "" without land cover.
+    truth_ndvi : (Tc + Th, H, W) float32 NDVI of the ground on context and target dates, where simulated.
+    place : what may not be in training and test alike: a tile, a region, the seed of a simulated place.
+    """
+
+    name: str
+    context: Block
+    target_dates: Days
+    target_ndvi: Floats
+    weather: Weather | None = None
+    elevation: Floats | None = None
+    landcover: NDArray[np.integer] | None = None
+    classes: str = ""
+    truth_ndvi: Floats | None = None
+    place: str = ""
+
+    def __post_init__(self) -> None:
+        frame = self.context.observed.shape[1:]
+        assert self.target_dates.dtype == np.dtype("datetime64[D]"), self.target_dates.dtype
+        assert self.target_ndvi.shape == (len(self.target_dates), *frame), self.target_ndvi.shape
+        assert self.target_ndvi.dtype == np.float32, self.target_ndvi.dtype
+        assert len(self.target_dates) > 0, "an episode without target dates"
+        assert self.target_dates[0] > self.context.dates[-1], "targets come after the context"
+        for field in (self.elevation, self.landcover):
+            assert field is None or field.shape == frame, (field.shape, frame)
+
+    @property
+    def leads(self) -> NDArray[np.int64]:
+        """(Th,) days from the last date of the context to each target date."""
+        leads: NDArray[np.int64] = (self.target_dates - self.context.dates[-1]).astype(np.int64)
+        return leads
+
+    def with_context(self, reflectance: Floats) -> Episode:
+        """The episode with another filling of its context, (Tc, B, H, W)."""
+        return replace(self, context=replace(self.context, reflectance=reflectance))
+
+
+def unfilled(context: Block) -> Block:
+    """The context with NaN wherever nothing was observed: what a forecast without any filling is given."""
+    seen = context.observed[:, None] & np.isfinite(context.reflectance)
+    return replace(context, reflectance=np.where(seen, context.reflectance, np.float32(np.nan)))
+
+
+def ndvi_of(reflectance: Floats, bands: Sequence[Band]) -> Floats:
+    """NDVI of reflectance (T, B, H, W), clipped to [-1, 1], (T, H, W) float32.
+
+    NaN where red or near infrared is, or where they do not sum to more than 0. That agrees with the definition of
+    GreenEarthNet's scores, (NIR - red) / (NIR + red + 1e-8), to 1e-6 wherever there is any light.
+
+    Raises
+    ------
+    InputError : no red or no near-infrared band.
+    """
+    red, infrared = red_and_near_infrared([band.name for band in bands])
+    index = normalised_difference(reflectance[:, infrared], reflectance[:, red])
+    return np.asarray(np.clip(index, -1, 1), np.float32)
