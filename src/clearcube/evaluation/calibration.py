@@ -146,10 +146,13 @@ def uncertainty_error(count: Values, variance: Values, squared: Values) -> float
 
 def coverage_error(levels: Values) -> float:
     """AUCE: mean over p = 0.01 ... 0.99 of |share of the truth inside the central interval of probability p - p|."""
-    if not levels.sum():
-        return float("nan")
-    coverage = np.cumsum(levels)[:-1] / levels.sum()
-    return float(np.abs(coverage - np.arange(1, PROBABILITY_BINS) / PROBABILITY_BINS).mean())
+    return float(np.abs(coverage_curve(levels) - np.arange(1, PROBABILITY_BINS) / PROBABILITY_BINS).mean())
+
+
+def coverage_curve(levels: Values) -> Values:
+    """Share of the truth inside the central intervals of probability 0.01 ... 0.99, (99,); NaN where nothing counts."""
+    count = levels.sum()
+    return np.asarray(np.cumsum(levels)[:-1] / (count if count else np.nan))
 
 
 def sparsification_error(spread: tuple[Values, Values], oracle: tuple[Values, Values], steps: int = 100) -> float:
@@ -160,9 +163,20 @@ def sparsification_error(spread: tuple[Values, Values], oracle: tuple[Values, Va
     """
     if not spread[0].sum() or not spread[1].sum():
         return float("nan")
+    by_std, by_error = sparsification_curves(spread, oracle, steps)
+    return float((by_std - by_error).mean() / by_std[0])
+
+
+def sparsification_curves(
+    spread: tuple[Values, Values], oracle: tuple[Values, Values], steps: int = 100
+) -> tuple[Values, Values]:
+    """RMSE of what is left when the share 0, 1/steps, ... of largest std, and of largest error, is taken away.
+
+    Parameters as `sparsification_error`, with at least one pixel; (steps,) each, unit of the value.
+    """
     kept = 1 - np.arange(steps) / steps
     by_std, by_error = (_left(counts, squared, kept) for counts, squared in (spread, oracle))
-    return float((by_std - by_error).mean() / by_std[0])
+    return by_std, by_error
 
 
 def _left(count: Values, squared: Values, kept: Values) -> Values:

@@ -90,7 +90,7 @@ def strata_of(
     share = float(left.mean()) if clear_share is None else clear_share
     position = np.clip(gap_position(left, dates).astype(np.int32) - int(GapPosition.INTERIOR), 0, len(POSITIONS) - 1)
     month = dates.astype("datetime64[M]").astype(np.int64) % 12 + 1
-    names, codes = _landcover_classes(landcover, left.shape[1:])
+    names, codes = landcover_classes(landcover, left.shape[1:])
     families: list[tuple[str, tuple[str, ...], NDArray[np.integer]]] = [
         ("gap", STRATA, gap_stratum(gap_length(left, dates))),
         ("position", POSITIONS, position),
@@ -111,10 +111,13 @@ def strata_of(
     return Strata(tuple(strata), cell.reshape(left.shape).astype(np.int32), np.stack(rows))
 
 
-def _landcover_classes(
+def landcover_classes(
     landcover: NDArray[np.integer] | None, shape: tuple[int, ...]
 ) -> tuple[tuple[str, ...], NDArray[np.intp]]:
-    """Names of classes, the first "none", and the class of each pixel, (H, W)."""
+    """Names of classes, the first "none", and the class of each pixel, (H, W).
+
+    landcover : (H, W) codes of EarthNet2021 or ESA WorldCover, whichever knows more of them; None = not known.
+    """
     if landcover is None:
         return (NO_LANDCOVER,), np.zeros(shape, np.intp)
     codes = np.asarray(landcover)
