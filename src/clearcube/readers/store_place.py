@@ -55,7 +55,7 @@ def times_of(dataset: xr.Dataset, axes: Axes, path: str) -> NDArray[np.datetime6
 
 
 def static_of(dataset: xr.Dataset, axes: Axes) -> dict[str, xr.DataArray]:
-    """Land cover and elevation (y, x), the first that is found of each."""
+    """Land cover (with its CF flags) and elevation, (y, x), the first that is found of each."""
     y, x = grid_of(dataset, axes, "")
     static: dict[str, xr.DataArray] = {}
     for role, candidates in (("landcover", _LAND_COVER_NAMES), ("elevation", _ELEVATION_NAMES)):
@@ -64,7 +64,8 @@ def static_of(dataset: xr.Dataset, axes: Axes) -> dict[str, xr.DataArray]:
             if role not in static and stored is not None and set(stored.dims) == {axes.y, axes.x}:
                 values = mask_decoding(stored.attrs, stored.dtype).apply(stored.transpose(axes.y, axes.x).values)
                 field = _land_cover(values, name) if role == "landcover" else values
-                static[role] = xr.DataArray(field, dims=("y", "x"), coords={"y": y, "x": x}, name=role)
+                flags = {key: value for key, value in stored.attrs.items() if str(key).startswith("flag_")}
+                static[role] = xr.DataArray(field, dims=("y", "x"), coords={"y": y, "x": x}, name=role, attrs=flags)
     return static
 
 
