@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from clearcube.simulation.fields import cut, fractal_fields, stream
+from clearcube.simulation.weather_effects import skies_of
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -64,6 +65,7 @@ class Skies:
     def __init__(self, config: SceneConfig, canvas: int, seed: int) -> None:
         rng = stream(seed, "clouds")
         self._config = config
+        self._skies = skies_of(config, seed)
         self._rng = rng
         self._heaps = fractal_fields(rng, 3, canvas, slope=float(rng.uniform(3.1, 4.2)), cutoff=0.7)
         self._veils = fractal_fields(
@@ -73,7 +75,7 @@ class Skies:
 
     def draw(self, date: int) -> CloudFrame:
         """The sky of a date (its number); overcast, broken or clear, with or without cirrus."""
-        sky, rng = self._config.sky, self._rng
+        sky, rng = self._skies[date], self._rng
         draw = rng.random()
         cover = rng.uniform(0.85, 1.0) if draw < sky.overcast else rng.beta(0.5, 0.7)
         cirrus = self._cirrus() if rng.random() < sky.haze else self._nothing

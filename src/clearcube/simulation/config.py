@@ -9,6 +9,7 @@ import numpy as np
 
 from clearcube.cube import SENTINEL2_BANDS, Band
 from clearcube.errors import InputError
+from clearcube.simulation.climate import Climate
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -144,6 +145,7 @@ class SceneConfig:
     start : first date; days : days since it, ascending, unique, the first 0.
     orbits : orbit of each date as a number; dates of one orbit share view angle and swath.
     pixel_size : metres; latitude : degrees north, 25 to 68.
+    climate : draws the daily weather that drives growth and clouds; None = growth by the calendar, clouds by `sky`.
 
     Raises
     ------
@@ -162,6 +164,7 @@ class SceneConfig:
     disturbance: Disturbance = field(default_factory=Disturbance)
     sky: Sky = field(default_factory=Sky)
     delivery: Delivery = field(default_factory=Delivery)
+    climate: Climate | None = None
 
     def __post_init__(self) -> None:
         if not self.days or any(after <= before for before, after in zip(self.days, self.days[1:], strict=False)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from clearcube.simulation.fields import stream
 from clearcube.simulation.landcover import CROPS, GROWTH, LandCover
+from clearcube.simulation.weather_effects import Drivers
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -52,17 +54,22 @@ def parcel_curves(config: SceneConfig, parcels: Parcels, seed: int) -> ParcelCur
     day = (config.dates - first_year.astype("datetime64[D]")).astype(float)
     years = np.arange(-1, int(day[-1] // YEAR) + 1)
     cover = _rotation(rng, parcels.landcover, len(years))
-    day_of_season = (day - YEAR * years[:, None]).astype(np.float32)[:, :, None]
-    seasons = _season(rng, cover, day_of_season, config.latitude)
+    drivers = Drivers.of(config, seed)
+    growth = day if drivers is None else drivers.growth_day(day)
+    day_of_season = (growth - YEAR * years[:, None]).astype(np.float32)[:, :, None]
+    seasons = _season(rng, cover, day_of_season, config.latitude, _harvested(drivers, years))
     green, dry, tilled = (part.sum(axis=0) for part in seasons)
     base = growth_value("base")[parcels.landcover] * np.exp(rng.normal(0, 0.15, len(parcels.landcover)))
     green = green + base * (0.4 if config.latitude < 42 else 1.0)
-    green *= _mowing(rng, parcels.landcover, day)
+    green *= _mowing(rng, parcels.landcover, growth)
     green += _drift(rng, day, len(parcels.landcover)) * green * (1 - np.minimum(green, 1)) * 4
+    if drivers is not None:
+        soils = np.exp(stream(seed, "soils").normal(0, 0.3, len(parcels.landcover)))
+        green *= drivers.left_by_drought(day, parcels.landcover, parcels.irrigated, soils)
     return ParcelCurves(
         green=np.clip(green, 0, 0.97).astype(np.float32),
         dry=np.clip(dry, 0, 0.9).astype(np.float32),
-        wet=_wetness(rng, day, parcels.irrigated, config.latitude),
+        wet=_wetness(rng, day, parcels.irrigated, config.latitude, drivers),
         tilled=(1 - 0.25 * np.clip(tilled, 0, 1)).astype(np.float32),
     )
 
@@ -84,8 +91,20 @@ def _step(day: NDArray[np.float32], at: NDArray[np.float32], width: NDArray[np.f
     return np.asarray(1 / (1 + np.exp(np.clip((at - day) / width, -30, 30))), dtype=np.float32)
 
 
+def _harvested(drivers: Drivers | None, years: NDArray[np.int64]) -> Callable[[Curves], Curves]:
+    """What the weather makes of the days of harvest (Y, 1, P) of the seasons (Y,); nothing without weather."""
+    if drivers is None:
+        return lambda due: due
+    first = (YEAR * years).astype(np.float32)[:, None, None]
+    return lambda due: np.where(due < NEVER, drivers.harvested(due + first) - first, due)
+
+
 def _season(
-    rng: Generator, cover: NDArray[np.uint8], day: NDArray[np.float32], latitude: float
+    rng: Generator,
+    cover: NDArray[np.uint8],
+    day: NDArray[np.float32],
+    latitude: float,
+    harvested: Callable[[Curves], Curves] = lambda due: due,
 ) -> tuple[Curves, Curves, Curves]:
     """Green, dry and freshly tilled of each season: cover (Y, P), day (Y, T, 1) -> three of (Y, T, P)."""
     shape = (cover.shape[0], 1, cover.shape[1])
@@ -102,6 +121,7 @@ def _season(
         rise, fall = np.where(grass, spread - 40, rise), np.where(grass, spread + 140, fall)
     sown = value("harvest") > 0
     harvest = np.where(sown, value("harvest") + 0.7 * late + rng.normal(0, 5, shape), NEVER).astype(np.float32)
+    harvest = harvested(harvest)
     delay = np.maximum(rng.gamma(1.2, 1.0, shape) * np.maximum(value("end") - value("harvest"), 0), 1)
     end = np.where(sown, harvest + delay, rise + YEAR).astype(np.float32)
     up = _step(day, rise, (value("rise_width") * rng.uniform(0.8, 1.4, shape)).astype(np.float32))
@@ -155,12 +175,16 @@ def _drift(rng: Generator, day: NDArray[np.float64], count: int) -> Curves:
     return np.float32(0.045) * walk
 
 
-def _wetness(rng: Generator, day: NDArray[np.float64], irrigated: NDArray[np.bool_], latitude: float) -> Curves:
+def _wetness(
+    rng: Generator, day: NDArray[np.float64], irrigated: NDArray[np.bool_], latitude: float, drivers: Drivers | None
+) -> Curves:
     """Wetness of the soil by rain, which falls on all, and by irrigation, parcel by parcel; (T, P) in [0, 1]."""
     count = len(irrigated)
     rate = 1 / 4 if latitude > 50 else 1 / 7 if latitude > 42 else 1 / 16
     rain = _events(rng, day, rate, 1)
     amount = rng.gamma(1.5, 0.3, len(rain))
+    if drivers is not None:
+        rain, amount = drivers.rains()
     drying = rng.uniform(2, 7, count)
     wet = _decayed(day, rain, drying, amount[:, None] * rng.uniform(0.7, 1.0, count))
     for parcel in np.flatnonzero(irrigated):
