@@ -149,7 +149,7 @@ def test_lightning_fabric_takes_the_same_step(tmp_path):
     where = SeveralDevices(1, "cpu")
     where.place(fabric)
     one = train_step(plain, [batch], made, 0, 0.5)
-    two = train_step(fabric, [batch], made, 0, 0.5, where.backward)
+    two = train_step(fabric, [batch], made, 0, 0.5, where=where)
     assert one == pytest.approx(two, rel=1e-5)
     assert list(fabric.state()["generator"]) == list(plain.state()["generator"])
     assert where.agreed(True)

@@ -10,9 +10,12 @@ from typing import Any, TypeVar, cast
 
 from clearcube.errors import InputError
 from clearcube.networks.seq2seq import Seq2SeqConfig
+from clearcube.training.kinds import NetworkConfig, kind_named, kind_of
 
 T = TypeVar("T")
 PRECISIONS = ("float32", "bfloat16")
+SCHEDULES = ("one-cycle", "constant")
+WAYS = ("hidden", "masked", "delivered")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,9 @@ class CubeSource:
 class SamplingConfig:
     """How samples are drawn.
 
+    way : what is asked for. 'hidden': observed pixels are hidden, and only they count. As published for U-TILISE,
+        'masked': masks lie over series without gaps, and every pixel counts. As published for GANFilling,
+        'delivered': clouds are left in, and what is clear is to be reconstructed.
     patterns : share of plain patterns among all samples.
     simulated : share of simulated scenes among the rest that real cubes could give too (1 = no real ones).
     free_bands : share of batches with any set of bands, simulated; the others have the bands of the real cubes.
@@ -42,6 +48,7 @@ class SamplingConfig:
     disturbed : probability that each date of a sample is given a further haze or gain of its own.
     """
 
+    way: str = "hidden"
     patterns: float = 0.5
     simulated: float = 0.4
     free_bands: float = 0.2
@@ -67,6 +74,7 @@ class LossConfig:
     gradient : error of the differences between neighbouring pixels. spectral : angle between spectra, radians.
     contamination : cross entropy of the judgement of observed pixels.
     believed : error of the mean at observed pixels with known truth.
+    absolute : absolute error where it counts, mean over all pixels; what the published networks learn from.
     adversarial : what the discriminator makes of the fill.
     """
 
@@ -76,6 +84,7 @@ class LossConfig:
     spectral: float = 0.1
     contamination: float = 0.1
     believed: float = 0.1
+    absolute: float = 0.0
     adversarial: float = 0.0
 
 
@@ -83,7 +92,8 @@ class LossConfig:
 class OptimisationConfig:
     """Steps and step sizes.
 
-    steps, hours : the run ends with whichever comes first; the learning rate follows the share that is done.
+    steps, hours : the run ends with whichever comes first; the learning rate follows the share that is done
+        ('one-cycle') or stays ('constant'). betas : of Adam's averages; the discriminator has its own.
     accumulation : batches for each step. average : decay of the moving average of the weights.
     warm_up : share of the run before the adversarial part begins.
     """
@@ -92,6 +102,8 @@ class OptimisationConfig:
     hours: float = 24.0
     learning_rate: float = 2e-3
     discriminator_rate: float = 5e-4
+    schedule: str = "one-cycle"
+    betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 1e-2
     clip: float = 1.0
     accumulation: int = 1
@@ -123,13 +135,14 @@ class TrainingConfig:
     """A training run.
 
     output : folder for state, log and weights. train, validation : real cubes (none: simulated scenes alone).
+    network : its sizes; in a file under `[network]` with its `kind`, seq2seq where none is named.
     """
 
     output: str = "runs/seq2seq"
     seed: int = 0
     train: tuple[CubeSource, ...] = ()
     validation: tuple[CubeSource, ...] = ()
-    network: Seq2SeqConfig = field(default_factory=Seq2SeqConfig)
+    network: NetworkConfig = field(default_factory=Seq2SeqConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optimisation: OptimisationConfig = field(default_factory=OptimisationConfig)
@@ -143,11 +156,20 @@ class TrainingConfig:
         _require(
             self.optimisation.precision in PRECISIONS, f"optimisation.precision must be one of {', '.join(PRECISIONS)}"
         )
+        _require(self.sampling.way in WAYS, f"sampling.way must be one of {', '.join(WAYS)}")
+        _require(
+            self.optimisation.schedule in SCHEDULES, f"optimisation.schedule must be one of {', '.join(SCHEDULES)}"
+        )
+        _require(
+            not self.sampling.free_bands or isinstance(self.network, Seq2SeqConfig),
+            f"a network of the kind {kind_of(self.network)} has a fixed number of bands; set sampling.free_bands to 0",
+        )
         _require(self.check.every > 0 and self.check.save > 0, "check.every and check.save must be positive")
 
     def plain(self) -> dict[str, Any]:
         """All values as tables, numbers, texts and lists."""
-        return cast("dict[str, Any]", _plain(asdict(self)))
+        values = cast("dict[str, Any]", _plain(asdict(self)))
+        return values | {"network": {"kind": kind_of(self.network)} | values["network"]}
 
 
 def read_config(path: str | Path) -> TrainingConfig:
@@ -176,7 +198,20 @@ def config_from(table: Mapping[str, Any], where: str = "the configuration") -> T
     values = dict(table)
     for role in ("train", "validation"):
         values[role] = tuple(_source(each, f"{where}, [[{role}]]") for each in values.get(role, ()))
+    if "network" in values:
+        values["network"] = _network(values["network"], where)
     return _build(TrainingConfig, values, where)
+
+
+def _network(table: Any, where: str) -> NetworkConfig:
+    """The network's configuration; `kind` says which network it is of."""
+    if not isinstance(table, Mapping):
+        raise InputError(f"{where}: network is {table!r:.60}; give a table")
+    sizes = {name: value for name, value in table.items() if name != "kind"}
+    usual = kind_named(table.get("kind", "seq2seq"))
+    if kind_of(usual) == "frame2frame":
+        sizes.setdefault("recurrent", False)
+    return _build(type(usual), sizes, f"{where}: network")
 
 
 def _source(entry: Any, where: str) -> CubeSource:
@@ -207,6 +242,8 @@ def _build(kind: type[T], table: Mapping[str, Any], where: str) -> T:
 
 def _value(default: Any, value: Any, where: str) -> Any:
     """The value as the type of the default."""
+    if is_dataclass(default) and is_dataclass(value):
+        return value
     if is_dataclass(default) and isinstance(value, Mapping):
         return _build(cast("type[Any]", type(default)), value, where)
     if isinstance(default, tuple) and isinstance(value, list | tuple):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from clearcube.errors import InputError
 
 if TYPE_CHECKING:
     from clearcube.training.samples import Batch
     from clearcube.training.step import Learner
+
+T = TypeVar("T")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Precision -> what networks compute in."""
 
 
 class OneDevice:
@@ -36,67 +40,50 @@ class OneDevice:
         """The batch on the device."""
         return batch.to(self.device)
 
-    def backward(self, loss: Tensor) -> None:
-        """Gradients of the loss."""
-        loss.backward()  # type: ignore[no-untyped-call]
+    def average_gradients(self, network: nn.Module) -> None:
+        """Make the gradients the same on all devices: their mean."""
 
-    def agreed(self, decision: bool) -> bool:
-        """What the first process decided."""
-        return decision
+    def agreed(self, value: T) -> T:
+        """What the first process says."""
+        return value
 
 
 class SeveralDevices(OneDevice):
-    """One process for each device; gradients are averaged over all of them.
+    """One process for each device, started by Fabric; all hold the same weights and differ in their samples.
 
     Raises
     ------
-    InputError : Lightning Fabric is not installed.
+    InputError : Lightning Fabric is not installed, or there are fewer devices.
     """
 
     def __init__(self, count: int, accelerator: str = "auto") -> None:
         try:
             from lightning_fabric import Fabric
+            from lightning_fabric.utilities.exceptions import MisconfigurationException
         except ImportError:
             raise InputError(
                 "several devices need Lightning Fabric: pip install lightning-fabric, or set optimisation.devices to 1"
             ) from None
-        self._fabric: Any = Fabric(accelerator=accelerator, devices=count, strategy="ddp" if count > 1 else "auto")
+        try:
+            self._fabric: Any = Fabric(accelerator=accelerator, devices=count, strategy="ddp" if count > 1 else "auto")
+        except MisconfigurationException as error:
+            raise InputError(f"optimisation.devices is {count}, and that many are not here ({error})") from None
         self._fabric.launch()
         self.device, self.rank, self.count = self._fabric.device, self._fabric.global_rank, self._fabric.world_size
 
-    def place(self, learner: Learner) -> None:
-        """Hand networks and optimisers to Fabric; the average is kept on every device alike."""
-        learner.generator, learner.optimiser = self._set_up(_AsDict(learner.generator), learner.optimiser)
-        learner.average.to(self.device)
-        if learner.discriminator is not None:
-            judge, judging = self._set_up(learner.discriminator, learner.discriminator_optimiser)
-            learner.discriminator, learner.discriminator_optimiser = judge, judging
+    def average_gradients(self, network: nn.Module) -> None:
+        """Make the gradients the same on all devices: their mean, in one message."""
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        if self.count == 1 or not gradients:
+            return
+        mean = self._fabric.all_reduce(torch.cat([g.flatten() for g in gradients]), reduce_op="mean")
+        for gradient, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
 
-    def _set_up(self, network: nn.Module, optimiser: torch.optim.Optimizer | None) -> Any:
-        return self._fabric.setup(network, optimiser)
-
-    def backward(self, loss: Tensor) -> None:
-        """Gradients of the loss, averaged over the devices."""
-        self._fabric.backward(loss)
-
-    def agreed(self, decision: bool) -> bool:
-        """What the first process decided."""
-        return bool(self._fabric.broadcast(decision))
-
-
-class _AsDict(nn.Module):
-    """A network whose output is a dict rather than a frozen dataclass, which Fabric cannot pass on."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, *inputs: Tensor) -> dict[str, Tensor]:
-        return dict(vars(self.inner(*inputs)))
-
-    def state_dict(self, *args: Any, **options: Any) -> Any:
-        """That of the network itself."""
-        return self.inner.state_dict(*args, **options)
+    def agreed(self, value: T) -> T:
+        """What the first process says."""
+        said: T = self._fabric.broadcast(value)
+        return said
 
 
 def chosen(count: int) -> OneDevice:

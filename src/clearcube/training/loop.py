@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from clearcube.training.devices import OneDevice, chosen
+from clearcube.training.drawing import clean_sampler_of, sampler_of
 from clearcube.training.log import RunLog
 from clearcube.training.pictures import picture, write_png
-from clearcube.training.samples import Sampler
 from clearcube.training.state import load_state, save_state, save_weights
 from clearcube.training.step import Learner, new_learner, train_step
 from clearcube.training.validation import Experiment, experiments, gains, overall, predicted
@@ -92,14 +92,13 @@ class Run:
 def _loop(run: Run, log: RunLog, until: int | None) -> None:
     """Steps until the run is done."""
     config, progress, where = run.config, run.progress, run.where
-    sampler = Sampler(config.sampling, [cube.block for cube in run.data.train], config.seed)
-    batches = _batches(sampler, config, progress.step, where.rank)
+    batches = _batches(run)
     started = time.monotonic() - progress.seconds
     done = where.agreed(_done(config, progress))
     while not done:
-        share = max(progress.step / config.optimisation.steps, progress.seconds / 3600 / config.optimisation.hours)
-        parts = [where.moved(batch) for batch in next(batches)]
-        terms = train_step(run.learner, parts, config, progress.step, share, where.backward)
+        share = where.agreed(_share(config, progress))
+        given, clean = ([where.moved(batch) for batch in parts] for parts in next(batches))
+        terms = train_step(run.learner, given, config, progress.step, share, clean=clean, where=where)
         progress.step += 1
         progress.seconds = time.monotonic() - started
         log.step(progress.step, progress.seconds, terms)
@@ -112,6 +111,11 @@ def _loop(run: Run, log: RunLog, until: int | None) -> None:
         if progress.step == until:
             return
         done = where.agreed(_done(config, progress))  # validation may have been the last one
+
+
+def _share(config: TrainingConfig, progress: Progress) -> float:
+    """How much of the run is done: of its steps or of its time, whichever is more."""
+    return max(progress.step / config.optimisation.steps, progress.seconds / 3600 / config.optimisation.hours)
 
 
 def _done(config: TrainingConfig, progress: Progress) -> bool:
@@ -142,15 +146,21 @@ def _validate(run: Run, log: RunLog) -> None:
         save_weights(run.folder / "best.safetensors", run.learner, config, vars(progress), run.data, found)
 
 
-def _batches(sampler: Sampler, config: TrainingConfig, start: int, rank: int) -> Iterator[list[Batch]]:
-    """The batches of each step from `start` on; the next ones are drawn while the last are learnt from."""
+def _batches(run: Run) -> Iterator[tuple[list[Batch], list[Batch]]]:
+    """The batches of each step from the present one on, and the clean ones to judge them by (or none).
 
-    def drawn(step: int) -> list[Batch]:
-        count = config.optimisation.accumulation
-        return [sampler.batch(step, rank * count + part) for part in range(count)]
+    The next ones are drawn while the last are learnt from.
+    """
+    sampler, clean = sampler_of(run.config, run.data), clean_sampler_of(run.config, run.data)
+    count = run.config.optimisation.accumulation
+
+    def drawn(step: int) -> tuple[list[Batch], list[Batch]]:
+        parts = range(run.where.rank * count, (run.where.rank + 1) * count)
+        given = [sampler.batch(step, part) for part in parts]
+        return given, [clean.batch(step, part) for part in parts] if clean else []
 
     with ThreadPoolExecutor(1) as pool:
-        step, ahead = start, pool.submit(drawn, start)
+        step, ahead = run.progress.step, pool.submit(drawn, run.progress.step)
         while True:
             step, ready = step + 1, ahead
             ahead = pool.submit(drawn, step)

@@ -31,6 +31,7 @@ def loss_terms(output: Output, batch: Batch) -> dict[str, Tensor]:
     weight = batch.weight.unsqueeze(2)
     terms = {
         "distance": _mean(robust(error) / scale, weight),
+        "absolute": (error.abs() * weight).mean(),
         "likelihood": _mean(likelihood(error, output.log_std), weight),
         "gradient": gradient(error, batch.weight, scale),
         "spectral": spectral_angle(output.estimate, batch.target, batch.weight),

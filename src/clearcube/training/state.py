@@ -17,6 +17,8 @@ import torch
 
 from clearcube.errors import InputError
 from clearcube.networks import checkpoint
+from clearcube.networks.adapters import bare
+from clearcube.training.config import config_from
 
 if TYPE_CHECKING:
     from clearcube.training.config import TrainingConfig
@@ -46,7 +48,7 @@ def load_state(folder: Path, learner: Learner, config: TrainingConfig) -> dict[s
         raise InputError(f"{path}: no state to resume from; start without --resume")
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        if json.loads(saved["config"]) != json.loads(json.dumps(config.plain())):
+        if config_from(json.loads(saved["config"])) != config:
             raise InputError(f"{path} belongs to another configuration; resume with the one that it was started with")
         learner.restore(saved["learner"])
     except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, ValueError) as error:
@@ -81,7 +83,7 @@ def save_weights(
         },
         "validation": _finite({"gain_db": gains or {}, "history": progress["validations"]}),
     }
-    checkpoint.save(path, learner.average, metadata)
+    checkpoint.save(path, bare(learner.average), metadata)
 
 
 def command() -> str:

@@ -7,21 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clearcube.errors import InputError
-from clearcube.networks.discriminator import DiscriminatorConfig, PatchDiscriminator
-from clearcube.networks.seq2seq import Output, Seq2Seq
+from clearcube.networks.adapters import learnt
+from clearcube.networks.seq2seq import Output
+from clearcube.training.adversarial import judged
+from clearcube.training.devices import DTYPES as DTYPES
+from clearcube.training.devices import OneDevice
+from clearcube.training.kinds import new_discriminator, new_generator
 from clearcube.training.losses import loss_terms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from clearcube.training.config import LossConfig, OptimisationConfig, TrainingConfig
     from clearcube.training.samples import Batch
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 RISE = 0.04
 """Share of the run in which the learning rate rises; then it falls to nothing along a cosine."""
 
@@ -51,15 +53,15 @@ def new_learner(config: TrainingConfig) -> Learner:
     """A learner at its beginning; the seed decides its weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        generator = Seq2Seq(config.network).train()
-        judge = PatchDiscriminator(DiscriminatorConfig()).train() if config.loss.adversarial > 0 else None
-    average = copy.deepcopy(generator).eval().requires_grad_(False)
-    rates = config.optimisation
-    optimiser = torch.optim.AdamW(
-        generator.parameters(), rates.learning_rate, betas=(0.9, 0.99), weight_decay=rates.weight_decay
-    )
-    judging = torch.optim.AdamW(judge.parameters(), rates.discriminator_rate, betas=(0.5, 0.99)) if judge else None
-    return Learner(generator, average, optimiser, judge, judging)
+        generator = new_generator(config.network).train()
+        average = copy.deepcopy(generator).eval().requires_grad_(False)
+        rates = config.optimisation
+        optimiser = torch.optim.AdamW(
+            generator.parameters(), rates.learning_rate, betas=rates.betas, weight_decay=rates.weight_decay
+        )
+        if not config.loss.adversarial:
+            return Learner(generator, average, optimiser)
+        return Learner(generator, average, optimiser, *new_discriminator(config.network, rates.discriminator_rate))
 
 
 def one_cycle(progress: float) -> float:
@@ -79,30 +81,33 @@ def train_step(
     config: TrainingConfig,
     step: int,
     progress: float,
-    backward: Callable[[Tensor], None] = Tensor.backward,
+    *,
+    clean: Sequence[Batch] = (),
+    where: OneDevice | None = None,
 ) -> dict[str, float]:
     """Learn from the batches, all in one step; the parts of the loss by name, and the norm of the gradient.
 
-    progress : share of the run that is done. backward : how gradients are made (`devices`).
+    progress : share of the run that is done. clean : for each batch, series without gaps for the published
+    discriminator. where : the devices that gradients are averaged over.
 
     Raises
     ------
     InputError : a part of the loss is not a finite number; the weights are left as they were.
     """
-    rates = config.optimisation
-    judged = learner.discriminator is not None and progress >= rates.warm_up
-    learner.optimiser.param_groups[0]["lr"] = rates.learning_rate * one_cycle(progress)
+    rates, where = config.optimisation, where or OneDevice()
+    learner.optimiser.param_groups[0]["lr"] = rates.learning_rate * _factor(progress, rates)
     learner.optimiser.zero_grad(set_to_none=True)
     sums: dict[str, float] = {}
-    for batch in batches:
+    for i, batch in enumerate(batches):
         output = forward(learner.generator, batch, rates.precision)
-        terms = loss_terms(output, batch)
-        if judged:
-            terms |= adversarial_terms(learner, output, batch, rates.precision, backward)
+        terms = {name: t for name, t in loss_terms(output, batch).items() if learnt(learner.generator, name)}
+        if learner.discriminator is not None and progress >= rates.warm_up:
+            terms["adversarial"] = _judged(learner, output, batch, clean[i] if clean else None, rates, where)
         _check_finite(terms, step)
-        backward(weighted(terms, config.loss) / len(batches))
+        (weighted(terms, config.loss) / len(batches)).backward()  # type: ignore[no-untyped-call]
         for name, term in terms.items():
             sums[name] = sums.get(name, 0.0) + float(term.detach()) / len(batches)
+    where.average_gradients(learner.generator)
     norm = nn.utils.clip_grad_norm_(learner.generator.parameters(), rates.clip)
     _check_finite({"norm of the gradient": norm}, step)
     learner.optimiser.step()
@@ -110,56 +115,39 @@ def train_step(
     return sums | {"norm": float(norm)}
 
 
+def _factor(progress: float, rates: OptimisationConfig) -> float:
+    return one_cycle(progress) if rates.schedule == "one-cycle" else 1.0
+
+
+def _judged(
+    learner: Learner, output: Output, batch: Batch, clean: Batch | None, rates: OptimisationConfig, where: OneDevice
+) -> Tensor:
+    """The generator's adversarial loss, after a step of the discriminator."""
+    judge, optimiser = learner.discriminator, learner.discriminator_optimiser
+    assert judge is not None
+    assert optimiser is not None
+
+    def learn(loss: Tensor) -> None:
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        where.average_gradients(judge)
+        optimiser.step()
+
+    return judged(judge, output, batch, clean, rates.precision, learn)
+
+
 def forward(generator: nn.Module, batch: Batch, precision: str) -> Output:
     """What the generator makes of a batch, in this precision."""
     device = batch.given.device.type
     with torch.autocast(device, DTYPES[precision], enabled=precision != "float32"):
-        output = generator(batch.given, batch.observed, batch.days, batch.day_of_year, batch.wavelengths)
-    return output if isinstance(output, Output) else Output(**output)
+        output: Output = generator(batch.given, batch.observed, batch.days, batch.day_of_year, batch.wavelengths)
+    return output
 
 
 def weighted(terms: dict[str, Tensor], weights: LossConfig) -> Tensor:
     """The sum of the parts with their weights."""
     parts = [getattr(weights, name) * term for name, term in terms.items() if getattr(weights, name)]
     return torch.stack(parts).sum()
-
-
-def adversarial_terms(
-    learner: Learner, output: Output, batch: Batch, precision: str, backward: Callable[[Tensor], None]
-) -> dict[str, Tensor]:
-    """The generator's adversarial part, after a step of the discriminator (hinge loss)."""
-    assert learner.discriminator is not None
-    assert learner.discriminator_optimiser is not None
-    counted = batch.weight.unsqueeze(2) > 0
-    fake = torch.where(batch.observed.unsqueeze(2), batch.given, output.estimate)
-    real = torch.where(counted, batch.target, fake.detach())
-    look = _looked_at(batch, learner.discriminator)
-
-    def judge(images: Tensor) -> Tensor:
-        device = images.device.type
-        assert learner.discriminator is not None
-        with torch.autocast(device, DTYPES[precision], enabled=precision != "float32"):
-            logits: Tensor = learner.discriminator(images, output.base, batch.observed, batch.days, batch.wavelengths)
-        return logits.float()
-
-    learner.discriminator_optimiser.zero_grad(set_to_none=True)
-    hinge = _average(F.relu(1 - judge(real)), look) + _average(F.relu(1 + judge(fake.detach())), look)
-    backward(hinge)
-    learner.discriminator_optimiser.step()
-    learner.discriminator.requires_grad_(False)
-    verdict = -_average(judge(fake), look)
-    learner.discriminator.requires_grad_(True)
-    return {"adversarial": verdict}
-
-
-def _looked_at(batch: Batch, discriminator: nn.Module) -> Tensor:
-    """(N, T, h, w): share of each patch that was hidden and has a known truth."""
-    step = 2 ** int(discriminator.config.halvings)  # type: ignore[union-attr, arg-type]
-    return F.avg_pool2d((batch.weight > 0).float(), step)
-
-
-def _average(values: Tensor, weight: Tensor) -> Tensor:
-    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
 def _follow(learner: Learner, step: int, rates: OptimisationConfig) -> None:

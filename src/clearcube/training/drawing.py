@@ -1,0 +1,105 @@
+"""Which samples a run draws: ours or those of the published ways, with the bands of its real cubes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from clearcube.cube import Band
+from clearcube.errors import InputError
+from clearcube.training.kinds import kind_of
+from clearcube.training.published_samples import PublishedSampler
+from clearcube.training.samples import Batch, Sample, Sampler
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+    from clearcube.filler import Block
+    from clearcube.training.config import TrainingConfig
+    from clearcube.training.packing import TrainingData
+    from clearcube.training.validation import NamedBlock
+
+USUAL_BANDS = 4
+CLEAN_DATES, CLEAN_SIZE = 4, 64
+"""Dates and pixels along a side of what the published discriminator looks at."""
+CLEAN_SEED = 1_000_003
+"""Added to the seed, so that the clean series are others than those to be filled."""
+
+
+class OwnBandsSampler(Sampler):
+    """As `Sampler`, for real cubes of other bands than the usual four: patterns and scenes have these too."""
+
+    def _drawn(self, rng: Generator, n_dates: int, bands: tuple[Band, ...] | None) -> Sample:
+        if bands is not None:
+            return super()._drawn(rng, n_dates, bands)
+        if rng.random() < self.config.patterns:
+            return self._pattern(rng, n_dates, self.blocks[0].bands)
+        block = self._block(rng, n_dates) if rng.random() >= self.config.simulated else None
+        if block is None:
+            return self._simulated(rng, n_dates, self.blocks[0].bands)
+        return self._real(rng, block, n_dates)
+
+
+class BlankedSampler:
+    """Our samples for a network that would look at what is not observed: NaN there."""
+
+    def __init__(self, inner: Sampler) -> None:
+        self._inner = inner
+
+    def batch(self, step: int, part: int = 0) -> Batch:
+        """As `Sampler.batch`."""
+        batch = self._inner.batch(step, part)
+        return batch._replace(given=batch.given.masked_fill(~batch.observed.unsqueeze(2), float("nan")))
+
+
+def sampler_of(config: TrainingConfig, data: TrainingData) -> Sampler | BlankedSampler:
+    """What draws the batches of a run.
+
+    Raises
+    ------
+    InputError : the cubes do not have the bands that the network takes, or differ in their number of bands.
+    """
+    check_bands(config, data)
+    blocks = [cube.block for cube in data.train]
+    if config.sampling.way != "hidden":
+        return PublishedSampler(config.sampling, blocks, config.seed)
+    usual = not blocks or len(blocks[0].bands) == USUAL_BANDS
+    sampler = (Sampler if usual else OwnBandsSampler)(config.sampling, blocks, config.seed)
+    return sampler if kind_of(config.network) == "seq2seq" else BlankedSampler(sampler)
+
+
+def clean_sampler_of(config: TrainingConfig, data: TrainingData) -> Sampler | None:
+    """What draws series without gaps for the published discriminator; None where another one judges, or none."""
+    if kind_of(config.network) not in ("ganfilling", "frame2frame") or not config.loss.adversarial:
+        return None
+    count = max(config.sampling.frames // max(config.sampling.dates), 1)
+    clean = replace(config.sampling, way="masked", size=CLEAN_SIZE, dates=(CLEAN_DATES,), frames=CLEAN_DATES * count)
+    return PublishedSampler(clean, [cube.block for cube in data.train], config.seed + CLEAN_SEED)
+
+
+def check_bands(config: TrainingConfig, data: TrainingData) -> None:
+    """Whether all cubes fit the network and each other.
+
+    Raises
+    ------
+    InputError : they do not; says which.
+    """
+    fixed = None if kind_of(config.network) == "seq2seq" else getattr(config.network, "bands", None)
+    for cube in (*data.train, *data.validation):
+        if fixed is not None and len(cube.block.bands) != fixed:
+            raise InputError(
+                f"{cube.name} has {_names(cube.block)}; a {kind_of(config.network)} of {fixed} bands trains on cubes "
+                "of so many: choose them with the option 'bands' of its entry, or set network.bands"
+            )
+    for cube in data.train[1:]:
+        if len(cube.block.bands) != len(data.train[0].block.bands):
+            raise InputError(f"{_differ(data.train[0], cube)}; choose the same bands with the option 'bands'")
+
+
+def _differ(first: NamedBlock, other: NamedBlock) -> str:
+    both = (f"{cube.name} has {_names(cube.block)}" for cube in (first, other))
+    return "the cubes to train on differ in their number of bands: " + " and ".join(both)
+
+
+def _names(block: Block) -> str:
+    return f"{len(block.bands)} bands ({', '.join(band.name for band in block.bands)})"
