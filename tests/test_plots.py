@@ -5,7 +5,8 @@ from builders import MeanFiller, cloudy_cube
 
 from clearcube.errors import InputError
 from clearcube.fill_cube import FillSettings, fill_with
-from clearcube.plots import PIXELS, sequence_figure, spread_dates, thinned
+from clearcube.plots import dates_figure
+from clearcube.plots.pictures import PIXELS, spread_dates, thinned
 
 
 def test_the_first_and_last_date_are_always_shown():
@@ -39,6 +40,6 @@ def test_a_figure_of_a_scene_that_no_memory_holds():
 def test_an_input_of_another_size_is_refused():
     cube = cloudy_cube(times=3, height=8, width=8)
     filled = fill_with(cube, MeanFiller(), FillSettings())
-    assert len(sequence_figure(filled, cube).axes) >= 12
+    assert len(dates_figure(filled, cube).axes) >= 12
     with pytest.raises(InputError, match=r"the input has 7 x 8 pixels and the filled cube 8 x 8"):
-        sequence_figure(filled, cube.isel(y=slice(7)))
+        dates_figure(filled, cube.isel(y=slice(7)))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clearcube.plots import check_figure_path, save, sequence_figure
+from clearcube.plots import check_figure_path, dates_figure, save
 from clearcube.readers.filled import open_filled
 from clearcube.readers.open import open_cube
 
@@ -23,4 +23,4 @@ def plot_filled(filled: str, figure: Path, inputs: Sequence[str], dates: int, op
     check_figure_path(figure)
     result = open_filled(filled)
     cube = open_cube(list(inputs), **opening) if inputs else None
-    save(sequence_figure(result, cube, dates), figure)
+    save(dates_figure(result, cube, dates), figure)
