@@ -65,8 +65,8 @@ def evaluate(
         request = EvaluationRequest(
             inputs=tuple(inputs),
             out=out,
-            methods=_names(methods, "--methods"),
-            scenarios=_names(scenarios, "--scenarios"),
+            methods=names_in(methods, "--methods"),
+            scenarios=names_in(scenarios, "--scenarios"),
             seeds=_seeds(seeds),
             reference=reference,
             weights=tuple(weights or ()),
@@ -119,7 +119,8 @@ def _lines(found: list[Any], on: str) -> list[str]:
     return [head, *rows]
 
 
-def _names(text: str, option: str) -> tuple[str, ...]:
+def names_in(text: str, option: str) -> tuple[str, ...]:
+    """Names with commas between them, each once; the option is for the message where there are none."""
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not names:
         raise InputError(f"{option} is empty; name at least one")

@@ -74,7 +74,7 @@ def evaluate_files(request: EvaluationRequest, progress: Progress) -> Comparison
     for done, _ in enumerate(in_parallel(work, cubes.items(), request.workers or os.cpu_count() or 1), start=1):
         progress("evaluating", done, len(cubes))
     found = _write(request, tuple(fillers), list(cubes))
-    _write_json(request.out / "provenance.json", _provenance(request, plan, cubes))
+    write_json(request.out / "provenance.json", _provenance(request, plan, cubes))
     return found
 
 
@@ -94,7 +94,7 @@ def _fillers(request: EvaluationRequest) -> tuple[dict[str, Callable[[], Filler]
     for name, make in makers.items():
         checkpoint = getattr(make(), "path", None)
         if checkpoint is not None:
-            digests[name] = _sha256(checkpoint)
+            digests[name] = sha256_of(checkpoint)
     return makers, digests
 
 
@@ -180,11 +180,11 @@ def _provenance(request: EvaluationRequest, plan: Plan, cubes: Mapping[str, list
         "seeds": list(request.seeds),
         "masks_in_bank": len(plan.bank.masks),
         "settings": plan.settings,
-        "inputs": {key: {source: _sha256(source) for source in sources} for key, sources in cubes.items()},
+        "inputs": {key: {source: sha256_of(source) for source in sources} for key, sources in cubes.items()},
     }
 
 
-def _sha256(path: str | os.PathLike[str]) -> str:
+def sha256_of(path: str | os.PathLike[str]) -> str:
     """Checksum of a file, or of the names and contents of a folder; nothing of what is not local."""
     place = Path(path)
     if "://" in str(path) or not place.exists():
@@ -200,5 +200,6 @@ def _sha256(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write values as indented JSON."""
     path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
