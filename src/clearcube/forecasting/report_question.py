@@ -1,0 +1,118 @@
+"""The tables that the evaluation is made for: whether filling the context makes the forecast better, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from clearcube.evaluation.comparison import Interval
+from clearcube.evaluation.report import MARK, table
+from clearcube.forecasting.comparison import (
+    ERROR,
+    ERROR_COUNTED,
+    ERROR_GROUND,
+    ForecastComparison,
+    Gain,
+    cubes_by_cloudiness,
+    gain,
+    gain_by_tile,
+)
+from clearcube.forecasting.run import NONE
+
+REFERENCES = (NONE, "last", "linear")
+"""Fills that the others are compared with, where they were evaluated: none, the usual practice, the simple one."""
+ERRORS = {
+    ERROR: "RMSE over every clear target value",
+    ERROR_COUNTED: "GreenEarthNet's RMSE",
+    ERROR_GROUND: "RMSE against the simulated ground",
+}
+"""Metric -> words, in the order of the tables."""
+INTRODUCTION = (
+    "Share of cubes in which the forecast from a filled context has a smaller error than that of the same model from "
+    "another context, with the 95 % interval of a paired bootstrap over cubes; below it the mean difference of the "
+    f"error ({MARK} = its interval includes zero). `none` is the unfilled context (NaN and a mask), `last` the last "
+    "value carried on."
+)
+
+
+def question(found: ForecastComparison, models: Sequence[str], fills: Sequence[str]) -> list[str]:
+    """The tables as lines of Markdown, nothing where there is no fill to compare with."""
+    references = [name for name in REFERENCES if name in fills]
+    lines: list[str] = []
+    for metric, words in ERRORS.items():
+        rows = list(_rows(found, models, fills, references, metric))
+        if rows:
+            head = ["model", "fill", *(f"better than {name}" for name in references)]
+            lines += ["", f"### {words}", *table(head, rows)]
+    if not lines:
+        return []
+    lines += _by_cloudiness(found, models, fills, references)
+    lines += _by_tile(found, models, fills, references)
+    return ["", "## What filling is good for", "", INTRODUCTION, *lines]
+
+
+def _rows(
+    found: ForecastComparison, models: Sequence[str], fills: Sequence[str], references: Sequence[str], metric: str
+) -> Iterator[list[str]]:
+    for model in models:
+        for fill in fills:
+            if fill == NONE or (model, fill, metric) not in found.values:
+                continue
+            cells = [_cell(None if name == fill else gain(found, model, fill, name, metric)) for name in references]
+            if any(cell != "-" for cell in cells):
+                yield [model, fill, *cells]
+
+
+def _by_cloudiness(
+    found: ForecastComparison, models: Sequence[str], fills: Sequence[str], references: Sequence[str]
+) -> list[str]:
+    """Shares of improved cubes by the share of the context that was not observed."""
+    groups = cubes_by_cloudiness(found)
+    rows = []
+    for model in models:
+        for fill in fills:
+            for name in references:
+                if fill in (NONE, name) or (model, fill, ERROR) not in found.values:
+                    continue
+                gains = [gain(found, model, fill, name, cubes=cubes) for cubes in groups.values()]
+                if any(each.improved.cubes for each in gains):
+                    rows.append([model, fill, name, *(share(each.improved) for each in gains)])
+    title = f"### By cloudiness of the context ({ERRORS[ERROR]})"
+    head = ["model", "fill", "against", *(f"{name} hidden" for name in groups)]
+    return ["", title, *table(head, rows)] if rows else []
+
+
+def _by_tile(
+    found: ForecastComparison, models: Sequence[str], fills: Sequence[str], references: Sequence[str]
+) -> list[str]:
+    """The same with Sentinel-2 tiles or simulated places as regions, where there are enough."""
+    rows = []
+    for model in models:
+        for fill in fills:
+            gains = [None if fill in (NONE, name) else gain_by_tile(found, model, fill, name) for name in references]
+            if any(gains):
+                rows.append([model, fill, *(_cell(each) for each in gains)])
+    head = ["model", "fill", *(f"better than {name}" for name in references)]
+    return ["", f"### By tile ({ERRORS[ERROR]})", *table(head, rows)] if rows else []
+
+
+def _cell(found: Gain | None) -> str:
+    if found is None or not found.improved.cubes:
+        return "-"
+    mark = MARK if found.error.uncertain else ""
+    same = f", {found.equal:.0%} equal" if found.equal else ""
+    return f"{share(found.improved)}{same}; {found.error.mean:+.4f}{mark}"
+
+
+def share(found: Interval) -> str:
+    """A share with its interval and the number of regions."""
+    if not found.cubes:
+        return "-"
+    limits = "" if np.isnan(found.low) else f" [{found.low:.0%}, {found.high:.0%}]"
+    return f"{found.mean:.0%}{limits} of {found.cubes}"
+
+
+def number(value: float, form: str = ".3f") -> str:
+    """A number of a table; - where there is none."""
+    return "-" if np.isnan(value) else format(value, form)

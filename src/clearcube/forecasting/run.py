@@ -1,0 +1,116 @@
+"""All forecasts of an episode: every model from every filling of its context, scored against what came after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clearcube.errors import InputError
+from clearcube.evaluation.records import Outcome, Record, load, save
+from clearcube.forecasting.baselines import Climatology
+from clearcube.forecasting.contexts import filled_context
+from clearcube.forecasting.run_scores import forecast_sums
+
+if TYPE_CHECKING:
+    from clearcube.filler import Block, Filler
+    from clearcube.forecasting.episode import Episode, Forecast, Forecaster
+
+NONE = "none"
+"""The filling that leaves NaN where nothing was observed."""
+LEADS = "lead"
+"""Family of the strata that tell the lead times of a record, in days."""
+PLACE = "place"
+SEED = 0
+"""Records have a seed; forecasts draw nothing."""
+
+
+@dataclass(frozen=True)
+class ForecastPlan:
+    """What is evaluated.
+
+    fills : name -> makes its filler; `none` has none and is given as None. models : name -> makes its forecaster.
+    settings : what outcomes depend on besides, as JSON values.
+    """
+
+    fills: Mapping[str, Callable[[], Filler] | None]
+    models: Mapping[str, Callable[[], Forecaster]]
+    settings: Mapping[str, Any]
+
+
+def evaluate_episode(episode: Episode, plan: ForecastPlan, known: Record | None = None) -> Record:
+    """Forecast from every filling with every model that is not known yet.
+
+    What a fill or a model refuses is left out; whatever else fails leaves a message; the others go on.
+
+    Returns
+    -------
+    Outcomes by (model, fill, 0).
+    """
+    record = Record(episode.name, (), {**plan.settings, PLACE: episode.place})
+    if known is not None and known.settings == record.settings:
+        record.outcomes.update(known.outcomes)
+    for fill, make in plan.fills.items():
+        missing = [model for model in plan.models if _undone(record.outcomes.get((model, fill, SEED)))]
+        if not missing:
+            continue
+        context = _attempt(partial(_context, episode.context, make))
+        for model in missing:
+            outcome = context
+            if not isinstance(context, Outcome):
+                outcome = _attempt(partial(_outcome, plan.models[model], context, episode))
+            record.outcomes[model, fill, SEED] = outcome
+    return record
+
+
+def forecast_episode(model: Forecaster, context: Block, episode: Episode) -> Forecast:
+    """The model's forecast of an episode from a filling of its context; it is given nothing of the target."""
+    if isinstance(model, Climatology):
+        model = replace(model, classes=episode.classes)
+    return model.forecast(
+        context,
+        episode.target_dates,
+        weather=episode.weather,
+        elevation=episode.elevation,
+        landcover=episode.landcover,
+    )
+
+
+def evaluate_into(folder: Path, episode: Episode, plan: ForecastPlan) -> Record:
+    """Bring the record of an episode in the folder `sums` up to date."""
+    path = folder / "sums" / f"{episode.name}.npz"
+    known = load(path) if path.exists() else None
+    record = evaluate_episode(episode, plan, known)
+    save(record, path)
+    return record
+
+
+def _context(context: Block, make: Callable[[], Filler] | None) -> Block:
+    return filled_context(context, None if make is None else make())
+
+
+def _outcome(make: Callable[[], Forecaster], context: Block, episode: Episode) -> Outcome:
+    forecast = forecast_episode(make(), context, episode)
+    if not np.isfinite(forecast.mean).any():
+        raise InputError("the forecast has no value at any pixel")
+    leads: Sequence[int] = episode.leads.tolist()
+    return Outcome(forecast_sums(forecast, episode), tuple((LEADS, str(lead)) for lead in leads))
+
+
+def _attempt(work: Callable[[], Any]) -> Any:
+    """What it gives, or an outcome that says why there is nothing."""
+    try:
+        return work()
+    except InputError as error:  # the cube does not offer what is needed
+        return Outcome(problem=str(error), left_out=True)
+    except Exception as error:  # a method may fail in any way; its failure is a result
+        return Outcome(problem=f"{type(error).__name__}: {error}")
+
+
+def _undone(outcome: Outcome | None) -> bool:
+    """Whether a forecast was never made, or failed."""
+    return outcome is None or bool(outcome.problem and not outcome.left_out)
