@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from clearcube.errors import InputError
+from clearcube.networks.forecast import ForecastConfig, ForecastNet
 from clearcube.networks.ganfilling import GanFillingConfig, Generator
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
 from clearcube.networks.utilise import Utilise, UtiliseConfig
@@ -32,6 +33,7 @@ ARCHITECTURES: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "seq2seq": (Seq2SeqConfig, Seq2Seq),
     "ganfilling": (GanFillingConfig, Generator),
     "utilise": (UtiliseConfig, Utilise),
+    "forecast": (ForecastConfig, ForecastNet),
 }
 """Name -> the class of its configuration and of the network."""
 
@@ -51,9 +53,12 @@ def architecture_of(model: nn.Module) -> str:
     )
 
 
-def save(path: str | os.PathLike[str], model: nn.Module, metadata: Mapping[str, object]) -> None:
+def save(
+    path: str | os.PathLike[str], model: nn.Module, metadata: Mapping[str, object], *, half: bool = False
+) -> None:
     """Write a checkpoint; the file appears under its name only when complete.
 
+    half : store float16 numbers, half the size; they are float32 again when loaded.
     metadata : plain values (str, numbers, lists, dicts of them) with at least 'scaling', 'provenance', 'licence'.
 
     Raises
@@ -75,7 +80,8 @@ def save(path: str | os.PathLike[str], model: nn.Module, metadata: Mapping[str, 
         raise InputError(f"the metadata of checkpoint {path} are not plain values: {error}") from None
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    kind = torch.float16 if half else torch.float32
+    tensors = {name: tensor.detach().to("cpu", kind).contiguous() for name, tensor in model.state_dict().items()}
     try:
         save_file(tensors, partial, metadata={HEADER: text})
         partial.replace(path)

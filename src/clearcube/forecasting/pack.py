@@ -1,0 +1,163 @@
+"""Episodes made ready to learn from: contexts filled in several ways beforehand, kept in files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clearcube.cube import red_and_near_infrared
+from clearcube.errors import InputError
+from clearcube.forecasting.contexts import filled_context
+from clearcube.forecasting.episode import Episode
+from clearcube.forecasting.simulated import simulate_episode
+from clearcube.forecasting.weather import VARIABLES, network_weather
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clearcube.filler import Block, Filler
+
+    Fillers = Mapping[str, Filler]
+
+SHARD = 20
+"""Episodes in a file."""
+
+
+@dataclass(frozen=True)
+class PackedEpisodes:
+    """N episodes of T context and Th target dates, F fillings, S x S pixels.
+
+    red_nir : (N, F, T, 2, S, S) float16 reflectance, NaN = no value; the first filling is none at all.
+    observed : (N, T, S, S) bool. days : (N, T) int16 up to the last date of the context. day_of_year : (N,) int16.
+    target : (N, Th, S, S) float16 NDVI, NaN = unknown. leads : (N, Th) int16 days.
+    weather : (N, T + steps, 3) float32 as the network is given it, NaN = unknown.
+    """
+
+    red_nir: NDArray[np.float16]
+    observed: NDArray[np.bool_]
+    days: NDArray[np.int16]
+    day_of_year: NDArray[np.int16]
+    target: NDArray[np.float16]
+    leads: NDArray[np.int16]
+    weather: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+
+def joined(parts: Sequence[PackedEpisodes]) -> PackedEpisodes:
+    """All episodes of several packs."""
+    return PackedEpisodes(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(PackedEpisodes)))
+
+
+def packed(
+    episode: Episode, target: NDArray[np.float32], fillers: Fillers, *, step_days: int, steps: int
+) -> PackedEpisodes:
+    """One episode, filled by each filler; target (Th, H, W) is the NDVI to learn.
+
+    A context that a filler cannot fill, for too little is observed, counts unfilled in its place.
+    """
+    context = episode.context
+    pairs = [_red_nir(_filled(context, filler)) for filler in (None, *fillers.values())]
+    last = context.dates[-1]
+    count = len(context.dates) + steps
+    weather = np.full((count, len(VARIABLES)), np.nan, np.float32)
+    if episode.weather is not None and set(VARIABLES) <= set(episode.weather.names):
+        horizon = episode.target_dates[-1]
+        weather = network_weather(episode.weather, context.dates, horizon, step_days=step_days, steps=steps)
+    return PackedEpisodes(
+        red_nir=np.stack(pairs)[None].astype(np.float16),
+        observed=context.observed[None],
+        days=(context.dates - last).astype(np.int16)[None],
+        day_of_year=np.array([day_of_year(last)], np.int16),
+        target=target[None].astype(np.float16),
+        leads=episode.leads.astype(np.int16)[None],
+        weather=weather[None],
+    )
+
+
+def _filled(context: Block, filler: Filler | None) -> Block:
+    try:
+        return filled_context(context, filler)
+    except InputError:
+        return filled_context(context, None)
+
+
+def day_of_year(date: np.datetime64) -> int:
+    """1 on the 1st of January."""
+    return int((date - date.astype("datetime64[Y]")).astype(np.int64)) + 1
+
+
+def _red_nir(context: Block) -> NDArray[np.float32]:
+    pair = red_and_near_infrared([band.name for band in context.bands])
+    return np.asarray(np.clip(context.reflectance[:, list(pair)], -1, 2))
+
+
+def simulated_pack(
+    folder: Path,
+    seeds: range,
+    size: int,
+    fillers: Fillers,
+    *,
+    step_days: int,
+    steps: int,
+    report: Callable[[int, int], None] = lambda done, of: None,
+) -> PackedEpisodes:
+    """Episodes of simulated places of training; read from the folder as far as they are there already.
+
+    They learn from the NDVI of a clear observation at every pixel and date. The folder's files belong to one set of
+    fillers and sizes; others lie beside them.
+    """
+    key = _key(size, fillers, step_days, steps)
+    parts = []
+    for first in range(seeds.start, seeds.stop, SHARD):
+        shard = range(first, min(first + SHARD, seeds.stop))
+        path = folder / f"simulated-{key}-{shard.start}-{shard.stop}.npz"
+        if not path.exists():
+            _write(path, joined(list(_simulated(shard, size, fillers, step_days, steps))))
+        parts.append(_read(path))
+        report(shard.stop - seeds.start, len(seeds))
+    return joined(parts)
+
+
+def _simulated(seeds: range, size: int, fillers: Fillers, step_days: int, steps: int) -> Iterator[PackedEpisodes]:
+    for seed in seeds:
+        made = simulate_episode(seed, size=size)
+        target = made.clear_ndvi[len(made.episode.context.dates) :]
+        yield packed(made.episode, target, fillers, step_days=step_days, steps=steps)
+
+
+def _key(size: int, fillers: Fillers, step_days: int, steps: int) -> str:
+    """What the files were made with, in a few letters."""
+    plain = [size, step_days, steps, [[name, _settings(filler)] for name, filler in fillers.items()]]
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:8]
+
+
+def _settings(filler: Filler) -> dict[str, str]:
+    """A filler's settings, with the content of files in place of their names."""
+    values: dict[str, Any] = vars(filler) if hasattr(filler, "__dict__") else {}
+    texts = {name: str(value) for name, value in values.items()}
+    return {name: sha256_of(text) if Path(text).is_file() else text for name, text in texts.items()}
+
+
+def sha256_of(path: str | Path) -> str:
+    """Checksum of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _write(path: Path, pack: PackedEpisodes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial.npz")
+    np.savez(partial, **{f.name: getattr(pack, f.name) for f in fields(PackedEpisodes)})
+    partial.replace(path)
+
+
+def _read(path: Path) -> PackedEpisodes:
+    with np.load(path, allow_pickle=False) as arrays:
+        return PackedEpisodes(*(arrays[f.name] for f in fields(PackedEpisodes)))

@@ -1,0 +1,282 @@
+"""The training of a forecaster: step, loop, validation, state. A run that was killed goes on from its last state."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from clearcube.errors import InputError
+from clearcube.forecasting.batches import Batch, Batches, Choice, collated
+from clearcube.networks import checkpoint
+from clearcube.networks.forecast import ForecastNet, Steps, at_leads
+from clearcube.training.state import LICENCE, command, hardware
+from clearcube.training.step import one_cycle
+
+if TYPE_CHECKING:
+    from clearcube.forecasting.pack import PackedEpisodes
+    from clearcube.forecasting.training_config import ForecastTraining
+
+STATE = "state.pt"
+LOG_EVERY = 25
+ERROR_UNIT = 0.02
+"""Squared error of NDVI that counts as one unit of the loss."""
+
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class ForecastData:
+    """What is learnt from and judged by. files : name -> sha256 of every file that was read."""
+
+    train: PackedEpisodes
+    validation: PackedEpisodes
+    fills: tuple[str, ...]
+    real: PackedEpisodes | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Learner:
+    """The network, the moving average of its weights, and what moves them."""
+
+    network: ForecastNet
+    average: ForecastNet
+    optimiser: torch.optim.Optimizer
+
+
+@dataclass
+class Progress:
+    """Steps and seconds done, and what the validations found."""
+
+    step: int = 0
+    seconds: float = 0.0
+    validations: list[dict[str, Any]] = field(default_factory=list)
+
+
+def new_learner(config: ForecastTraining) -> Learner:
+    """A learner at its beginning; the seed decides its weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = ForecastNet(config.network).train()
+    rates = config.optimisation
+    optimiser = torch.optim.AdamW(
+        network.parameters(), rates.learning_rate, betas=(0.9, 0.99), weight_decay=rates.weight_decay
+    )
+    return Learner(network, copy.deepcopy(network).eval().requires_grad_(False), optimiser)
+
+
+def loss_terms(steps: Steps, batch: Batch, step_days: int) -> dict[str, Tensor]:
+    """Squared error of the mean in units of `ERROR_UNIT`, and the Gaussian likelihood of the std at fixed mean."""
+    mean, log_std = at_leads(steps, batch.leads, step_days)
+    known = batch.target.isfinite()
+    count = known.sum().clamp(min=1)
+    square = torch.where(known, (mean - batch.target.nan_to_num()) ** 2, 0.0)
+    likelihood = torch.where(known, log_std + 0.5 * square.detach() * torch.exp(-2 * log_std), 0.0)
+    return {"error": square.sum() / count / ERROR_UNIT, "likelihood": likelihood.sum() / count}
+
+
+def train_step(learner: Learner, batch: Batch, config: ForecastTraining, step: int, share: float) -> dict[str, float]:
+    """Learn from a batch at a share of the run that is done; the parts of the loss, and the norm of the gradient.
+
+    Raises
+    ------
+    InputError : the loss is not a finite number; the weights are left as they were.
+    """
+    rates = config.optimisation
+    learner.optimiser.param_groups[0]["lr"] = rates.learning_rate * one_cycle(share)
+    learner.optimiser.zero_grad(set_to_none=True)
+    device = batch.target.device.type
+    with torch.autocast(device, torch.bfloat16, enabled=rates.precision == "bfloat16"):
+        steps = learner.network(batch.context)
+    terms = loss_terms(steps, batch, config.network.step_days)
+    loss = terms["error"] + rates.likelihood * terms["likelihood"]
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = nn.utils.clip_grad_norm_(learner.network.parameters(), rates.clip)
+    if not bool(norm.isfinite()):
+        raise InputError(
+            f"the loss is not a finite number at step {step}; the last saved state is good: lower "
+            "optimisation.learning_rate or set optimisation.precision to float32, and go on from it"
+        )
+    learner.optimiser.step()
+    _follow(learner, min(rates.average, (1 + step) / (10 + step)))
+    return {name: float(term.detach()) for name, term in terms.items()} | {"norm": float(norm)}
+
+
+def _follow(learner: Learner, decay: float) -> None:
+    """Move the average of the weights a little."""
+    with torch.no_grad():
+        own = learner.network.state_dict()
+        for name, mean in learner.average.state_dict().items():
+            mean.lerp_(own[name], 1 - decay)
+
+
+def train(
+    config: ForecastTraining,
+    data: ForecastData,
+    report: Report = lambda record: None,
+    *,
+    resume: bool = False,
+    until: int | None = None,
+) -> Progress:
+    """Train as configured; writes state, log and `last.safetensors` into the output folder.
+
+    report : called with every record that is logged. until : end at this step, as if killed after a save.
+
+    Raises
+    ------
+    InputError : a loss that is not finite; nothing to resume, or the state of another configuration.
+    """
+    torch.set_num_threads(config.optimisation.threads)
+    folder = Path(config.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    learner, progress = new_learner(config), Progress()
+    if resume:
+        progress = Progress(**load_state(folder, learner, config))
+    for part in (learner.network, learner.average):
+        part.to(device)
+    learner.optimiser.load_state_dict(learner.optimiser.state_dict())  # its state is cast to where the weights are
+    with (folder / "log.jsonl").open("a" if resume else "w", encoding="utf-8") as log:
+
+        def write(record: dict[str, Any]) -> None:
+            log.write(json.dumps(record) + "\n")
+            log.flush()
+            report(record)
+
+        _loop(config, data, learner, progress, write, device, until)
+    return progress
+
+
+def _loop(
+    config: ForecastTraining,
+    data: ForecastData,
+    learner: Learner,
+    progress: Progress,
+    write: Report,
+    device: torch.device,
+    until: int | None,
+) -> None:
+    """Steps until the run is done."""
+    batches, rates, folder = Batches(config, data.train, data.real), config.optimisation, Path(config.output)
+    started, recent = time.monotonic() - progress.seconds, []
+    while progress.step < rates.steps and progress.seconds < 3600 * rates.hours and progress.step != until:
+        share = max(progress.step / rates.steps, progress.seconds / 3600 / rates.hours)
+        recent.append(train_step(learner, batches.batch(progress.step).to(device), config, progress.step, share))
+        progress.step += 1
+        progress.seconds = time.monotonic() - started
+        done = progress.step >= rates.steps or progress.seconds >= 3600 * rates.hours
+        if progress.step % LOG_EVERY == 0:
+            means = {name: round(float(np.mean([each[name] for each in recent])), 4) for name in recent[0]}
+            write({"step": progress.step, "seconds": round(progress.seconds, 1), "loss": means})
+            recent = []
+        if done or progress.step % config.check.every == 0:
+            found = validated(learner.average, data, config, device)
+            progress.validations.append({"step": progress.step, "rmse": found})
+            write({"step": progress.step, "seconds": round(progress.seconds, 1), "rmse": found})
+        if done or progress.step % config.check.save == 0:
+            save_state(folder, learner, progress, config)
+            save_weights(folder / "last.safetensors", learner.average, config, data, progress)
+
+
+def validated(
+    network: ForecastNet, data: ForecastData, config: ForecastTraining, device: torch.device
+) -> dict[str, float]:
+    """RMSE of NDVI over the validation episodes for each filling of their contexts; that of persistence beside it.
+
+    `spread` is the root of the mean square of error over std, 1 where the std is right.
+    """
+    found, scores = {}, []
+    pack, size = data.validation, data.validation.observed.shape[-1]
+    dates = np.arange(pack.days.shape[1])
+    for filling, name in enumerate(("none", *data.fills)):
+        sums = np.zeros(4)
+        for i in range(len(pack)):
+            one = [Choice(pack, i, filling, 0, 0, 0, flip=False)]
+            batch = collated(one, size, dates, with_weather=config.network.weather > 0).to(device)
+            sums += _errors(network, batch, config)
+        found[name] = round(float(np.sqrt(sums[0] / sums[3])), 5)
+        found[f"persistence {name}"] = round(float(np.sqrt(sums[1] / sums[3])), 5)
+        scores.append(sums)
+    total = np.sum(scores, axis=0)
+    return found | {"spread": round(float(np.sqrt(total[2] / total[3])), 4)}
+
+
+def _errors(network: ForecastNet, batch: Batch, config: ForecastTraining) -> Any:
+    """Sums of squared errors of forecast and persistence, of squared error over variance, and their number."""
+    bfloat = config.optimisation.precision == "bfloat16"
+    with torch.inference_mode(), torch.autocast(batch.target.device.type, torch.bfloat16, enabled=bfloat):
+        steps = network(batch.context)
+    mean, log_std = at_leads(steps, batch.leads, config.network.step_days)
+    known = batch.target.isfinite()
+    truth = batch.target[known]
+    square = (mean[known] - truth) ** 2
+    still = (steps.base.unsqueeze(1).expand_as(batch.target)[known] - truth) ** 2
+    scaled = square * torch.exp(-2 * log_std[known])
+    return np.array([float(square.sum()), float(still.sum()), float(scaled.sum()), float(known.sum())])
+
+
+def save_state(folder: Path, learner: Learner, progress: Progress, config: ForecastTraining) -> None:
+    """Write the state; it appears under its name only when complete."""
+    partial = folder / f".{STATE}.partial"
+    parts = {name: part.state_dict() for name, part in vars(learner).items()}
+    torch.save({"config": json.dumps(config.plain()), "progress": vars(progress), "learner": parts}, partial)
+    partial.replace(folder / STATE)
+
+
+def load_state(folder: Path, learner: Learner, config: ForecastTraining) -> dict[str, Any]:
+    """Put the saved state into the learner; returns how far the run was.
+
+    Raises
+    ------
+    InputError : there is no state, it is damaged, or of another configuration.
+    """
+    path = folder / STATE
+    if not path.is_file():
+        raise InputError(f"{path}: no state to resume from; start without --resume")
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        same = json.loads(saved["config"]) == json.loads(json.dumps(config.plain()))
+        if same:
+            for name, part in vars(learner).items():
+                part.load_state_dict(saved["learner"][name])
+    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, ValueError) as error:
+        raise InputError(f"{path}: not a complete state of a run ({error}); start again without --resume") from None
+    if not same:
+        raise InputError(f"{path} belongs to another configuration; resume with the one that it was started with")
+    progress: dict[str, Any] = saved["progress"]
+    return progress
+
+
+def save_weights(
+    path: Path, network: ForecastNet, config: ForecastTraining, data: ForecastData, progress: Progress
+) -> None:
+    """Write the averaged weights as a checkpoint that says where it comes from."""
+    metadata = {
+        "scaling": "reflectance, unit 1; NDVI out; the network scales by itself",
+        "licence": LICENCE,
+        "guided": config.network.weather > 0,
+        "provenance": {
+            "command": command(),
+            "seed": config.seed,
+            "config": config.plain(),
+            "files": dict(data.files),
+            "simulated_episodes": len(data.train),
+            "real_episodes": 0 if data.real is None else len(data.real),
+            "steps": progress.step,
+            "hours": round(progress.seconds / 3600, 3),
+            "hardware": hardware(config.optimisation.threads),
+            "torch": torch.__version__,
+        },
+        "validation": {"history": progress.validations},
+    }
+    checkpoint.save(path, network, metadata)

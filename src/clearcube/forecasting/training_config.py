@@ -1,0 +1,123 @@
+"""What the training of a forecaster is: frozen values, read from a TOML file that may say as little as it likes."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clearcube.errors import InputError
+from clearcube.networks.forecast import ForecastConfig
+from clearcube.training.config import CubeSource, _build, _plain, _source
+
+
+@dataclass(frozen=True)
+class EpisodesConfig:
+    """What is learnt from.
+
+    simulated, validation : numbers of simulated places. size : pixels along their sides.
+    fills : methods that contexts are filled with beforehand; unfilled ones are always among them.
+    real : share of a batch that is drawn from real cubes, where there are any.
+    """
+
+    simulated: int = 450
+    validation: int = 32
+    size: int = 48
+    fills: tuple[str, ...] = ("linear", "last", "whittaker", "seq2seq")
+    real: float = 0.2
+
+
+@dataclass(frozen=True)
+class RatesConfig:
+    """Steps and step sizes.
+
+    steps, hours : the run ends with whichever comes first; the learning rate follows the share that is done.
+    batch : samples in a step; crop : pixels along their sides. average : decay of the moving average of the weights.
+    fewer_dates : share of batches whose contexts lose some of their dates. likelihood : weight of the loss of the std.
+    """
+
+    steps: int = 6000
+    hours: float = 24.0
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    clip: float = 1.0
+    batch: int = 8
+    crop: int = 32
+    average: float = 0.998
+    fewer_dates: float = 0.15
+    likelihood: float = 0.2
+    precision: str = "bfloat16"
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class ForecastCheck:
+    """Steps between two validations, and between two saves of the state."""
+
+    every: int = 250
+    save: int = 100
+
+
+@dataclass(frozen=True)
+class ForecastTraining:
+    """A training run of a forecaster.
+
+    output : folder for episodes, state, log and weights. train : real cubes, beside the simulated places.
+    """
+
+    output: str = "runs/forecast"
+    seed: int = 0
+    train: tuple[CubeSource, ...] = ()
+    network: ForecastConfig = field(default_factory=lambda: ForecastConfig(fine=24, coarse=48))
+    episodes: EpisodesConfig = field(default_factory=EpisodesConfig)
+    optimisation: RatesConfig = field(default_factory=RatesConfig)
+    check: ForecastCheck = field(default_factory=ForecastCheck)
+
+    def __post_init__(self) -> None:
+        rates, episodes = self.optimisation, self.episodes
+        _require(rates.steps > 0 and rates.hours > 0, "optimisation.steps and hours must be positive")
+        _require(rates.crop % 4 == 0 and 8 <= rates.crop <= episodes.size, "crop must be a multiple of 4 up to size")
+        _require(rates.batch > 0, "optimisation.batch must be positive")
+        _require(rates.precision in ("float32", "bfloat16"), "optimisation.precision must be float32 or bfloat16")
+        _require(episodes.simulated > 0 and episodes.validation > 0, "episodes need simulated and validation places")
+        _require(0 <= episodes.real < 1, "episodes.real must lie in [0, 1)")
+        _require(self.check.every > 0 and self.check.save > 0, "check.every and check.save must be positive")
+
+    def plain(self) -> dict[str, Any]:
+        """All values as tables, numbers, texts and lists."""
+        values: dict[str, Any] = _plain(asdict(self))
+        return values
+
+
+def read_forecast_config(path: str | Path) -> ForecastTraining:
+    """Read a configuration. Relative paths in it count from where the program is run.
+
+    Raises
+    ------
+    InputError : no such file, not TOML, an unknown name, a value of the wrong type or out of range.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such configuration file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML file: {error}") from None
+    return forecast_config_from(table, str(path))
+
+
+def forecast_config_from(table: Mapping[str, Any], where: str = "the configuration") -> ForecastTraining:
+    """The configuration from plain values.
+
+    Raises
+    ------
+    InputError : an unknown name, a value of the wrong type or out of range.
+    """
+    sources = tuple(_source(each, f"{where}, [[train]]") for each in table.get("train", ()))
+    return _build(ForecastTraining, dict(table) | {"train": sources}, where)
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise InputError(message)
