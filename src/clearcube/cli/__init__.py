@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from clearcube.cli.evaluate import evaluate, score
+from clearcube.cli.evaluate_forecast import evaluate_forecast
 from clearcube.cli.fill import fill
 from clearcube.cli.info import info, methods
 from clearcube.cli.plot import plot
@@ -23,6 +24,7 @@ app.command()(fill)
 app.command()(methods)
 app.command()(evaluate)
 app.command()(score)
+app.command()(evaluate_forecast)
 app.command()(plot)
 app.command()(train)
 app.command()(pack)

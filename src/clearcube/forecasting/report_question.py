@@ -30,7 +30,7 @@ ERRORS = {
 """Metric -> words, in the order of the tables."""
 INTRODUCTION = (
     "Share of cubes in which the forecast from a filled context has a smaller error than that of the same model from "
-    "another context, with the 95 % interval of a paired bootstrap over cubes; below it the mean difference of the "
+    "another context, with the 95 % interval of a paired bootstrap over cubes; behind it the mean difference of the "
     f"error ({MARK} = its interval includes zero). `none` is the unfilled context (NaN and a mask), `last` the last "
     "value carried on."
 )

@@ -1,0 +1,100 @@
+"""Episodes from cubes: the first dates are the context, those that follow are what is to be forecast."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clearcube.cube import bands_of, dates_of
+from clearcube.errors import InputError
+from clearcube.filler import Block
+from clearcube.forecasting.episode import CONTEXT_DATES, FEWEST_CONTEXT_DATES, TARGET_DATES, Episode, ndvi_of
+from clearcube.forecasting.vegetation import legend_of
+from clearcube.readers.open import open_cube
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from clearcube.forecasting.episode import Weather
+
+_TILE = re.compile(r"(?<![0-9A-Za-z])\d{2}[C-X][A-Z]{2}(?![0-9A-Za-z])")
+
+
+def read_episode(name: str, sources: Sequence[str], opening: Mapping[str, Any] | None = None) -> Episode:
+    """The episode in the files of one place.
+
+    A context and a target of EarthNet2021 are split as they are given; any other cube after its tenth date, and twenty
+    more are the target.
+
+    name : what it is called. opening : keyword arguments of `open_cube`.
+
+    Raises
+    ------
+    InputError : as `open_cube`, and where there are too few dates or no red or near infrared.
+    """
+    given = dict(opening or {})
+    cube = open_cube(list(sources), **given)
+    context = [source for source in sources if PurePosixPath(source).name.startswith("context_")]
+    if context and len(context) < len(sources):
+        length = open_cube(context, **given).sizes["time"]
+        return episode_of(name, cube, context_dates=length, target_dates=cube.sizes["time"] - length)
+    return episode_of(name, cube)
+
+
+def episode_of(
+    name: str,
+    cube: xr.Dataset,
+    *,
+    context_dates: int = CONTEXT_DATES,
+    target_dates: int = TARGET_DATES,
+    weather: Weather | None = None,
+) -> Episode:
+    """The first dates of a cube as an episode, in memory; what is not observed is NaN.
+
+    Raises
+    ------
+    InputError : the cube has fewer dates, or no red or near infrared.
+    """
+    dates = dates_of(cube)
+    if context_dates < FEWEST_CONTEXT_DATES or target_dates < 1 or len(dates) < context_dates + target_dates:
+        raise InputError(
+            f"{name} has {len(dates)} dates; needed are {max(context_dates, FEWEST_CONTEXT_DATES)} to look at and "
+            f"{max(target_dates, 1)} to forecast: give a longer cube, or a context together with its target"
+        )
+    part = cube.isel(time=slice(0, context_dates + target_dates)).load()
+    values = part["reflectance"].values
+    observed = part["observed"].values & np.isfinite(values).all(axis=1)
+    seen = np.where(observed[:, None], values, np.float32(np.nan)).astype(np.float32)
+    bands = bands_of(part)
+    split = slice(0, context_dates)
+    landcover = part["landcover"].values if "landcover" in part else None
+    return Episode(
+        name=name,
+        context=Block(seen[split], observed[split], dates[split], bands),
+        target_dates=dates[context_dates : context_dates + target_dates],
+        target_ndvi=ndvi_of(seen[context_dates:], bands),
+        weather=weather,
+        elevation=part["elevation"].values.astype(np.float32) if "elevation" in part else None,
+        landcover=landcover,
+        classes="" if landcover is None else _legend(part),
+        place=tile_of(name),
+    )
+
+
+def _legend(cube: xr.Dataset) -> str:
+    """The legend of a cube's land cover, by its format, else by its codes."""
+    return "earthnet" if cube.attrs.get("format") == "earthnet" else legend_of(cube["landcover"].values)
+
+
+def tile_of(name: str) -> str:
+    """The Sentinel-2 tile in a name, else the name itself.
+
+    >>> tile_of("MJJ2021_replicated_minicube_225_34TET_47.37_22.05")
+    '34TET'
+    """
+    found = _TILE.search(name.replace("_", " "))
+    return found.group() if found else name

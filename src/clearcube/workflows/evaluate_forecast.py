@@ -1,0 +1,194 @@
+"""Evaluating forecasts: from inputs, fills and models to a folder of scores and a report."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clearcube.errors import InputError
+from clearcube.evaluation.inputs import cubes_of
+from clearcube.evaluation.records import Record, load
+from clearcube.evaluation.run import in_parallel
+from clearcube.forecasting.comparison import ForecastComparison
+from clearcube.forecasting.registry import make_forecaster
+from clearcube.forecasting.report import Chosen, report, write_scores, write_summary
+from clearcube.forecasting.run import NONE, ForecastPlan, evaluate_into
+from clearcube.version import __version__
+from clearcube.workflows.evaluate import LIBRARIES, sha256_of, write_json
+
+if TYPE_CHECKING:
+    from clearcube.fill_cube import Progress
+    from clearcube.filler import Filler
+    from clearcube.forecasting.episode import Episode, Forecaster
+
+SIMULATED_SIZE = 128
+"""Pixels per side of simulated cubes."""
+
+
+@dataclass(frozen=True)
+class ForecastEvaluationRequest:
+    """What `clearcube evaluate-forecast` was asked for.
+
+    simulated : how many simulated cubes of places that training never draws are evaluated too; seed : the first one's.
+    fill_weights, model_weights : checkpoints of the network among the fills, and among the models; None = embedded.
+    opening : keyword arguments of `open_cube`. workers : cubes at once; None = one for each core.
+    """
+
+    out: Path
+    inputs: tuple[str, ...] = ()
+    fills: tuple[str, ...] = (NONE, "last", "linear")
+    models: tuple[str, ...] = ("persistence", "climatology")
+    simulated: int = 0
+    seed: int = 0
+    size: int = SIMULATED_SIZE
+    fill_weights: str | None = None
+    model_weights: str | None = None
+    opening: Mapping[str, Any] = field(default_factory=dict)
+    workers: int | None = None
+    command: str = "clearcube evaluate-forecast"
+
+    @property
+    def chosen(self) -> Chosen:
+        """Models and fills."""
+        return Chosen(self.models, self.fills)
+
+
+def evaluate_forecasts(request: ForecastEvaluationRequest, progress: Progress) -> ForecastComparison:
+    """Make all forecasts that `out` does not hold yet, and write what all of them say.
+
+    `out` gets `scores.parquet`, `summary.csv`, `report.md`, `provenance.json` and `sums/`, what a later run goes on
+    from. Cubes are read or simulated one by one, as many at once as there are workers.
+
+    Raises
+    ------
+    InputError : an input, fill, model or the folder cannot be used; no forecast was made.
+    """
+    _check(request)
+    plan, digests = _plan(request)
+    cubes = cubes_of(request.inputs) if request.inputs else {}
+    work = _work(request, plan, cubes)
+    (request.out / "sums").mkdir(parents=True, exist_ok=True)
+    progress("evaluating", 0, len(work))
+    workers = request.workers or os.cpu_count() or 1
+    names = []
+    for name in in_parallel(lambda each: each(), work, workers):
+        names.append(name)
+        progress("evaluating", len(names), len(work))
+    found = _write(request, sorted(names, key=_natural))
+    write_json(request.out / "provenance.json", _provenance(request, digests, cubes))
+    return found
+
+
+def _check(request: ForecastEvaluationRequest) -> None:
+    """Refuse what cannot be run."""
+    if not request.inputs and request.simulated < 1:
+        raise InputError("there is nothing to evaluate; name cubes, or ask for simulated ones with --simulated 20")
+    if request.simulated < 0 or request.seed < 0:
+        raise InputError("--simulated and --seed are whole numbers from 0")
+    if not request.models or not request.fills:
+        raise InputError("give at least one fill and one model")
+    if request.workers is not None and request.workers < 1:
+        raise InputError(f"--workers is {request.workers}; give 1 or more")
+    if request.out.exists() and not request.out.is_dir():
+        raise InputError(f"{request.out} is a file; name a folder for the results")
+    if request.out.is_dir() and os.listdir(request.out) and not (request.out / "sums").is_dir():
+        raise InputError(f"{request.out} holds other things than results; name a new or empty folder")
+
+
+def _plan(request: ForecastEvaluationRequest) -> tuple[ForecastPlan, dict[str, str]]:
+    """What is run, and the checksums of all weights. Every filler and model is made once: errors come early."""
+    from clearcube.workflows.fill import filler_named
+
+    fills: dict[str, Callable[[], Filler] | None] = {}
+    models: dict[str, Callable[[], Forecaster]] = {}
+    digests = {}
+    for name in request.fills:
+        weights = {"weights": request.fill_weights} if request.fill_weights and name == "seq2seq" else {}
+        fills[name] = None if name == NONE else partial(filler_named, name, weights)
+    for name in request.models:
+        weights = {"weights": request.model_weights} if request.model_weights and name == "convlstm" else {}
+        models[name] = partial(make_forecaster, name, **weights)
+    for name, make in {**fills, **models}.items():
+        checkpoint = getattr(make(), "path", None) if make is not None else None
+        if checkpoint is not None:
+            digests[name] = sha256_of(checkpoint)
+    settings = {
+        "version": __version__,
+        "weights": digests,
+        "opening": {name: str(value) for name, value in request.opening.items()},
+        "size": request.size,
+    }
+    return ForecastPlan(fills, models, settings), digests
+
+
+def _work(
+    request: ForecastEvaluationRequest, plan: ForecastPlan, cubes: Mapping[str, list[str]]
+) -> list[Callable[[], str]]:
+    """One piece for each cube; it gives the cube's name."""
+    makers: list[Callable[[], Episode]] = [partial(_read, request, *each) for each in cubes.items()]
+    seeds = range(request.seed, request.seed + request.simulated)
+    makers += [partial(_simulated, seed, request.size) for seed in seeds]
+    return [partial(_evaluate, request, plan, make) for make in makers]
+
+
+def _evaluate(request: ForecastEvaluationRequest, plan: ForecastPlan, make: Callable[[], Episode]) -> str:
+    return evaluate_into(request.out, make(), plan).cube
+
+
+def _read(request: ForecastEvaluationRequest, key: str, sources: list[str]) -> Episode:
+    from clearcube.forecasting.reading import read_episode
+
+    return read_episode(key, sources, request.opening)
+
+
+def _simulated(seed: int, size: int) -> Episode:
+    from clearcube.forecasting.simulated import simulated_episode
+
+    return simulated_episode(seed, size=size, evaluation=True)
+
+
+def _natural(name: str) -> tuple[str, int]:
+    """Simulated cubes by number, others by name."""
+    head, _, tail = name.rpartition("-")
+    return (head, int(tail)) if tail.isdigit() else (name, 0)
+
+
+def _write(request: ForecastEvaluationRequest, cubes: list[str]) -> ForecastComparison:
+    """The tables and the report, from the sums of the cubes of this run, one cube after the other."""
+    found = ForecastComparison()
+
+    def records() -> Iterator[Record]:
+        for name in cubes:
+            record = load(request.out / "sums" / f"{name}.npz")
+            found.add(record, request.models, request.fills)
+            yield record
+
+    write_scores(request.out / "scores.parquet", records(), request.chosen)
+    write_summary(request.out / "summary.csv", found, request.chosen)
+    (request.out / "report.md").write_text(report(found, request.chosen), encoding="utf-8")
+    return found
+
+
+def _provenance(
+    request: ForecastEvaluationRequest, digests: Mapping[str, str], cubes: Mapping[str, list[str]]
+) -> dict[str, Any]:
+    """What the results were made with and from."""
+    from datetime import UTC, datetime
+
+    return {
+        "command": request.command,
+        "created": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "versions": {"clearcube": __version__, "python": platform.python_version()}
+        | {name: version(name) for name in LIBRARIES},
+        "fills": list(request.fills),
+        "models": list(request.models),
+        "weights": dict(digests),
+        "simulated": {"cubes": request.simulated, "first_seed": request.seed, "size": request.size},
+        "inputs": {key: {source: sha256_of(source) for source in sources} for key, sources in cubes.items()},
+    }
