@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from clearcube.cli import app
 
 runner = CliRunner()
+LINEAR = ("-m", "linear")
 
 
 def run(*arguments):
@@ -58,7 +59,7 @@ def test_methods_are_listed():
 
 @pytest.mark.parametrize("name", ["out.zarr", "out.nc", "out"])
 def test_fill_writes_each_kind_of_output_and_reads_it_again(cube_path, tmp_path, name):
-    result = run("fill", cube_path, tmp_path / name, "--ndvi")
+    result = run("fill", *LINEAR, cube_path, tmp_path / name, "--ndvi")
     assert result.exit_code == 0, result.output
     assert not (tmp_path / f"{name}.stage").exists()
     again = run("info", tmp_path / name)
@@ -73,7 +74,7 @@ def test_what_was_filled_is_read_with_what_was_observed(cube_path, tmp_path):
     from clearcube import open_cube
 
     for name in ("out.zarr", "out.nc", "out"):
-        assert run("fill", cube_path, tmp_path / name, "--quiet").exit_code == 0
+        assert run("fill", *LINEAR, cube_path, tmp_path / name, "--quiet").exit_code == 0
         again, before = open_cube(tmp_path / name).load(), open_cube(cube_path).load()
         np.testing.assert_array_equal(again.observed.values, before.observed.values)
         seen = np.broadcast_to(before.observed.values[:, None], before.reflectance.shape)
@@ -81,18 +82,18 @@ def test_what_was_filled_is_read_with_what_was_observed(cube_path, tmp_path):
 
 
 def test_quiet_prints_nothing(cube_path, tmp_path):
-    assert run("fill", cube_path, tmp_path / "out.zarr", "-q").output == ""
+    assert run("fill", *LINEAR, cube_path, tmp_path / "out.zarr", "-q").output == ""
 
 
 def test_history_names_the_command(cube_path, tmp_path):
-    run("fill", cube_path, tmp_path / "out.zarr")
+    run("fill", *LINEAR, cube_path, tmp_path / "out.zarr")
     with xr.open_zarr(tmp_path / "out.zarr") as out:
         assert "clearcube 0.1.0: clearcube" in out.attrs["history"]
         assert out.attrs["method"] == "linear"
 
 
 def test_every_gives_a_regular_calendar(cube_path, tmp_path):
-    result = run("fill", cube_path, tmp_path / "out.nc", "--every", "5d")
+    result = run("fill", *LINEAR, cube_path, tmp_path / "out.nc", "--every", "5d")
     assert result.exit_code == 0, result.output
     with xr.open_dataset(tmp_path / "out.nc") as out:
         assert set(np.diff(out.time.values) / np.timedelta64(1, "D")) == {5}
@@ -129,18 +130,18 @@ def test_every_gives_a_regular_calendar(cube_path, tmp_path):
 )
 def test_bad_options_are_refused_and_nothing_is_written(cube_path, tmp_path, arguments, words):
     before = contents(tmp_path)
-    assert_refused(run("fill", cube_path, tmp_path / "out.zarr", *arguments), *words)
+    assert_refused(run("fill", *LINEAR, cube_path, tmp_path / "out.zarr", *arguments), *words)
     assert contents(tmp_path) == before
 
 
 def test_bad_places_are_refused_and_nothing_is_lost(cube_path, tmp_path):
     before = contents(tmp_path)
-    assert_refused(run("fill", tmp_path / "none.nc", tmp_path / "out.zarr"), "none.nc")
-    assert_refused(run("fill", cube_path, cube_path, "--overwrite"), "is an input too")
-    assert_refused(run("fill", cube_path, cube_path / "out.zarr"), "lies inside the input")
-    assert_refused(run("fill", cube_path, tmp_path, "--overwrite"), "lies inside the output")
-    assert_refused(run("fill", cube_path, tmp_path / "out.tif"), ".zarr, .nc")
-    assert_refused(run("fill", cube_path, "/proc/none/out.zarr"), "/proc/none")
+    assert_refused(run("fill", *LINEAR, tmp_path / "none.nc", tmp_path / "out.zarr"), "none.nc")
+    assert_refused(run("fill", *LINEAR, cube_path, cube_path, "--overwrite"), "is an input too")
+    assert_refused(run("fill", *LINEAR, cube_path, cube_path / "out.zarr"), "lies inside the input")
+    assert_refused(run("fill", *LINEAR, cube_path, tmp_path, "--overwrite"), "lies inside the output")
+    assert_refused(run("fill", *LINEAR, cube_path, tmp_path / "out.tif"), ".zarr, .nc")
+    assert_refused(run("fill", *LINEAR, cube_path, "/proc/none/out.zarr"), "/proc/none")
     assert_refused(run("plot", cube_path, tmp_path / "figure.png"), "was not written by")
     assert_refused(run("plot", cube_path, tmp_path / "figure.txt"), ".png")
     assert contents(tmp_path) == before
@@ -153,10 +154,12 @@ def test_no_file_that_is_read_is_ever_the_output(cube_path, tmp_path):
     (tmp_path / "dates").write_text("2020-03-20\n")
     before = mask.read_bytes()
     replace = ("--overwrite", "-q")
-    assert_refused(run("fill", tmp_path / "cube*.zarr", cube_path, *replace), "is an input too")
-    assert_refused(run("fill", f"file://{cube_path}", cube_path, *replace), "is an input too")
-    assert_refused(run("fill", cube_path, mask, *replace, "--mask", f"{mask}:observed"), "is an input too")
-    assert_refused(run("fill", cube_path, tmp_path / "dates", *replace, "--dates", tmp_path / "dates"), "an input too")
+    assert_refused(run("fill", *LINEAR, tmp_path / "cube*.zarr", cube_path, *replace), "is an input too")
+    assert_refused(run("fill", *LINEAR, f"file://{cube_path}", cube_path, *replace), "is an input too")
+    assert_refused(run("fill", *LINEAR, cube_path, mask, *replace, "--mask", f"{mask}:observed"), "is an input too")
+    assert_refused(
+        run("fill", *LINEAR, cube_path, tmp_path / "dates", *replace, "--dates", tmp_path / "dates"), "an input too"
+    )
     assert mask.read_bytes() == before
 
 
@@ -172,7 +175,7 @@ def test_a_threshold_of_nothing_is_a_threshold(tmp_path):
 
 
 def test_a_smoothed_output_still_tells_what_was_seen(cube_path, tmp_path):
-    assert run("fill", cube_path, tmp_path / "out.zarr", "-q", "-m", "whittaker", "--smooth").exit_code == 0
+    assert run("fill", *LINEAR, cube_path, tmp_path / "out.zarr", "-q", "-m", "whittaker", "--smooth").exit_code == 0
     before, after = run("info", cube_path).output, run("info", tmp_path / "out.zarr").output
     assert [line for line in after.splitlines() if "%" in line] == [line for line in before.splitlines() if "%" in line]
 
@@ -181,7 +184,7 @@ def test_a_warning_is_shown_once(tmp_path):
     cube = cloudy_cube(times=6, height=8, width=8)
     cube.reflectance[1, 0, 0, 0] = np.inf
     path = stored(tmp_path / "cube.zarr", cube, time=1)
-    process = clearcube("fill", path, tmp_path / "out.zarr", "-q")
+    process = clearcube("fill", *LINEAR, path, tmp_path / "out.zarr", "-q")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     assert output.count("infinite values") == 1
@@ -189,11 +192,11 @@ def test_a_warning_is_shown_once(tmp_path):
 
 def test_an_output_is_replaced_only_when_asked(cube_path, tmp_path):
     output = tmp_path / "out.zarr"
-    assert run("fill", cube_path, output, "-q").exit_code == 0
+    assert run("fill", *LINEAR, cube_path, output, "-q").exit_code == 0
     first = (output / ".zattrs").read_bytes()
-    assert_refused(run("fill", cube_path, output), "exists", "--overwrite")
+    assert_refused(run("fill", *LINEAR, cube_path, output), "exists", "--overwrite")
     assert (output / ".zattrs").read_bytes() == first
-    assert run("fill", cube_path, output, "-q", "--overwrite", "--method", "nearest").exit_code == 0
+    assert run("fill", *LINEAR, cube_path, output, "-q", "--overwrite", "--method", "nearest").exit_code == 0
     assert b"nearest" in (output / ".zattrs").read_bytes()
     assert contents(tmp_path)[0] == "cube.zarr"
 
@@ -207,7 +210,7 @@ def test_bad_values_are_refused_and_leave_no_stage(tmp_path):
     }.items():
         path = stored(tmp_path / f"{name}.zarr", changed, time=1)
         before = contents(tmp_path)
-        assert_refused(run("fill", path, tmp_path / "new" / "folder" / "out.zarr", "--window", "16", "-q"))
+        assert_refused(run("fill", *LINEAR, path, tmp_path / "new" / "folder" / "out.zarr", "--window", "16", "-q"))
         assert contents(tmp_path) == before
 
 
@@ -226,8 +229,8 @@ def files(folder):
 
 def test_runs_killed_at_any_instant_resume_to_the_same_bytes(tmp_path):
     source = stored(tmp_path / "cube.zarr", cloudy_cube(times=8, height=150, width=150), time=1)
-    arguments = ("fill", source, tmp_path / "out.zarr", "--window", "16", "--ndvi")
-    assert run("fill", source, tmp_path / "whole.zarr", *arguments[3:]).exit_code == 0
+    arguments = ("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "16", "--ndvi")
+    assert run("fill", *LINEAR, source, tmp_path / "whole.zarr", *arguments[5:]).exit_code == 0
     stage = tmp_path / "out.zarr.stage"
     rng = np.random.default_rng(0)
     kills = 0
@@ -252,7 +255,7 @@ def test_runs_killed_at_any_instant_resume_to_the_same_bytes(tmp_path):
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_stop_cleanly_and_say_how_to_go_on(tmp_path, sent, code):
     source = stored(tmp_path / "cube.zarr", cloudy_cube(times=8, height=150, width=150), time=1)
-    process = clearcube("fill", source, tmp_path / "out.zarr", "--window", "16")
+    process = clearcube("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "16")
     log = tmp_path / "out.zarr.stage" / "done.log"
     while process.poll() is None and not (log.exists() and "fill" in log.read_text()):
         time.sleep(0.01)
@@ -261,7 +264,7 @@ def test_signals_stop_cleanly_and_say_how_to_go_on(tmp_path, sent, code):
     assert process.returncode == code, output
     assert "--resume" in output
     assert "Traceback" not in output
-    assert run("fill", source, tmp_path / "out.zarr", "--window", "16", "--resume", "-q").exit_code == 0
+    assert run("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "16", "--resume", "-q").exit_code == 0
 
 
 def test_a_full_disk_keeps_the_stage_and_says_how_to_resume(tmp_path):
@@ -272,7 +275,7 @@ def test_a_full_disk_keeps_the_stage_and_says_how_to_resume(tmp_path):
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
 
-    arguments = ("fill", source, tmp_path / "out.zarr", "--window", "64")
+    arguments = ("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "64")
     process = clearcube(*arguments, preexec_fn=no_file_larger_than_a_few_kilobytes)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2, output
@@ -284,14 +287,14 @@ def test_a_full_disk_keeps_the_stage_and_says_how_to_resume(tmp_path):
 
 def test_resuming_with_other_settings_names_the_difference(tmp_path):
     source = stored(tmp_path / "cube.zarr", cloudy_cube(times=8, height=150, width=150), time=1)
-    process = clearcube("fill", source, tmp_path / "out.zarr", "--window", "16")
+    process = clearcube("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "16")
     log = tmp_path / "out.zarr.stage" / "done.log"
     while process.poll() is None and not (log.exists() and "fill" in log.read_text()):
         time.sleep(0.01)
     process.kill()
     process.communicate()
-    assert_refused(run("fill", source, tmp_path / "out.zarr", "--window", "16"), "--resume", "--overwrite")
-    changed = run("fill", source, tmp_path / "out.zarr", "--window", "32", "--resume")
+    assert_refused(run("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "16"), "--resume", "--overwrite")
+    changed = run("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "32", "--resume")
     assert_refused(changed, "window was 16 and is 32")
 
 
@@ -311,7 +314,7 @@ def test_an_input_that_fails_while_windows_are_filled_keeps_the_stage(tmp_path, 
     from clearcube.fill_cube import staged
 
     source = stored(tmp_path / "cube.zarr", cloudy_cube(times=5, height=48, width=48))
-    arguments = ("fill", source, tmp_path / "out.zarr", "--window", "16", "--workers", "1", "-q")
+    arguments = ("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "16", "--workers", "1", "-q")
     fill_and_write, calls = staged._fill_and_write, []
 
     def fails_at_the_last_window(*given):
@@ -328,7 +331,7 @@ def test_an_input_that_fails_while_windows_are_filled_keeps_the_stage(tmp_path, 
 
 def test_rasters_without_a_reference_system_in_a_process_of_their_own(tmp_path):
     source = stored(tmp_path / "cube.zarr", cloudy_cube(times=4, height=8, width=8, crs=None))
-    output, _ = (process := clearcube("fill", source, tmp_path / "out", "-q")).communicate(timeout=60)
+    output, _ = (process := clearcube("fill", *LINEAR, source, tmp_path / "out", "-q")).communicate(timeout=60)
     assert process.returncode == 0, output
     assert "no CRS is known" in output
     assert len(list((tmp_path / "out").glob("*.tif"))) == 4

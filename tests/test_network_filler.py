@@ -14,6 +14,7 @@ from clearcube.filler import Block, Filler, PreparedFiller
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
 from clearcube.network_filler import NetworkFiller, make_network_filler
+from clearcube.network_filler import seq2seq as own
 from clearcube.networks import checkpoint
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
 from clearcube.networks.utilise import Utilise, UtiliseConfig
@@ -116,7 +117,7 @@ def test_tiles_agree_with_the_whole(random, monkeypatch):
     whole = block(6, 96, 96, never=False)
     prepared = NetworkFiller(random).prepare([block(6, 32, 32, never=False)])
     once = prepared.fill(whole).mean
-    monkeypatch.setattr(network_filler, "PIXEL_DATES", 6 * 64 * 64)
+    monkeypatch.setattr(own, "PIXEL_DATES", 6 * 64 * 64)
     assert prepared._tile(whole) < 96
     np.testing.assert_allclose(prepared.fill(whole).mean, once, atol=1e-3)
 
@@ -144,7 +145,7 @@ def test_std_holds_ninety_per_cent(random):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"bands": (*BANDS[:3], Band("x", float("nan")))}, "that of 'x' is nan"),
+        ({"bands": (*BANDS[:3], Band("x", float("nan")))}, "of band 'x' is not known"),
         ({"bands": (*BANDS[:3], Band("lst", 10800.0))}, "400 to 2400 nm"),
     ],
 )
@@ -163,7 +164,7 @@ def test_two_dates_are_too_few(untrained):
 def test_other_networks_and_options_are_refused(tmp_path):
     path = tmp_path / "u.safetensors"
     checkpoint.save(path, Utilise(UtiliseConfig(width=4)), METADATA)
-    with pytest.raises(InputError, match="holds Utilise"):
+    with pytest.raises(InputError, match="holds utilise, not seq2seq"):
         NetworkFiller(str(path))
     with pytest.raises(InputError, match="no option 'terms'"):
         make_network_filler("seq2seq", terms=2)

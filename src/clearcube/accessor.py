@@ -21,7 +21,7 @@ class ClearcubeAccessor:
         """The data set if it is a cube; raises InputError with what is wrong if not."""
         return check_cube(self._dataset)
 
-    def fill(self, method: str = "linear", **options: Any) -> xr.Dataset:
+    def fill(self, method: str = "auto", **options: Any) -> xr.Dataset:
         """The filled cube; arguments as `clearcube.fill` after the cube."""
         return fill(self._dataset, method, **options)
 

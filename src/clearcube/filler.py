@@ -46,6 +46,17 @@ class Block:
         return days
 
 
+def cut(block: Block, place: tuple[slice, slice]) -> Block:
+    """The part of a block in these rows and columns."""
+    return Block(block.reflectance[(..., *place)], block.observed[(..., *place)], block.dates, block.bands)
+
+
+def middle(block: Block, side: int) -> Block:
+    """At most side x side pixels in the middle of a block."""
+    starts = [max(size - side, 0) // 2 for size in block.observed.shape[1:]]
+    return cut(block, (slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)))
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What a filler makes of a block.
@@ -85,7 +96,10 @@ class PreparedFiller(Protocol):
 
 @runtime_checkable
 class Filler(Protocol):
-    """Anything that estimates the reflectance of every pixel and date from the observed ones."""
+    """Anything that estimates the reflectance of every pixel and date from the observed ones.
+
+    One whose estimate depends on where a window begins also says at multiples of how many pixels (`multiple`).
+    """
 
     @property
     def name(self) -> str:
@@ -100,3 +114,8 @@ class Filler(Protocol):
     def prepare(self, sample: Sequence[Block]) -> PreparedFiller:
         """Settle what belongs to the whole cube, from blocks spread over it (all of its dates and bands)."""
         ...
+
+
+def multiple_of(filler: Filler) -> int:
+    """Rows and columns of the frame at multiples of which the filler's windows, halo included, must begin."""
+    return int(getattr(filler, "multiple", 1))

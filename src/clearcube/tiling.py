@@ -24,14 +24,16 @@ class Window:
         """Row and column slices into an array of the frame."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
-    def grown(self, halo: int, frame: tuple[int, int]) -> Window:
-        """The window with `halo` more pixels on every side, cut at the edge of the frame (height, width)."""
-        return Window(
-            max(self.top - halo, 0),
-            min(self.bottom + halo, frame[0]),
-            max(self.left - halo, 0),
-            min(self.right + halo, frame[1]),
-        )
+    def grown(self, halo: int, frame: tuple[int, int], multiple: int = 1) -> Window:
+        """The window with `halo` more pixels on every side, cut at the edge of the frame (height, width).
+
+        Above and to the left it grows further to a multiple of `multiple`.
+
+        >>> Window(100, 200, 0, 50).grown(32, (256, 256), 16)
+        Window(top=64, bottom=232, left=0, right=82)
+        """
+        top, left = (max(start - halo, 0) // multiple * multiple for start in (self.top, self.left))
+        return Window(top, min(self.bottom + halo, frame[0]), left, min(self.right + halo, frame[1]))
 
     def within(self, outer: Window) -> tuple[slice, slice]:
         """Row and column slices of this window into an array of the outer one.

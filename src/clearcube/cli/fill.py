@@ -19,7 +19,10 @@ READING = (
     *("scale", "offset", "nodata", "landcover", "every", "dates"),
 )
 
-Method = Annotated[str, typer.Option("--method", "-m", help="How to fill; see 'clearcube methods'.")]
+Method = Annotated[
+    str,
+    typer.Option("--method", "-m", help="See 'clearcube methods'; auto = seq2seq where it can, else linear."),
+]
 MaxGap = Annotated[str | None, typer.Option("--max-gap", help="Leave longer gaps unfilled: 60d.")]
 MaxExtrapolation = Annotated[
     str | None, typer.Option("--max-extrapolation", help="The same for gaps at the ends of the series.")
@@ -28,10 +31,16 @@ InventDistance = Annotated[
     int, typer.Option("--invent-distance", help="Fill never-observed pixels from filled ones so many pixels away.")
 ]
 Smooth = Annotated[bool, typer.Option("--smooth", help="Smooth the observed values too.")]
+Denoise = Annotated[
+    bool, typer.Option("--denoise", help="seq2seq: replace observed values that it takes for cloud, haze or shadow.")
+]
 Smoothness = Annotated[float | None, typer.Option("--smoothness", help="whittaker: parameter; by default measured.")]
 Terms = Annotated[int | None, typer.Option("--terms", help="harmonic: number of annual harmonics.")]
 Modes = Annotated[int | None, typer.Option("--modes", help="dineof: number of modes; by default measured.")]
-Weights = Annotated[str | None, typer.Option("--weights", help="seq2seq: checkpoint instead of the embedded one.")]
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", help="Checkpoint, which tells the network; clearcube's, GANFilling.pt, utilise_*.pth."),
+]
 Ndvi = Annotated[bool, typer.Option("--ndvi", help="Add NDVI and its std.")]
 Layout = Annotated[str, typer.Option("--layout", help="cube = one variable, bands = one variable for each band.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32, or int16 with scale 1e-4.")]
@@ -46,7 +55,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT, or
 def fill(
     inputs: o.Inputs,
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="OUT.zarr, OUT.nc, or a folder for GeoTIFFs.")],
-    method: Method = "linear",
+    method: Method = "auto",
     format: o.Format = None,
     bands: o.Bands = None,
     bbox: o.Bbox = None,
@@ -65,6 +74,7 @@ def fill(
     max_extrapolation: MaxExtrapolation = None,
     invent_distance: InventDistance = 32,
     smooth: Smooth = False,
+    denoise: Denoise = False,
     smoothness: Smoothness = None,
     terms: Terms = None,
     modes: Modes = None,
@@ -83,17 +93,17 @@ def fill(
     """Fill every pixel at every date and write the complete cube.
 
     OUTPUT holds reflectance, its standard deviation, where each value comes from and how far the nearest observation
-    is. Observed values are kept bit for bit.
+    is. Observed values are kept bit for bit, unless --smooth or --denoise replace them.
     """
     given = dict(locals())
     with explained(output), progress(quiet) as report:
         from clearcube.workflows.fill import fill_files
 
-        cube = fill_files(_request(given), report)
+        done = fill_files(_request(given), report)
     if not quiet:
-        times, count, height, width = cube["reflectance"].shape
-        times = int(cube["wanted"].sum()) if "wanted" in cube.coords else times
-        typer.echo(f"{output}: {times} dates x {count} bands x {height} x {width} pixels, method {method}")
+        times, count, height, width = done.shape
+        what = f"{times} dates x {count} bands x {height} x {width} pixels"
+        typer.echo(f"{output}: {what}, method {done.method} ({done.reason})")
 
 
 def _request(given: dict[str, Any]) -> Any:
@@ -114,7 +124,8 @@ def _request(given: dict[str, Any]) -> Any:
             parse_optional_days(given["max_extrapolation"], "--max-extrapolation"),
             given["invent_distance"],
             given["smooth"],
-            ndvi=given["ndvi"],
+            given["denoise"],
+            given["ndvi"],
         ),
         output_format=OutputFormat(given["layout"], given["dtype"], given["zarr_format"]),
         window=given["window"],

@@ -15,6 +15,7 @@ from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread,
 from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wanted_dates
 from clearcube.fill_cube.survey import add_up, check, chips_of, survey_piece
 from clearcube.fill_cube.window import Filled, FillSettings, fill_window, ndvi_with_std
+from clearcube.filler import multiple_of
 from clearcube.tiling import Window, windows
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def fill_with(cube: xr.Dataset, filler: Filler, settings: FillSettings, *, windo
     check(survey)
     prepared = filler.prepare(survey.sample)
     frame = (cube.sizes["y"], cube.sizes["x"])
-    parts = _filled_parts(chunked, prepared, settings, frame, window, filler.halo)
+    parts = _filled_parts(chunked, prepared, settings, frame, window, filler)
     if settings.invent_distance and not (in_memory and cube["observed"].values.any(axis=0).all()):
         parts = _invented_parts(parts, settings.invent_distance, measure_spread(survey.sample), frame, window)
     sizes = (len(wanted), cube.sizes["band"])
@@ -96,13 +97,13 @@ def _filled_parts(
     settings: FillSettings,
     frame: tuple[int, int],
     size: int,
-    halo: int,
+    filler: Filler,
 ) -> Parts:
     blocks = CubeBlocks(cube)
     return [
         (each, delayed(_fill_part, pure=False)(prepared, blocks.block(outer), settings, each.within(outer)))
         for each in windows(frame, size)
-        for outer in (each.grown(halo, frame),)
+        for outer in (each.grown(filler.halo, frame, multiple_of(filler)),)
     ]
 
 

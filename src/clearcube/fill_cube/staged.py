@@ -28,6 +28,7 @@ from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wa
 from clearcube.fill_cube.running import Workers
 from clearcube.fill_cube.survey import PieceSurvey, Survey, add_up, check
 from clearcube.fill_cube.window import Filled, FillSettings, fill_window
+from clearcube.filler import multiple_of
 from clearcube.tiling import Window, windows
 from clearcube.writers.cf import in_band_variables
 from clearcube.writers.encoding import OutputFormat
@@ -139,7 +140,7 @@ class StagedFill:
         task = delayed(_fill_and_write, pure=False)
         tasks = []
         for each in remaining:
-            outer = each.grown(self.filler.halo, self.frame)
+            outer = each.grown(self.filler.halo, self.frame, multiple_of(self.filler))
             tasks.append(task(blocks.block(outer), each, outer, shared))
         self._run_windows("fill", "filling", tasks, remaining)
 

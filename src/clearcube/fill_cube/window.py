@@ -29,7 +29,7 @@ class FillSettings:
     invent_distance : never-observed pixels get a value if a filled one is at most so many pixels away (in rows and
         in columns); 0 = none does.
     smooth : observed values too are replaced by the method's own.
-    denoise : observed values that the method takes for contaminated are replaced.
+    denoise : observed values that the method takes for contaminated are replaced, unless a pixel has no others.
     ndvi : NDVI and its std are wanted too.
     """
 
@@ -89,12 +89,18 @@ def fill_window(prepared: PreparedFiller, block: Block, settings: FillSettings) 
         source[block.observed] = Source.SMOOTHED
     else:
         if settings.denoise and estimate.contamination is not None:
-            source[block.observed & (estimate.contamination >= DISBELIEF)] = Source.REPLACED
+            source[disbelieved(block.observed, estimate.contamination)] = Source.REPLACED
         keep_observed(mean, block.reflectance, source)
     if (source == Source.UNFILLED).any():
         blank_unfilled(mean, source)
         blank_unfilled(std, source)
     return Filled(mean, std, source, days)
+
+
+def disbelieved(observed: NDArray[np.bool_], contamination: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Observed pixels that are more likely contaminated than not, (T, H, W); none where nothing else is observed."""
+    believed = observed & (contamination < DISBELIEF)
+    return np.asarray(observed & ~believed & believed.any(axis=0))
 
 
 def _own(values: NDArray[np.float32], block: Block) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ class MethodInfo:
     make : makes the filler from the options, by keyword.
     options : names of the options.
     smooths : whether its mean at observed pixels is a smooth series rather than the observation.
+    judges : whether it says which observed pixels are contaminated.
     """
 
     name: str
@@ -35,6 +36,7 @@ class MethodInfo:
     make: Callable[..., Filler]
     options: tuple[str, ...] = ()
     smooths: bool = False
+    judges: bool = False
 
 
 def make_filler(name: str, **options: Any) -> Filler:

@@ -6,15 +6,17 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clearcube.cube import bands_of, crs_of, dates_of
+from clearcube.cube import bands_of, check_cube, crs_of, dates_of
 from clearcube.durations import parse_optional_days
 from clearcube.errors import InputError
 from clearcube.fill_cube import FillSettings, Progress, StagedFill, Workers, fill_with
-from clearcube.methods import make_filler
+from clearcube.fill_cube.output import wanted_dates
 from clearcube.version import __version__
+from clearcube.workflows.choosing import AUTO, Choice, choice_of, filler_named
 from clearcube.writers.encoding import OutputFormat
 from clearcube.writers.rasters import finish_cogs
 from clearcube.writers.stage import Stage, opened
@@ -23,15 +25,18 @@ from clearcube.writers.stores import finish_netcdf
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = ["FillRequest", "FillSummary", "fill", "fill_files", "filler_named"]
+
 
 def fill(
     cube: xr.Dataset,
-    method: str = "linear",
+    method: str = AUTO,
     *,
     max_gap: int | str | None = None,
     max_extrapolation: int | str | None = None,
     invent_distance: int = 32,
     smooth: bool = False,
+    denoise: bool = False,
     ndvi: bool = False,
     window: int = 256,
     **options: Any,
@@ -41,11 +46,15 @@ def fill(
     Parameters
     ----------
     cube : as `open_cube` or `new_cube` give it.
-    method : name of a method (`clearcube methods` lists them).
+    method : name of a method (`clearcube methods` lists them). `auto` takes the network `seq2seq` where the wavelengths
+        of all bands are known and at least three dates have observations, else `linear`; the output's attributes
+        `method` and `method_reason` say which and why. With `weights` it takes the network that they belong to.
     max_gap, max_extrapolation : gaps longer than this stay NaN and are flagged `unfilled`; days or "60d". The second
         is for gaps at either end of a pixel's series, by default as the first.
     invent_distance : pixels that are never observed are filled from filled ones at most so many pixels away.
     smooth : give the method's own values at observed pixels too (`whittaker`, `harmonic`, `dineof`).
+    denoise : replace observed pixels that the method takes for cloud, haze or shadow (`seq2seq`); they are flagged
+        `replaced`.
     ndvi : add `ndvi` and `ndvi_std`.
     window : pixels per side that are filled at once.
     options : the method's own.
@@ -64,9 +73,11 @@ def fill(
         parse_optional_days(max_extrapolation, "max_extrapolation"),
         invent_distance,
         smooth,
-        ndvi=ndvi,
+        denoise,
+        ndvi,
     )
-    return fill_with(cube, _filler(method, options, settings), settings, window=window)
+    choice, _ = choice_of(method, options, settings, partial(check_cube, cube))
+    return fill_with(cube, choice.filler, settings, window=window).assign_attrs(choice.attrs)
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,7 @@ class FillRequest:
 
     inputs: tuple[str, ...]
     output: Path
-    method: str = "linear"
+    method: str = AUTO
     opening: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     settings: FillSettings = field(default_factory=FillSettings)
@@ -92,10 +103,17 @@ class FillRequest:
     command: str = "clearcube fill"
 
 
-def fill_files(request: FillRequest, progress: Progress) -> xr.Dataset:
-    """Fill files into a file. The output appears under its name only when it is complete.
+@dataclass(frozen=True)
+class FillSummary:
+    """What was written: dates, bands, height and width; by which method, and why that one."""
 
-    Returns the cube that was filled (lazy), for a summary.
+    shape: tuple[int, int, int, int]
+    method: str
+    reason: str
+
+
+def fill_files(request: FillRequest, progress: Progress) -> FillSummary:
+    """Fill files into a file. The output appears under its name only when it is complete.
 
     Raises
     ------
@@ -106,22 +124,22 @@ def fill_files(request: FillRequest, progress: Progress) -> xr.Dataset:
 
     finish = _finisher(request.output)
     _check_places(request)
-    filler = _filler(request.method, dict(request.options), request.settings)
-    cube = open_cube(list(request.inputs), **request.opening)
+    reading = partial(open_cube, list(request.inputs), **request.opening)
+    choice, cube = choice_of(request.method, request.options, request.settings, reading)
     if finish is _finish_cogs and request.output_format.layout == "bands":
         raise InputError("--layout bands is for .zarr and .nc; a folder of GeoTIFFs has one file per date anyway")
-    fingerprint = _fingerprint(request, cube)
+    fingerprint = _fingerprint(request, cube, choice)
     with opened(request.output, fingerprint, resume=request.resume, overwrite=request.overwrite) as stage:
         staged = StagedFill(
             cube,
-            filler,
+            choice.filler,
             request.settings,
             request.output_format,
             stage,
             request.window,
             request.workers,
             progress,
-            (("history", _history(request.command, cube)),),
+            (*choice.attrs.items(), ("history", _history(request.command, cube))),
         )
         try:
             staged.run()
@@ -135,40 +153,14 @@ def fill_files(request: FillRequest, progress: Progress) -> xr.Dataset:
         _publish(finish(stage), request.output, stage)
         progress("writing", 1, 1)
         stage.remove()
-    return cube
+    return _summary(cube, choice)
 
 
-def _filler(method: str, options: dict[str, Any], settings: FillSettings) -> Any:
-    """The filler, with what its settings need of it checked."""
-    from clearcube.methods import METHODS
-
-    filler = filler_named(method, options)
-    if settings.smooth and (method not in METHODS or not METHODS[method].smooths):
-        able = ", ".join(name for name, info in METHODS.items() if info.smooths)
-        raise InputError(f"'{method}' has no smooth series; --smooth goes with {able}")
-    return filler
-
-
-def filler_named(method: str, options: dict[str, Any]) -> Any:
-    """The filler of a classical method or network.
-
-    Raises
-    ------
-    InputError : no such method, or an option or checkpoint that it cannot use.
-    """
-    from clearcube.methods import METHODS
-
-    return make_filler(method, **options) if method in METHODS else _network(method, options)
-
-
-def _network(name: str, options: dict[str, Any]) -> Any:
-    """The filler of a network; torch is loaded only then."""
-    from clearcube.methods import METHODS
-    from clearcube.network_filler import NETWORKS, make_network_filler
-
-    if name not in NETWORKS:
-        raise InputError(f"unknown method '{name}'; choose one of {', '.join([*METHODS, *NETWORKS])}")
-    return make_network_filler(name, **options)
+def _summary(cube: xr.Dataset, choice: Choice) -> FillSummary:
+    """What was written of this cube."""
+    _, bands, height, width = cube["reflectance"].shape
+    dates = int(wanted_dates(cube).sum())
+    return FillSummary((dates, bands, height, width), choice.filler.name, choice.reason)
 
 
 Finish = Callable[[Stage], Path]
@@ -242,7 +234,7 @@ def _files_of_options(opening: Mapping[str, Any]) -> list[str]:
     return [os.fspath(name) for name in named if isinstance(name, str | os.PathLike)]
 
 
-def _fingerprint(request: FillRequest, cube: xr.Dataset) -> dict[str, Any]:
+def _fingerprint(request: FillRequest, cube: xr.Dataset, choice: Choice) -> dict[str, Any]:
     """All that decides what comes out, as JSON values."""
     crs = crs_of(cube)
     files = (*cube.attrs.get("source_files", request.inputs), *_files_of_options(request.opening))
@@ -256,8 +248,9 @@ def _fingerprint(request: FillRequest, cube: xr.Dataset) -> dict[str, Any]:
             "crs": None if crs is None else crs.to_wkt(),
             "corner": [float(cube[axis].values[0]) for axis in ("y", "x")],
         },
-        "method": request.method,
+        "method": choice.filler.name,
         "options": dict(request.options),
+        "weights": getattr(choice.filler, "digest", None),
         "opening": {key: str(value) for key, value in request.opening.items()},
         "settings": asdict(request.settings),
         "output": asdict(request.output_format),

@@ -1,45 +1,44 @@
-"""A checkpoint as a filler: what `methods` are for the classical ones, this is for networks."""
+"""The network `seq2seq` as a filler."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from importlib.resources import files
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from clearcube.errors import InputError
-from clearcube.filler import Block, Estimate
-from clearcube.methods import MethodInfo
+from clearcube.filler import Block, Estimate, cut, middle
+from clearcube.methods.dineof import reconstruct_block, reconstruct_refitted, sampled_basis
 from clearcube.methods.error_kernels import OBSERVED
 from clearcube.methods.error_model import measure_errors
 from clearcube.methods.hidden_errors import without_empty_dates
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
-from clearcube.networks.checkpoint import load
+from clearcube.network_filler.checkpoints import metadata_at, network_at, sha256_of
+from clearcube.network_filler.gap_kinds import gap_kinds
+from clearcube.network_filler.hidden_gaps import Estimates, gap_errors
+from clearcube.network_filler.mixture import ESTIMATES, Mixture, Prior, mixture
 from clearcube.networks.seq2seq import Seq2Seq
 from clearcube.networks.spectral import LIMITS_NM
 from clearcube.tiling import windows
-from clearcube.training.calibration import Calibration, Guess, calibrated, kinds_of
+from clearcube.training.kinds import kind_of
 from clearcube.training.validation import applied
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from clearcube.cube import Band
 
 FEWEST_DATES = 3
 PIXEL_DATES = 2_000_000
 """Pixels times dates that the network sees at once; bounds memory to about one gigabyte."""
 SAMPLE_PIXEL_DATES = 250_000
 """Pixels times dates of the sample that errors are measured on, at each repetition."""
-EMBEDDED = "weights"
-"""Folder in the package that holds embedded checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,32 @@ class NetworkFiller:
         """Pixels around a window that count."""
         return int(_network(self.path).config.halo)
 
+    @property
+    def multiple(self) -> int:
+        """Windows that begin at multiples of this agree."""
+        return int(_network(self.path).config.multiple)
+
+    @property
+    def digest(self) -> str:
+        """Sha256 of the checkpoint."""
+        return sha256_of(self.path)
+
+    def check(self, bands: Sequence[Band], dates: NDArray[np.datetime64]) -> None:
+        """Refuse cubes that the network cannot fill.
+
+        Raises
+        ------
+        InputError : fewer than three dates, or a band whose wavelength is unknown or not optical.
+        """
+        if len(dates) < FEWEST_DATES:
+            raise InputError(f"the network needs at least {FEWEST_DATES} dates, the cube has {len(dates)}; use linear")
+        against = unfit_bands(bands)
+        if against:
+            raise InputError(
+                f"the network needs the centre wavelength of every band, but {against}: name the bands by their "
+                "common names, or use linear"
+            )
+
     def prepare(self, sample: Sequence[Block]) -> PreparedNetwork:
         """Measure the network's errors on the sample by hiding, to know its std and how far to trust it.
 
@@ -72,12 +97,12 @@ class NetworkFiller:
         ------
         InputError : fewer than three dates, or a band whose wavelength is unknown or not optical.
         """
-        _check(sample[0])
+        self.check(sample[0].bands, sample[0].dates)
         blocks = without_empty_dates(sample)
         noise = measure_errors(partial(fill_block, rule=LINEAR), blocks).table[:, OBSERVED]
         guess = partial(_guess, self)
         calibration = calibrated(guess, _some(blocks))
-        return PreparedNetwork(self, sha256_of(self.path), calibration, noise)
+        return PreparedNetwork(self, self.digest, calibration, noise)
 
 
 @dataclass(frozen=True)
@@ -104,8 +129,8 @@ class PreparedNetwork:
         contamination = np.empty(block.observed.shape, np.float32)
         frame = (block.observed.shape[1], block.observed.shape[2])
         for window in windows(frame, size):
-            outer = window.grown(self.filler.halo, frame)
-            part = self._fill(_cut(block, outer.slices))
+            outer = window.grown(self.filler.halo, frame, self.filler.multiple)
+            part = self._fill(cut(block, outer.slices))
             inside, place = window.within(outer), window.slices
             assert part.std is not None
             assert part.contamination is not None
@@ -128,15 +153,14 @@ class PreparedNetwork:
 
     def _tile(self, block: Block) -> int:
         """Side of the windows within the block: a multiple of what the network asks for, memory permitting."""
-        step = int(_network(self.filler.path).config.multiple)
+        step = self.filler.multiple
         whole = int(max((PIXEL_DATES / len(block.dates)) ** 0.5, 64)) - 2 * self.filler.halo
         return max(whole // step * step, 2 * step)
 
     def _fill(self, block: Block) -> Estimate:
         """A part that is small enough."""
-        _check(block)
         torch.set_num_threads(self.filler.threads)
-        output = applied(_network(self.filler.path), block, precision())
+        output = applied(_network(self.filler.path, self.digest), block, precision())
         kind = kinds_of(block.observed, block.dates)
         believed = _array(output.believed)[:, None]
         base, estimate = _array(output.base), _array(output.estimate)
@@ -177,12 +201,12 @@ def _array(values: torch.Tensor) -> NDArray[Any]:
     return np.asarray(first.numpy() if first.dtype == torch.bool else first.float().numpy())
 
 
-@lru_cache(maxsize=4)
-def _network(path: str) -> Seq2Seq:
-    """The network of a checkpoint, once for each process."""
-    model, _ = load(path)
+def _network(path: str, digest: str | None = None) -> Seq2Seq:
+    """The network of a checkpoint."""
+    model = network_at(path, digest)
     if not isinstance(model, Seq2Seq):
-        raise InputError(f"{path} holds {type(model).__name__}, which does not fill cubes of any bands and dates")
+        config: Any = model.config
+        raise InputError(f"{path} holds {kind_of(config)}, not seq2seq; leave out --method, or give other weights")
     return model
 
 
@@ -191,72 +215,14 @@ def _some(blocks: Sequence[Block]) -> list[Block]:
     count = max(SAMPLE_PIXEL_DATES // max(blocks[0].observed.size, 1), 1)
     chosen = np.unique(np.linspace(0, len(blocks) - 1, min(count, len(blocks))).round().astype(int))
     side = max(int((SAMPLE_PIXEL_DATES / len(blocks[0].dates)) ** 0.5) // 16 * 16, 48)
-    return [_middle(blocks[i], side) for i in chosen]
+    return [middle(blocks[i], side) for i in chosen]
 
 
-def _middle(block: Block, side: int) -> Block:
-    """At most side x side pixels in the middle."""
-    starts = [max(size - side, 0) // 2 for size in block.observed.shape[1:]]
-    return _cut(block, (slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)))
-
-
-def _cut(block: Block, place: tuple[slice, slice]) -> Block:
-    return Block(block.reflectance[(..., *place)], block.observed[(..., *place)], block.dates, block.bands)
-
-
-def _check(block: Block) -> None:
-    if len(block.dates) < FEWEST_DATES:
-        raise InputError(
-            f"the network needs at least {FEWEST_DATES} dates, the cube has {len(block.dates)}; use linear"
-        )
-    for band in block.bands:
-        if not LIMITS_NM[0] <= band.wavelength <= LIMITS_NM[1]:
-            raise InputError(
-                f"the network needs the centre wavelength of every band, {LIMITS_NM[0]:.0f} to {LIMITS_NM[1]:.0f} nm; "
-                f"that of '{band.name}' is {band.wavelength}: name the bands by their common names, or use linear"
-            )
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Checksum of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def embedded_weights(name: str) -> Path | None:
-    """The checkpoint of this name that ships with the package, or None."""
-    path = Path(str(files("clearcube"))) / EMBEDDED / f"{name}.safetensors"
-    return path if path.is_file() else None
-
-
-def make_network_filler(name: str, **options: Any) -> NetworkFiller:
-    """The filler of a network by name; `weights` is the checkpoint to use instead of the embedded one.
-
-    Raises
-    ------
-    InputError : no such network, an unknown option, no weights.
-    """
-    if name not in NETWORKS:
-        raise InputError(f"unknown network '{name}'; choose one of {', '.join(NETWORKS)}")
-    unknown = sorted(set(options) - set(NETWORKS[name].options))
-    if unknown:
-        raise InputError(f"method '{name}' has no option '{unknown[0]}'; it takes weights")
-    weights = options.get("weights") or embedded_weights(name)
-    if weights is None:
-        raise InputError(f"no weights of '{name}' ship with this version: give a checkpoint with --weights FILE")
-    return NetworkFiller(os.fspath(weights), name)
-
-
-NETWORKS: Mapping[str, MethodInfo] = MappingProxyType(
-    {
-        "seq2seq": MethodInfo(
-            "seq2seq",
-            "a network that corrects the straight line by what neighbouring pixels and dates tell",
-            "three dates; optical bands of known wavelength",
-            "its own, scaled by its errors on hidden observations",
-            32,
-            partial(make_network_filler, "seq2seq"),
-            ("weights",),
-        )
-    }
-)
-"""Name -> network, beside `clearcube.methods.METHODS`."""
+def unfit_bands(bands: Sequence[Band]) -> str:
+    """Why the network cannot take these bands, in words; nothing where it can."""
+    low, high = LIMITS_NM
+    for band in bands:
+        if not low <= band.wavelength <= high:
+            found = f"is {band.wavelength:g} nm" if band.wavelength == band.wavelength else "is not known"
+            return f"the wavelength of band '{band.name}' {found}, not {low:.0f} to {high:.0f} nm"
+    return ""

@@ -1,0 +1,96 @@
+"""Networks by name, as `clearcube.methods` has the classical methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from clearcube.errors import InputError
+from clearcube.methods import MethodInfo
+from clearcube.network_filler.cells import CELL
+from clearcube.network_filler.checkpoints import default_weights, located, network_at
+from clearcube.network_filler.published import PublishedFiller
+from clearcube.network_filler.seq2seq import NetworkFiller
+from clearcube.training.kinds import kind_of
+
+if TYPE_CHECKING:
+    from clearcube.filler import Filler
+
+
+def make_network_filler(name: str, **options: Any) -> Filler:
+    """The filler of a network by name.
+
+    `weights` is the checkpoint to use instead of the embedded one: a file of clearcube's or of the authors, or the
+    name of an embedded one.
+
+    Raises
+    ------
+    InputError : no such network, an unknown option, no weights, or weights of another network.
+    """
+    if name not in NETWORKS:
+        raise InputError(f"unknown network '{name}'; choose one of {', '.join(NETWORKS)}")
+    taken = NETWORKS[name].options
+    unknown = sorted(set(options) - set(taken))
+    if unknown:
+        raise InputError(f"method '{name}' has no option '{unknown[0]}'; it takes {', '.join(taken)}")
+    weights = options.pop("weights", None)
+    path = default_weights(name) if weights is None else weights
+    if path is None:
+        raise InputError(f"no weights of '{name}' ship with this version: give a checkpoint with --weights FILE")
+    return NETWORKS[name].make(located(path), **options)
+
+
+def filler_of(weights: str, **options: Any) -> Filler:
+    """The filler of the network that a checkpoint holds.
+
+    Raises
+    ------
+    InputError : as `make_network_filler`.
+    """
+    config: Any = network_at(located(weights)).config
+    return make_network_filler(kind_of(config), weights=weights, **options)
+
+
+def _published(name: str, summary: str) -> MethodInfo:
+    return MethodInfo(
+        name,
+        summary,
+        "blue, green, red, nir",
+        "its own errors on hidden observations",
+        CELL,
+        partial(_make_published, name),
+        ("weights",),
+    )
+
+
+def _make_published(name: str, path: str) -> Filler:
+    return PublishedFiller(path, name)
+
+
+def _make_seq2seq(path: str) -> Filler:
+    return NetworkFiller(path, "seq2seq")
+
+
+NETWORKS: Mapping[str, MethodInfo] = MappingProxyType(
+    {
+        info.name: info
+        for info in (
+            MethodInfo(
+                "seq2seq",
+                "a network that corrects the straight line by what neighbouring pixels and dates tell",
+                "three dates; optical bands of known wavelength",
+                "its own, scaled by its errors on hidden observations",
+                32,
+                _make_seq2seq,
+                ("weights",),
+                judges=True,
+            ),
+            _published("ganfilling", "the published generator with memory in time; needs --weights where none ship"),
+            _published("frame2frame", "the same without memory: each date alone"),
+            _published("utilise", "U-TILISE, published: attention in time, windows of ten dates"),
+        )
+    }
+)
+"""Name -> network, beside `clearcube.methods.METHODS`."""

@@ -1,0 +1,121 @@
+"""Checkpoints in files and in the package: finding, telling apart and opening them, once for each process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from torch import nn
+
+from clearcube.errors import InputError
+from clearcube.networks.checkpoint import load
+from clearcube.networks.published import load_published
+
+FOLDER = "weights"
+"""Folder in the package that holds embedded checkpoints."""
+SUFFIX = ".safetensors"
+DEFAULTS: Mapping[str, tuple[str, ...]] = MappingProxyType({"ganfilling": ("ganfilling", "ganfilling-small")})
+"""Network -> names of the embedded checkpoints that it takes without `weights`, the first that is there; by default
+the one of its own name."""
+
+
+def embedded() -> list[Path]:
+    """The checkpoints that ship with the package, by name."""
+    return sorted((Path(str(files("clearcube"))) / FOLDER).glob(f"*{SUFFIX}"))
+
+
+def embedded_weights(name: str) -> Path | None:
+    """The checkpoint of this name that ships with the package, or None."""
+    return next((path for path in embedded() if path.stem == name), None)
+
+
+def default_weights(network: str) -> Path | None:
+    """The checkpoint that ships for a network, or None."""
+    found = (embedded_weights(name) for name in DEFAULTS.get(network, (network,)))
+    return next((path for path in found if path is not None), None)
+
+
+def located(weights: str | os.PathLike[str]) -> str:
+    """The path of a checkpoint that is given as a file or as the name of an embedded one.
+
+    Raises
+    ------
+    InputError : there is neither.
+    """
+    given = os.fspath(weights)
+    if os.path.isfile(given):
+        return given
+    path = embedded_weights(given)
+    if path is None:
+        names = ", ".join(each.stem for each in embedded()) or "none"
+        raise InputError(f"{given}: no such checkpoint file, and none of this name ships; those that ship: {names}")
+    return os.fspath(path)
+
+
+def opened(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
+    """The network of a checkpoint and its metadata: clearcube's format or the authors', told by content.
+
+    Raises
+    ------
+    InputError : the file is not there, damaged, or none of these.
+    """
+    return load_published(path) if _is_pickled(path) else load(path)
+
+
+def _is_pickled(path: str | os.PathLike[str]) -> bool:
+    """Whether it looks like what `torch.save` writes: a zip archive or, by old versions, a bare pickle."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        start = file.read(9)
+    return start.startswith(b"PK") or (start[:1] == b"\x80" and start[8:] != b"{")
+
+
+def network_at(path: str, digest: str | None = None) -> nn.Module:
+    """The network of a checkpoint, opened once for each process. Not to be changed.
+
+    digest : sha256 that the file must have; None = any.
+
+    Raises
+    ------
+    InputError : as `opened`, or the file is another one than before.
+    """
+    if digest is not None and sha256_of(path) != digest:
+        raise InputError(f"{path} has changed since the fill began; put the file back, or begin anew")
+    return _network(path, _stamp(path))
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Checksum of a file.
+
+    Raises
+    ------
+    InputError : it is not there.
+    """
+    return _sha256(os.fspath(path), _stamp(path))
+
+
+def _stamp(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Size and time of change: what tells that a file is still the same."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        raise InputError(f"{path}: no such checkpoint file") from None
+    return state.st_size, state.st_mtime_ns
+
+
+@lru_cache(maxsize=2)
+def _network(path: str, stamp: tuple[int, int]) -> nn.Module:
+    return opened(path)[0]
+
+
+@lru_cache(maxsize=16)
+def _sha256(path: str, stamp: tuple[int, int]) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,96 @@
+"""What several estimates of the same gaps err on a cube, measured by hiding what was observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from clearcube.gaps import MaskBank
+from clearcube.network_filler.gap_kinds import gap_kinds
+from clearcube.training.config import SamplingConfig
+from clearcube.training.hiding import draw_hidden
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clearcube.filler import Block
+
+    Bools = NDArray[np.bool_]
+    Floats = NDArray[np.float64]
+
+REPETITIONS = 12
+HIDING = SamplingConfig(partial=0.4, frames_hidden=0.2, runs=0.25, ends=0.15, second_gap=0.0)
+"""How often each kind of gap is made."""
+LEAST_SQUARE = 1e-12
+
+
+class Estimates(NamedTuple):
+    """Estimates of a block, (E, T, B, H, W), the first being linear interpolation; std (T, B, H, W) of one of them."""
+
+    means: NDArray[np.float32]
+    std: NDArray[np.float32]
+
+
+class GapErrors(NamedTuple):
+    """At N hidden pixels: errors of the estimates (E, B, N), std (B, N), kind of gap (N,), and date (N,).
+
+    Equal dates of different experiments are different ones.
+    """
+
+    error: NDArray[np.float32]
+    std: NDArray[np.float32]
+    kind: NDArray[np.uint8]
+    date: NDArray[np.int64]
+
+    def of_kind(self, kind: int) -> GapErrors:
+        """Those in gaps of one kind."""
+        at = self.kind == kind
+        return GapErrors(self.error[..., at], self.std[:, at], self.kind[at], self.date[at])
+
+    @property
+    def dates(self) -> int:
+        """How many dates they are of: errors of one date are alike."""
+        return int(np.unique(self.date).size)
+
+    @property
+    def gram(self) -> Floats:
+        """(E, E) mean products of the errors, in units of the mean square of the first estimate's."""
+        flat = self.error.reshape(len(self.error), -1).astype(np.float64)
+        products = flat @ flat.T
+        return np.asarray(products / max(products[0, 0], LEAST_SQUARE))
+
+
+def gap_errors(
+    estimate: Callable[[Block], Estimates], sample: Sequence[Block], *, seed: int = 0
+) -> GapErrors | None:
+    """Hide observations of the blocks in the ways of the training, estimate, and compare; None if nothing can be.
+
+    The blocks must have the same dates and bands.
+    """
+    rng = np.random.default_rng(seed)
+    tried = [(block, hidden) for block in sample for hidden in _experiments(block, rng) if hidden.any()]
+    parts = [errors_at(estimate, block, hidden) for block, hidden in tried]
+    if not parts:
+        return None
+    apart = [part._replace(date=part.date + 10_000 * i) for i, part in enumerate(parts)]
+    return GapErrors(*(np.concatenate(each, axis=-1) for each in zip(*apart, strict=True)))
+
+
+def errors_at(estimate: Callable[[Block], Estimates], block: Block, hidden: Bools) -> GapErrors:
+    """Errors at the hidden pixels (T, H, W) that are still observed at another date."""
+    left = block.observed & ~hidden
+    scored = hidden & left.any(axis=0)
+    kept = np.where(left[:, None], block.reflectance, np.float32(np.nan))
+    made = estimate(replace(block, reflectance=kept, observed=left))
+    error = np.moveaxis(made.means - block.reflectance, 2, 1)[:, :, scored]
+    std = np.moveaxis(made.std, 1, 0)[:, scored]
+    return GapErrors(error, std, gap_kinds(left, block.dates)[scored], np.nonzero(scored)[0])
+
+
+def _experiments(block: Block, rng: np.random.Generator) -> list[Bools]:
+    bank = MaskBank.of([block.observed])
+    config = HIDING if bank.masks else replace(HIDING, partial=0.0)
+    return [draw_hidden(rng, block.observed, block.days, bank, config) for _ in range(REPETITIONS)]

@@ -1,0 +1,128 @@
+"""How estimates of the same gaps are mixed, and how far the mixture errs: by kind of gap, settled once for a cube."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clearcube.network_filler.gap_kinds import GAP_KINDS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clearcube.network_filler.hidden_gaps import GapErrors
+
+    Floats = NDArray[np.float64]
+
+ESTIMATES = ("linear", "network", "eof")
+"""What is mixed: interpolation by date, the network, empirical orthogonal functions."""
+NORMAL_90 = 1.6448536269514722
+PRIOR_DATES = 6.0
+"""Hidden dates that a prior weighs as much as: errors of one date are alike."""
+LEAST_FACTOR = 0.05
+FEWEST_FOR_CORRELATION = 30
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is believed of the errors before anything is measured on a cube.
+
+    gram : (GAP_KINDS, E, E) mean products of the errors, in units of the mean square of the first estimate's.
+    spread : (GAP_KINDS,) factor of the network's std.
+    """
+
+    gram: Floats
+    spread: Floats
+
+    def plain(self) -> dict[str, object]:
+        """As lists of numbers."""
+        return {"gram": np.round(self.gram, 4).tolist(), "spread": np.round(self.spread, 4).tolist()}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, object] | None) -> Prior:
+        """From lists of numbers; None: errors that have nothing in common, the network's half those of the others."""
+        if plain is not None:
+            return cls(np.array(plain["gram"], float), np.array(plain["spread"], float))
+        gram = np.diag([1.0, 0.5, 1.0])
+        return cls(np.tile(gram, (GAP_KINDS, 1, 1)), np.ones(GAP_KINDS))
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Shares of the estimates, and errors of what they make together.
+
+    shares : (GAP_KINDS, E) at least 0, sum 1. spread : (GAP_KINDS, B) factor of the network's std.
+    correlation : (B, B) correlation of the errors of the bands. hidden : how many hidden pixels were measured.
+    """
+
+    shares: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    correlation: Floats
+    hidden: int
+
+    def mean(self, means: NDArray[np.float32], kind: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The mixture (T, B, H, W) of estimates (E, T, B, H, W), in gaps of these kinds (T, H, W)."""
+        total = np.zeros_like(means[0])
+        for share, mean in zip(self.shares.T, means, strict=True):
+            total += share[kind][:, None] * mean
+        return total
+
+    def std(self, std: NDArray[np.float32], kind: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Its std (T, B, H, W) from the network's."""
+        return np.asarray(std * np.moveaxis(self.spread[kind], -1, 1))
+
+
+def mixture(errors: GapErrors | None, prior: Prior, bands: int) -> Mixture:
+    """The mixture with the least expected square of errors in each kind of gap.
+
+    The fewer hidden dates a kind has (or none: `errors` None), the more it follows the prior.
+    """
+    shares = np.zeros(prior.gram.shape[:2], np.float32)
+    spread = np.ones((GAP_KINDS, bands), np.float32)
+    left = np.zeros((bands, 0 if errors is None else errors.kind.size), np.float32)
+    for kind in range(GAP_KINDS):
+        own = None if errors is None else errors.of_kind(kind)
+        if errors is None or own is None or not own.kind.size:
+            shares[kind], spread[kind] = best_shares(prior.gram[kind]), prior.spread[kind]
+            continue
+        weight = own.dates / (own.dates + PRIOR_DATES)
+        shares[kind] = best_shares(weight * own.gram + (1 - weight) * prior.gram[kind])
+        mixed = np.einsum("e,ebn->bn", shares[kind], own.error)
+        left[:, errors.kind == kind] = mixed
+        factor = np.log(np.maximum(spread_of(mixed, own.std), LEAST_FACTOR))
+        spread[kind] = np.exp(weight * factor + (1 - weight) * np.log(prior.spread[kind]))
+    return Mixture(shares, spread, _correlation(left), left.shape[1])
+
+
+def best_shares(gram: Floats) -> Floats:
+    """Shares (E,), at least 0 and of sum 1, of the mixture with the least mean square; gram (E, E) of the errors.
+
+    Tries every set of estimates that could take part.
+    """
+    count = len(gram)
+    best, least = np.eye(count)[0], float(gram[0, 0])
+    for chosen in (list(c) for size in range(1, count + 1) for c in combinations(range(count), size)):
+        part = np.linalg.lstsq(gram[np.ix_(chosen, chosen)], np.ones(len(chosen)), rcond=None)[0]
+        if part.min() < 0 or part.sum() <= 0:
+            continue
+        shares = np.zeros(count)
+        shares[chosen] = part / part.sum()
+        if (square := float(shares @ gram @ shares)) < least:
+            best, least = shares, square
+    return best
+
+
+def spread_of(error: NDArray[np.float32], std: NDArray[np.float32]) -> Floats:
+    """The factor of std (B, N) with which Gaussian 90 % intervals hold 90 % of the errors (B, N); (B,)."""
+    return np.asarray(np.quantile(np.abs(error) / std, 0.9, axis=1) / NORMAL_90)
+
+
+def _correlation(error: NDArray[np.float32]) -> Floats:
+    """(B, B) of errors (B, N); the identity where there are too few."""
+    if error.shape[1] < FEWEST_FOR_CORRELATION or not (error.std(axis=1) > 0).all():
+        return np.eye(len(error))
+    return np.atleast_2d(np.corrcoef(error.astype(np.float64)))

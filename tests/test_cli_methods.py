@@ -1,0 +1,159 @@
+"""Methods and checkpoints on the command line."""
+
+import argparse
+import json
+import pickle
+import signal
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from builders import BANDS, cloudy_cube
+from test_cli import assert_refused, clearcube, contents, files, run, stored
+
+from clearcube.networks import checkpoint
+from clearcube.networks.ganfilling import GanFillingConfig, Generator
+from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
+from clearcube.networks.utilise import Utilise, UtiliseConfig
+
+TINY = Seq2SeqConfig(channels=(4, 8), hidden=(2,), look_channels=(4, 4), look_hidden=(2,), basis=4)
+METADATA = {"scaling": "none", "provenance": "a test", "licence": "Apache-2.0"}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("weights")
+    generator = Generator(GanFillingConfig(width=2))
+    torch.save({"model": generator.state_dict(), "configuration": argparse.Namespace(d=2)}, folder / "GANFilling.pt")
+    torch.save({"model_state_dict": Utilise(UtiliseConfig(width=4)).state_dict()}, folder / "utilise.pth")
+    suspicious = Seq2Seq(TINY)
+    with torch.no_grad():
+        suspicious.look.head_bias.fill_(3.0)
+    checkpoint.save(folder / "suspicious.safetensors", suspicious, METADATA)
+    return folder
+
+
+@pytest.fixture
+def cube_path(tmp_path):
+    return stored(tmp_path / "cube.zarr", cloudy_cube(times=6, height=24, width=24))
+
+
+def attributes(path):
+    with xr.open_zarr(path) as out:
+        return dict(out.attrs)
+
+
+def test_auto_is_the_default_and_says_what_it_took(cube_path, tmp_path):
+    result = run("fill", cube_path, tmp_path / "out.zarr")
+    assert result.exit_code == 0, result.output
+    assert "method seq2seq (auto: every band is optical" in result.output
+    found = attributes(tmp_path / "out.zarr")
+    assert found["method"] == "seq2seq"
+    assert found["method_reason"].startswith("auto: every band is optical")
+    assert "network_sha256" in json.loads(found["prepared"])
+
+
+def test_auto_takes_linear_where_few_dates_are_observed(tmp_path):
+    source = stored(tmp_path / "cube.zarr", cloudy_cube(times=3, height=16, width=16))
+    result = run("fill", source, tmp_path / "out.zarr")
+    assert "method linear (auto: only 2 of the dates have observations, seq2seq needs 3)" in result.output
+    assert attributes(tmp_path / "out.zarr")["method"] == "linear"
+
+
+def test_a_killed_run_of_auto_resumes_to_the_same_bytes(tmp_path):
+    source = stored(tmp_path / "cube.zarr", cloudy_cube(times=5, height=40, width=40), time=1)
+    arguments = ("fill", source, tmp_path / "out.zarr", "--window", "16", "--workers", "1")
+    assert run("fill", source, tmp_path / "whole.zarr", *arguments[3:]).exit_code == 0
+    process = clearcube(*arguments)
+    log = tmp_path / "out.zarr.stage" / "done.log"
+    while process.poll() is None and not (log.exists() and "fill" in log.read_text()):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "out.zarr").exists()
+    assert_refused(run(*arguments, "--resume", "-m", "linear"), "method was 'seq2seq' and is 'linear'")
+    assert run(*arguments, "--resume", "-m", "seq2seq").exit_code == 0
+    assert files(tmp_path / "out.zarr") == files(tmp_path / "whole.zarr")
+
+
+@pytest.mark.parametrize(("file", "name"), [("GANFilling.pt", "ganfilling"), ("utilise.pth", "utilise")])
+def test_weights_tell_the_network(cube_path, tmp_path, weights, file, name):
+    result = run("fill", cube_path, tmp_path / "out.zarr", "--weights", weights / file)
+    assert result.exit_code == 0, result.output
+    assert f"method {name} (the network that the weights belong to)" in result.output
+    out, before = xr.open_zarr(tmp_path / "out.zarr").load(), xr.open_zarr(cube_path).load()
+    seen = np.broadcast_to(before.observed.values[:, None], before.reflectance.shape)
+    np.testing.assert_array_equal(out.reflectance.values[seen], before.reflectance.values[seen])
+    assert np.isfinite(out.reflectance.values).all()
+    assert out.attrs["method"] == name
+
+
+def test_denoise_replaces_and_says_so(cube_path, tmp_path, weights):
+    arguments = ("--weights", weights / "suspicious.safetensors", "-q")
+    assert run("fill", cube_path, tmp_path / "kept.zarr", *arguments).exit_code == 0
+    assert run("fill", cube_path, tmp_path / "out.zarr", *arguments, "--denoise").exit_code == 0
+    kept, out = (xr.open_zarr(tmp_path / name).source.values for name in ("kept.zarr", "out.zarr"))
+    assert set(np.unique(kept)) <= {1, 2, 3, 4}
+    assert set(out[kept == 1]) <= {1, 5}
+    assert attributes(tmp_path / "out.zarr")["settings"].count("denoise") == 1
+
+
+class Malicious:
+    def __reduce__(self):
+        return (exec, ("open('/tmp/clearcube-was-here', 'w')",))
+
+
+def spoilt(folder, weights):
+    """Name -> a file that is no good checkpoint."""
+    good = (weights / "GANFilling.pt").read_bytes()
+    found = {
+        "truncated.pt": good[: len(good) // 2],
+        "empty.pt": b"",
+        "text.safetensors": b"hello",
+        "short.safetensors": (weights / "suspicious.safetensors").read_bytes()[:1000],
+        "pickle.pt": pickle.dumps({"model": Malicious()}),
+    }
+    for name, content in found.items():
+        (folder / name).write_bytes(content)
+    torch.save({"model": Malicious()}, folder / "malicious.pt")
+    torch.save({"model": {"conv1.weight": torch.zeros(2, 4, 3, 3)}}, folder / "part.pt")
+    return sorted([*found, "malicious.pt", "part.pt"])
+
+
+def test_spoilt_checkpoints_are_refused_and_nothing_is_written(cube_path, tmp_path, weights):
+    (tmp_path / "bad").mkdir()
+    names = spoilt(tmp_path / "bad", weights)
+    before = contents(tmp_path)
+    for name in [*names, "none.pt"]:
+        assert_refused(run("fill", cube_path, tmp_path / "out.zarr", "--weights", tmp_path / "bad" / name), name)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--modes", "3"], ["no option 'modes'", "--method dineof"]),
+        (["-m", "linear", "--denoise"], ["'linear'", "--denoise", "seq2seq"]),
+        (["-m", "linear", "--weights", "x.pt"], ["no option 'weights'"]),
+        (["--smooth"], ["'seq2seq' (auto", "--smooth goes with whittaker"]),
+        (["-m", "ganfilling", "--weights", "UTILISE"], ["holds utilise, not ganfilling"]),
+        (["--weights", "UTILISE", "--denoise"], ["'utilise'", "does not judge"]),
+        (["--weights", "UTILISE", "--bands", "blue,green,red"], ["utilise takes blue, green, red and nir"]),
+        (["-m", "frame2frame"], ["no weights of 'frame2frame' ship", "--weights FILE"]),
+    ],
+)
+def test_what_does_not_go_together_is_refused(cube_path, tmp_path, weights, arguments, words):
+    before = contents(tmp_path)
+    given = [weights / "utilise.pth" if each == "UTILISE" else each for each in arguments]
+    assert_refused(run("fill", cube_path, tmp_path / "out.zarr", *given), *words)
+    assert contents(tmp_path) == before
+
+
+def test_bands_of_unknown_wavelength_are_left_to_linear(tmp_path):
+    cube = cloudy_cube(times=5, height=16, width=16, bands=BANDS[:2])
+    cube = cube.assign_coords(wavelength=("band", [np.nan, 560.0]), band=["first", "second"])
+    result = run("fill", stored(tmp_path / "cube.zarr", cube), tmp_path / "out.zarr", "--bands", "first,second")
+    assert result.exit_code == 0, result.output
+    assert "method linear (auto: the wavelength of band 'first' is not known" in result.output
