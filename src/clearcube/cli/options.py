@@ -48,17 +48,18 @@ def opening(**given: Any) -> Mapping[str, Any]:
     """Keyword arguments of `open_cube` from what was given on the command line; what was not given is left out."""
     parsed = {key: value for key, value in given.items() if value is not None}
     if "bbox" in parsed:
-        parsed["bbox"] = _numbers(parsed["bbox"], float, "--bbox", "LEFT,BOTTOM,RIGHT,TOP")
+        parsed["bbox"] = numbers(parsed["bbox"], float, "--bbox", "LEFT,BOTTOM,RIGHT,TOP")
         if len(parsed["bbox"]) != 4:
             raise InputError(f"--bbox has {len(parsed['bbox'])} numbers; give four: LEFT,BOTTOM,RIGHT,TOP")
     if "scl_keep" in parsed:
-        parsed["scl_keep"] = _numbers(parsed["scl_keep"], int, "--scl-keep", "4,5,6,7")
+        parsed["scl_keep"] = numbers(parsed["scl_keep"], int, "--scl-keep", "4,5,6,7")
     if "bands" in parsed:
         parsed["bands"] = _bands(parsed["bands"])
     return parsed
 
 
-def _numbers(text: str, kind: type, option: str, example: str) -> tuple[Any, ...]:
+def numbers(text: str, kind: type, option: str, example: str) -> tuple[Any, ...]:
+    """The numbers in a text with commas between them."""
     try:
         return tuple(kind(part) for part in text.split(","))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Whether two cubes show the same pixels."""
+"""Which pixels a cube shows: whether they are those of another, and which one holds a point."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clearcube.cube import crs_of
 from clearcube.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import NDArray
 
 TOLERANCE = 0.1
 """Largest distance of two grids that count as one, in pixels."""
@@ -39,3 +41,34 @@ def on_grid_of(cube: xr.Dataset, filled: xr.Dataset) -> xr.Dataset:
             )
         cube = cube.isel({axis: slice(None, None, -1)})
     return cube
+
+
+def pixel_at(cube: xr.Dataset, x: float, y: float) -> tuple[int, int]:
+    """Row and column of the pixel that holds a point in the coordinates of the cube.
+
+    Raises
+    ------
+    InputError : it lies outside the cube.
+    """
+    row, column = _nearest(cube["y"].values, y), _nearest(cube["x"].values, x)
+    if row is None or column is None:
+        (left, right), (bottom, top) = (_ends(cube[axis].values) for axis in ("x", "y"))
+        crs = crs_of(cube)
+        unit = "pixels, it has no CRS" if crs is None else crs.to_string()
+        raise InputError(
+            f"the point {x:.10g},{y:.10g} lies outside the cube: X from {left:.10g} to {right:.10g}, Y from "
+            f"{bottom:.10g} to {top:.10g} ({unit}); give --at X,Y within"
+        )
+    return row, column
+
+
+def _ends(centres: NDArray[np.float64]) -> tuple[float, float]:
+    """Where the first and last pixel end, ascending. A single pixel counts as one unit wide."""
+    half = abs(centres[1] - centres[0]) / 2 if centres.size > 1 else 0.5
+    return float(centres.min() - half), float(centres.max() + half)
+
+
+def _nearest(centres: NDArray[np.float64], value: float) -> int | None:
+    """Index of the pixel that holds a coordinate; None outside."""
+    low, high = _ends(centres)
+    return int(np.abs(centres - value).argmin()) if low <= value <= high else None

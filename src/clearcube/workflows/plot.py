@@ -3,16 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clearcube.plots import check_figure_path, dates_figure, save
+import numpy as np
+
+from clearcube.cube import crs_of, dates_of, ndvi
+from clearcube.errors import InputError
+from clearcube.evaluation.inputs import cubes_of
+from clearcube.evaluation.strata import EARTHNET_CLASSES, WORLDCOVER_CLASSES
+from clearcube.plots import (
+    Filling,
+    Pixel,
+    Series,
+    check_figure_path,
+    dates_figure,
+    on_grid_of,
+    pixel_at,
+    pixel_figure,
+    save,
+    sequence_figure,
+)
 from clearcube.readers.filled import open_filled
+from clearcube.readers.filled_std import NDVI, std_of_pixel
+from clearcube.readers.landcover import read_landcover
 from clearcube.readers.open import open_cube
+from clearcube.readers.sources import expand
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+STYLES = ("dates", "sequence", "pixel", "scores", "calibration")
+OF_STYLE = {"--input": ("dates", "sequence", "pixel"), "--landcover": ("sequence",), "--at": ("pixel",)}
+"""Option -> the styles that take it."""
+
+
+@dataclass(frozen=True)
+class PlotRequest:
+    """What `clearcube plot` was asked for.
+
+    sources : filled cubes, or the folder of an evaluation. inputs : of the filled cubes, opened with `opening`.
+    landcover : files. at : X, Y in the coordinates of the cube. dates : most dates shown.
+    """
+
+    sources: tuple[str, ...]
+    figure: Path
+    style: str = "dates"
+    inputs: tuple[str, ...] = ()
+    landcover: tuple[str, ...] = ()
+    at: tuple[float, float] | None = None
+    dates: int = 10
+    opening: Mapping[str, Any] = field(default_factory=dict)
+
+
+def plot_files(request: PlotRequest) -> None:
+    """Draw the figure that was asked for and write it; nothing is written where something is wrong.
+
+    Raises
+    ------
+    InputError : there is no such style; a source, input or option cannot be used.
+    """
+    _check(request)
+    draw = {"dates": _dates, "sequence": _sequence, "pixel": _pixel}.get(request.style, _results)
+    save(draw(request), request.figure)
 
 
 def plot_filled(filled: str, figure: Path, inputs: Sequence[str], dates: int, opening: Mapping[str, Any]) -> None:
-    """Draw what `clearcube fill` wrote, with the input beside it where inputs are given.
+    """Draw dates of what `clearcube fill` wrote, with the input beside it where inputs are given.
 
     opening : keyword arguments of `open_cube` for the inputs.
 
@@ -20,7 +79,144 @@ def plot_filled(filled: str, figure: Path, inputs: Sequence[str], dates: int, op
     ------
     InputError : not something that clearcube wrote, or an input or a figure that cannot be used.
     """
-    check_figure_path(figure)
-    result = open_filled(filled)
-    cube = open_cube(list(inputs), **opening) if inputs else None
-    save(dates_figure(result, cube, dates), figure)
+    plot_files(PlotRequest((filled,), figure, inputs=tuple(inputs), dates=dates, opening=opening))
+
+
+def _check(request: PlotRequest) -> None:
+    """Refuse what no figure can be made of before anything is read."""
+    if request.style not in STYLES:
+        raise InputError(f"there is no style '{request.style}'; there are {', '.join(STYLES)}")
+    check_figure_path(request.figure)
+    given = {"--input": request.inputs, "--landcover": request.landcover, "--at": request.at}
+    for option, value in given.items():
+        if value and request.style not in OF_STYLE[option]:
+            raise InputError(f"--style {request.style} takes no {option}; leave it out")
+    if request.style != "sequence" and len(request.sources) != 1:
+        raise InputError(f"--style {request.style} draws one thing, {len(request.sources)} were given; name one")
+    if request.style == "sequence" and not request.inputs:
+        raise InputError("--style sequence shows the input too; give it with --input")
+    if request.style == "pixel" and request.at is None:
+        raise InputError("--style pixel needs a place: --at X,Y in the coordinates of the cube")
+    if request.dates < 1:
+        raise InputError(f"--dates is {request.dates}; give 1 or more")
+
+
+def _dates(request: PlotRequest) -> Figure:
+    result = open_filled(request.sources[0])
+    cube = open_cube(list(request.inputs), **request.opening) if request.inputs else None
+    return dates_figure(result, cube, request.dates)
+
+
+def _results(request: PlotRequest) -> Figure:
+    from clearcube.workflows.figures import FIGURES, results_in
+
+    return FIGURES[request.style](results_in(Path(request.sources[0])))
+
+
+def _sequence(request: PlotRequest) -> Figure:
+    inputs = _inputs_by_filled(request)
+    filled = [open_filled(path) for path in request.sources]
+    fillings = []
+    for number, (path, result, sources) in enumerate(zip(request.sources, filled, inputs, strict=True)):
+        try:
+            cube = on_grid_of(open_cube(sources, **request.opening), result)
+        except InputError as error:
+            raise InputError(f"{path}, {', '.join(sources)}: {error}") from error
+        cube = _with_landcover(cube, result, _landcover_file(request, number, filled))
+        names = class_names(cube["landcover"]) if "landcover" in cube else {}
+        fillings.append(Filling(result, cube, names))
+    return sequence_figure(fillings, request.dates)
+
+
+def _inputs_by_filled(request: PlotRequest) -> list[list[str]]:
+    """The sources of the input of each filled cube: all of them for one, else one cube each, in the order given.
+
+    A context and its target count as one.
+    """
+    if len(request.sources) == 1:
+        return [list(request.inputs)]
+    cubes = list(cubes_of(request.inputs).values())
+    if len(cubes) != len(request.sources):
+        raise InputError(
+            f"there are {len(request.sources)} filled cubes and {len(cubes)} inputs; give one input for each, in order"
+        )
+    given = {source: position for position, source in enumerate(expand(request.inputs))}
+    return sorted(cubes, key=lambda sources: min(given.get(source, 0) for source in sources))
+
+
+def _landcover_file(request: PlotRequest, number: int, filled: Sequence[xr.Dataset]) -> str | None:
+    """The file of a sequence: its own, or the only one where all sequences are of one place."""
+    files = request.landcover
+    if len(files) == len(filled):
+        return files[number]
+    same = all(each["y"].equals(filled[0]["y"]) and each["x"].equals(filled[0]["x"]) for each in filled)
+    if files and not (len(files) == 1 and same):
+        raise InputError(
+            f"there are {len(filled)} filled cubes and {len(files)} files of land cover; give one --landcover for each"
+        )
+    return files[0] if files else None
+
+
+def _with_landcover(cube: xr.Dataset, filled: xr.Dataset, path: str | None) -> xr.Dataset:
+    """The input with the land cover of a file; without one its own, else that of the filled cube."""
+    if path is not None:
+        return cube.assign(landcover=read_landcover(path, filled["y"].values, filled["x"].values).drop_vars(["y", "x"]))
+    if "landcover" in cube or "landcover" not in filled:
+        return cube
+    return cube.assign(landcover=(("y", "x"), filled["landcover"].values, filled["landcover"].attrs))
+
+
+def class_names(landcover: xr.DataArray) -> dict[int, str]:
+    """Code -> name of the classes of a land cover (y, x): as its CF flags tell, else by EarthNet2021's or ESA
+    WorldCover's codes, whichever know more of it.
+    """
+    values = np.ravel(np.asarray(landcover.attrs.get("flag_values", ())))
+    meanings = str(landcover.attrs.get("flag_meanings", "")).split()
+    if len(meanings) == len(values) > 0:
+        return dict(zip(map(int, values), meanings, strict=True))
+    codes = landcover.values
+    tables: tuple[dict[int, str], ...] = (EARTHNET_CLASSES, WORLDCOVER_CLASSES)
+    return max(tables, key=lambda table: float(np.isin(codes, list(table)).mean()))
+
+
+def _pixel(request: PlotRequest) -> Figure:
+    assert request.at is not None
+    path = request.sources[0]
+    filled = open_filled(path)
+    row, column = pixel_at(filled, *request.at)
+    std = std_of_pixel(path, filled, row, column)
+    cube = open_cube(list(request.inputs), **request.opening) if request.inputs else None
+    at = {"y": [row], "x": [column]}
+    mine = filled.isel(at).load()
+    theirs = None if cube is None else on_grid_of(cube, filled).isel(at).load()
+    values, given = _quantities(mine), {} if theirs is None else _quantities(theirs)
+    absent = np.full(0 if theirs is None else theirs.sizes["time"], np.nan)
+    labels = {NDVI: "NDVI"}
+    return pixel_figure(
+        Pixel(
+            dates_of(mine),
+            mine["source"].values[:, 0, 0],
+            dates_of(mine)[:0] if theirs is None else dates_of(theirs),
+            np.zeros(0, bool) if theirs is None else theirs["observed"].values[:, 0, 0],
+            [Series(labels.get(name, name), values[name], std.get(name), given.get(name, absent)) for name in values],
+            _title(mine, row, column),
+        )
+    )
+
+
+def _quantities(pixel: xr.Dataset) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    """NDVI, where there are the bands, and every band, (T,) each."""
+    bands = {
+        str(name): pixel["reflectance"].values[:, position, 0, 0].astype(np.float64)
+        for position, name in enumerate(pixel["band"].values)
+    }
+    try:
+        return {NDVI: ndvi(pixel).values[:, 0, 0].astype(np.float64)} | bands
+    except InputError:
+        return bands
+
+
+def _title(pixel: xr.Dataset, row: int, column: int) -> str:
+    x, y = (f"{float(pixel[axis].values[0]):.10g}" for axis in ("x", "y"))
+    crs = crs_of(pixel)
+    return f"pixel at {x}, {y} ({'no CRS' if crs is None else crs.to_string()}; row {row}, column {column})"

@@ -1,0 +1,204 @@
+"""Figures of what an evaluation found: the one place that knows its sums and how they are drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clearcube.errors import InputError
+from clearcube.evaluation.calibration import PROBABILITY_BINS, coverage_curve, sparsification_curves
+from clearcube.evaluation.metrics import ALL_BANDS, NDVI
+from clearcube.evaluation.pools import Pool
+from clearcube.evaluation.records import load
+from clearcube.gaps import STRATA, Scenario
+from clearcube.plots import (
+    Calibration,
+    MethodScores,
+    PerceptualScore,
+    calibration_figure,
+    scores_figure,
+    svg_text,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from clearcube.evaluation.comparison import Comparison
+
+HIDDEN = "hidden"
+"""The set of pixels that is drawn."""
+
+PERCEPTUAL = {
+    "lpips": PerceptualScore("LPIPS", less_is_better=True),
+    "frechet": PerceptualScore("Fréchet distance of patches", less_is_better=True),
+    "ms_ssim": PerceptualScore("MS-SSIM", less_is_better=False),
+}
+"""Perceptual scores, the first that every method has is drawn."""
+QUANTITIES = {"": "reflectance", "ndvi_": "NDVI"}
+"""Beginning of the names of statistics -> what they are of."""
+STEPS = 100
+"""Points of a sparsification curve."""
+
+
+Pools = Mapping[tuple[tuple[str, str, str], tuple[str, ...]], Pool]
+"""((method, scenario, set of pixels), bands) -> sums."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What an evaluation found, and the methods and scenarios that it was asked for; how many cubes there are."""
+
+    pools: Pools
+    methods: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    cubes: int
+
+    @classmethod
+    def of(cls, found: Comparison) -> Results:
+        """The results that a comparison holds."""
+        return cls(found.pools, tuple(found.methods), tuple(found.scenarios), len(found.cubes))
+
+
+def results_in(folder: Path) -> Results:
+    """Read the folder that `clearcube evaluate` wrote, one cube after the other.
+
+    Raises
+    ------
+    InputError : it holds no finished evaluation.
+    """
+    about = _provenance(folder)
+    methods, scenarios, seeds = (tuple(about[name]) for name in ("methods", "scenarios", "seeds"))
+    pools: dict[tuple[tuple[str, str, str], tuple[str, ...]], Pool] = {}
+    for cube in about["inputs"]:
+        record = load(folder / "sums" / f"{cube}.npz")
+        for (method, scenario, seed), outcome in record.outcomes.items():
+            if HIDDEN in outcome.sets and method in methods and scenario in scenarios and seed in seeds:
+                pool = pools.setdefault(((method, scenario, HIDDEN), record.bands), Pool(record.bands))
+                pool.add(outcome.sets[HIDDEN], outcome.strata)
+    return Results(pools, methods, scenarios, len(about["inputs"]))
+
+
+def _provenance(folder: Path) -> Mapping[str, Any]:
+    path = folder / "provenance.json"
+    missing = f"{folder} holds no finished evaluation"
+    if not folder.is_dir():
+        raise InputError(f"the folder {folder} does not exist; give what 'clearcube evaluate --out' wrote")
+    if not path.is_file():
+        raise InputError(f"{missing} (no {path.name}); run 'clearcube evaluate INPUT... --out {folder}' first")
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        complete = isinstance(about, dict) and {"methods", "scenarios", "seeds", "inputs"} <= about.keys()
+    except ValueError:
+        complete = False
+    if not complete:
+        raise InputError(f"{missing} ({path.name} is damaged); run 'clearcube evaluate' again")
+    return dict(about)
+
+
+def report_svgs(results: Results) -> dict[str, str]:
+    """Name of a figure (`scores`, `calibration`) -> SVG element to be put into a page.
+
+    A figure that there is nothing to draw of is not there.
+    """
+    svgs = {}
+    for name, draw in FIGURES.items():
+        try:
+            svgs[name] = svg_text(draw(results))
+        except InputError:
+            continue
+    return svgs
+
+
+def figure_of_scores(results: Results) -> Figure:
+    """PSNR by gap length, and against the first perceptual score that every method has.
+
+    Raises
+    ------
+    InputError : there is no score.
+    """
+    pools = _pools(results)
+    values = {method: _headline(pool) for method, pool in pools.items()}
+    name = next((name for name in PERCEPTUAL if all(name in each for each in values.values())), "ms_ssim")
+    scores = [
+        MethodScores(method, _psnr_by_gap(pool), values[method]["psnr"], values[method].get(name, np.nan))
+        for method, pool in pools.items()
+    ]
+    return scores_figure(scores, STRATA, PERCEPTUAL[name], _note(results))
+
+
+def figure_of_calibration(results: Results) -> Figure:
+    """Reliability and sparsification of reflectance and, where there are the bands, NDVI.
+
+    Raises
+    ------
+    InputError : no method gives a std.
+    """
+    pools = _pools(results)
+    curves = [
+        _calibration(method, quantity, pool, prefix)
+        for prefix, quantity in QUANTITIES.items()
+        for method, pool in pools.items()
+        if f"{prefix}levels" in pool.tally
+    ]
+    return calibration_figure(curves, _note(results))
+
+
+FIGURES = {"scores": figure_of_scores, "calibration": figure_of_calibration}
+"""Name -> what draws it."""
+
+
+def _pools(results: Results) -> dict[str, Pool]:
+    """Method -> sums over hidden pixels, over the hiding scenarios that every method has an outcome of.
+
+    Cubes of different bands do not pool: the bands of which most was scored count.
+    """
+    hiding = [name for name in results.scenarios if name in tuple(Scenario)]
+    groups = {(method, scenario) for (method, scenario, which), _ in results.pools if which == HIDDEN}
+    methods = [name for name in results.methods if any((name, scenario) in groups for scenario in hiding)]
+    shared = [scenario for scenario in hiding if all((method, scenario) in groups for method in methods)]
+    return {method: _pooled(results.pools, method, shared or hiding) for method in methods}
+
+
+def _pooled(pools: Pools, method: str, scenarios: Sequence[str]) -> Pool:
+    merged: dict[tuple[str, ...], Pool] = {}
+    for ((name, scenario, which), bands), pool in pools.items():
+        if name == method and scenario in scenarios and which == HIDDEN:
+            merged.setdefault(bands, Pool(bands)).add(pool.tally, pool.strata)
+    return max(merged.values(), key=lambda pool: float(pool.tally["squared"].weight[0].sum()))
+
+
+def _headline(pool: Pool) -> dict[str, float]:
+    """Metric -> value over all strata, of all bands together or of NDVI."""
+    return {s.metric: s.value for s in pool.scores() if s.stratum[0] == "all" and s.band in (ALL_BANDS, NDVI)}
+
+
+def _psnr_by_gap(pool: Pool) -> dict[str, float]:
+    return {
+        s.stratum[1]: s.value
+        for s in pool.scores()
+        if s.stratum[0] == "gap" and s.metric == "psnr" and s.band == ALL_BANDS
+    }
+
+
+def _calibration(method: str, quantity: str, pool: Pool, prefix: str) -> Calibration:
+    """The curves of all hidden pixels and bands together."""
+
+    def bins(name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return np.asarray(pool.tally[prefix + name].total[0].sum(axis=0))
+
+    levels = np.arange(1, PROBABILITY_BINS) / PROBABILITY_BINS
+    spread = (bins("spread_count"), bins("spread_squared"))
+    oracle = (bins("oracle_count"), bins("oracle_squared"))
+    by_std, by_error = sparsification_curves(spread, oracle, STEPS)
+    removed = np.arange(STEPS) / STEPS
+    return Calibration(method, quantity, levels, coverage_curve(bins("levels")), removed, by_std, by_error)
+
+
+def _note(results: Results) -> str:
+    hiding = [name for name in results.scenarios if name in tuple(Scenario)]
+    return f"hidden pixels of {results.cubes} cube{'s' if results.cubes > 1 else ''}, pooled over {', '.join(hiding)}"
