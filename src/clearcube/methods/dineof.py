@@ -76,11 +76,7 @@ class Dineof:
 
     def prepare(self, sample: Sequence[Block]) -> PreparedDineof:
         """Settle mean, modes, their number and the errors."""
-        days = absolute_days(sample[0].dates)
-        acquired = np.array([any(block.observed[t].any() for block in sample) for t in range(len(days))])
-        most = min(SAMPLE_PIXELS, max(FEWEST_PIXELS, SAMPLE_ENTRIES // max(int(acquired.sum()), 1)))
-        reflectance, observed = draw_pixels(sample, most)
-        basis = find_basis(reflectance, without_bright(reflectance, observed, days), days, self.modes)
+        basis = sampled_basis(sample, self.modes)
         predict = partial(reconstruct_refitted, basis=basis)
         errors, unseen = measure_dineof(predict, sample)
         return PreparedDineof(basis, self.modes is not None, errors, unseen)
@@ -121,6 +117,15 @@ class PreparedDineof:
             **self.errors.summary(),
             "unseen_dates": dict(self.unseen.summary()),
         }
+
+
+def sampled_basis(sample: Sequence[Block], modes: int | None = None) -> Basis:
+    """Mean and modes of a sample of a cube; their number by cross-validation if None."""
+    days = absolute_days(sample[0].dates)
+    acquired = np.array([any(block.observed[t].any() for block in sample) for t in range(len(days))])
+    most = min(SAMPLE_PIXELS, max(FEWEST_PIXELS, SAMPLE_ENTRIES // max(int(acquired.sum()), 1)))
+    reflectance, observed = draw_pixels(sample, most)
+    return find_basis(reflectance, without_bright(reflectance, observed, days), days, modes)
 
 
 def reconstruct_block(block: Block, *, basis: Basis) -> NDArray[np.float32]:

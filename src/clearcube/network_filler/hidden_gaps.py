@@ -63,9 +63,7 @@ class GapErrors(NamedTuple):
         return np.asarray(products / max(products[0, 0], LEAST_SQUARE))
 
 
-def gap_errors(
-    estimate: Callable[[Block], Estimates], sample: Sequence[Block], *, seed: int = 0
-) -> GapErrors | None:
+def gap_errors(estimate: Callable[[Block], Estimates], sample: Sequence[Block], *, seed: int = 0) -> GapErrors | None:
     """Hide observations of the blocks in the ways of the training, estimate, and compare; None if nothing can be.
 
     The blocks must have the same dates and bands.

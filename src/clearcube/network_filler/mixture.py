@@ -66,7 +66,7 @@ class Mixture:
 
     def mean(self, means: NDArray[np.float32], kind: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The mixture (T, B, H, W) of estimates (E, T, B, H, W), in gaps of these kinds (T, H, W)."""
-        total = np.zeros_like(means[0])
+        total: NDArray[np.float32] = np.zeros_like(means[0])
         for share, mean in zip(self.shares.T, means, strict=True):
             total += share[kind][:, None] * mean
         return total
@@ -113,7 +113,7 @@ def best_shares(gram: Floats) -> Floats:
         shares[chosen] = part / part.sum()
         if (square := float(shares @ gram @ shares)) < least:
             best, least = shares, square
-    return best
+    return np.asarray(best)
 
 
 def spread_of(error: NDArray[np.float32], std: NDArray[np.float32]) -> Floats:

@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+from builders import BANDS, cloudy_cube
+
+from clearcube.filler import Block
+from clearcube.network_filler.gap_kinds import GAP_KINDS, gap_kinds
+from clearcube.network_filler.hidden_gaps import Estimates, GapErrors, errors_at, gap_errors
+from clearcube.network_filler.mixture import NORMAL_90, PRIOR_DATES, Prior, best_shares, mixture, spread_of
+
+DAY = np.datetime64("2020-01-01")
+
+
+def test_shares_of_independent_errors_are_their_precisions():
+    np.testing.assert_allclose(best_shares(np.diag([1.0, 0.5, 0.25])), np.array([1, 2, 4]) / 7)
+
+
+def test_an_estimate_that_adds_nothing_gets_nothing():
+    np.testing.assert_array_equal(best_shares(np.array([[1.0, 0.9], [0.9, 0.81]])), [0, 1])
+    np.testing.assert_array_equal(best_shares(np.array([[1.0, 1.5], [1.5, 4.0]])), [1, 0])
+
+
+def test_no_mixture_is_better_than_the_best_shares():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        factor = rng.normal(size=(3, 4))
+        gram = factor @ factor.T
+        best = best_shares(gram)
+        assert best.min() >= 0
+        assert best.sum() == pytest.approx(1)
+        others = rng.dirichlet(np.ones(3), 500)
+        assert best @ gram @ best <= np.einsum("ni,ij,nj->n", others, gram, others).min() + 1e-12
+
+
+def test_spread_makes_intervals_hold():
+    rng = np.random.default_rng(1)
+    error, std = 0.03 * rng.normal(size=(2, 20_000)), np.full((2, 20_000), 0.01)
+    np.testing.assert_allclose(spread_of(error, std), 3.0, rtol=0.03)
+
+
+def errors_of(kind, dates, pixels=500):
+    """Interpolation errs by 0.02, the network by 0.01, the functions by 0.05, independently; its std says 0.005."""
+    rng = np.random.default_rng(2)
+    count = dates * pixels
+    error = rng.normal(size=(3, 1, count)) * np.array([0.02, 0.01, 0.05])[:, None, None]
+    each = np.repeat(np.arange(dates), pixels)
+    return GapErrors(error.astype(np.float32), np.full((1, count), 0.005, np.float32), np.full(count, kind), each)
+
+
+def test_without_errors_the_prior_holds():
+    prior = Prior(np.tile(np.diag([1.0, 0.25, 1.0]), (GAP_KINDS, 1, 1)), np.full(GAP_KINDS, 1.5))
+    made = mixture(None, prior, 2)
+    np.testing.assert_allclose(made.shares, np.tile([1 / 6, 4 / 6, 1 / 6], (GAP_KINDS, 1)), rtol=1e-5)
+    np.testing.assert_array_equal(made.spread, np.float32(1.5))
+    assert made.hidden == 0
+
+
+def test_many_dates_overrule_the_prior_in_their_kind_alone():
+    prior = Prior.of(None)
+    made = mixture(errors_of(3, 400), prior, 1)
+    np.testing.assert_allclose(made.shares[3], np.array([25, 100, 4]) / 129, atol=0.02)
+    mixed = 1 / np.sqrt(1 / 0.02**2 + 1 / 0.01**2 + 1 / 0.05**2)
+    assert made.spread[3, 0] == pytest.approx(mixed / 0.005, rel=0.05)
+    np.testing.assert_allclose(made.shares[0], best_shares(prior.gram[0]), rtol=1e-6)
+
+
+def test_few_dates_lean_on_the_prior():
+    prior = Prior(np.tile(np.diag([1.0, 1e-6, 1.0]), (GAP_KINDS, 1, 1)), np.ones(GAP_KINDS))
+    errors = errors_of(0, int(PRIOR_DATES))
+    made = mixture(errors, prior, 1)
+    np.testing.assert_allclose(made.shares[0], best_shares((errors.gram + prior.gram[0]) / 2), rtol=1e-5)
+
+
+def test_a_prior_survives_as_plain_numbers():
+    prior = Prior(np.random.default_rng(0).uniform(size=(GAP_KINDS, 3, 3)), np.arange(1.0, GAP_KINDS + 1))
+    again = Prior.of(prior.plain())
+    np.testing.assert_allclose(again.gram, prior.gram, atol=1e-4)
+    np.testing.assert_array_equal(again.spread, prior.spread)
+
+
+def test_kinds_of_gaps_by_hand():
+    days = DAY + np.array([0, 5, 10, 40, 90, 95])
+    observed = np.zeros((6, 1, 60), bool)
+    observed[[0, 2, 3, 4]] = True
+    observed[4, :, :] = False
+    observed[5] = True
+    observed[2, :, 0] = False  # a gap of 40 days, on a date that is seen nearby
+    kind = gap_kinds(observed, days)[:, 0]
+    assert kind[1, 30] == 4 + 0  # 10 days, a date that nobody saw
+    assert kind[2, 0] == 1  # 40 days
+    assert kind[4, 30] == 4 + 2  # 55 days, a date that nobody saw
+    observed[5, :, 0] = False
+    assert gap_kinds(observed, days)[5, 0, 0] == 3  # at the end, seen nearby
+    observed[5] = False
+    assert gap_kinds(observed, days)[5, 0, 0] == 4 + 3
+
+
+def constant(value):
+    def estimate(block):
+        shape = block.reflectance.shape
+        return Estimates(np.stack([np.full(shape, value, np.float32)] * 3), np.ones(shape, np.float32))
+
+    return estimate
+
+
+def test_errors_are_of_hidden_pixels_that_are_seen_elsewhere():
+    reflectance = np.full((3, 1, 1, 2), 0.2, np.float32)
+    observed = np.array([[[True, True]], [[True, False]], [[True, False]]])
+    whole = Block(reflectance, observed, DAY + np.array([0, 5, 10]), BANDS[:1])
+    hidden = np.array([[[False, True]], [[True, False]], [[False, False]]])
+    seen = []
+
+    def estimate(block):
+        seen.append(block)
+        return constant(0.5)(block)
+
+    found = errors_at(estimate, whole, hidden)
+    np.testing.assert_allclose(found.error, 0.3, rtol=1e-6)
+    assert found.error.shape == (3, 1, 1)
+    assert found.date.tolist() == [1]
+    assert np.isnan(seen[0].reflectance[1, 0, 0, 0])
+
+
+def test_estimates_never_see_what_is_hidden():
+    cube = cloudy_cube(14, 24, 24, never=False, cloud=0.3)
+    whole = Block(cube["reflectance"].values, cube["observed"].values, cube["time"].values.astype("M8[D]"), BANDS)
+    shares = []
+
+    def estimate(block):
+        assert np.isnan(np.moveaxis(block.reflectance, 1, -1)[~block.observed]).all()
+        shares.append(block.observed.sum() / whole.observed.sum())
+        return constant(0.1)(block)
+
+    found = gap_errors(estimate, [whole])
+    assert found is not None
+    assert max(shares) < 1
+    assert gap_errors(estimate, []) is None
