@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import xarray as xr
+from builders import BANDS, cloudy_cube
+
+from clearcube.cube import dates_of
+from clearcube.errors import InputError
+from clearcube.forecasting.episode import ndvi_of
+from clearcube.forecasting.reading import episode_of, read_episode, tile_of
+
+
+def test_the_first_dates_are_the_context():
+    cube = cloudy_cube(times=34, height=8, width=9)
+    place = episode_of("place", cube)
+    assert np.array_equal(place.context.dates, dates_of(cube)[:10])
+    assert np.array_equal(place.target_dates, dates_of(cube)[10:30])
+    assert place.landcover is None and place.classes == "" and place.weather is None and place.place == "place"
+    observed = cube["observed"].values
+    assert np.array_equal(place.context.observed, observed[:10])
+    assert np.array_equal(np.isfinite(place.target_ndvi), observed[10:30])
+    seen = np.where(observed[:, None], cube["reflectance"].values, np.nan).astype(np.float32)
+    np.testing.assert_array_equal(place.target_ndvi, ndvi_of(seen, BANDS)[10:30])
+    np.testing.assert_array_equal(place.context.reflectance, seen[:10])
+
+
+def test_land_cover_and_elevation_are_taken_along():
+    cube = cloudy_cube(times=30, height=8, width=9)
+    codes = np.full((8, 9), 40, np.int16)
+    cube = cube.assign(landcover=(("y", "x"), codes), elevation=(("y", "x"), codes.astype(np.float64)))
+    place = episode_of("x_33UXP_y", cube)
+    assert place.classes == "worldcover" and place.elevation.dtype == np.float32 and place.place == "33UXP"
+    earthnet = episode_of("a", cube.assign_attrs(format="earthnet"))
+    assert earthnet.classes == "earthnet"
+
+
+@pytest.mark.parametrize(("times", "split"), [(29, (10, 20)), (30, (2, 20)), (12, (12, 0))])
+def test_too_few_dates_are_refused(times, split):
+    with pytest.raises(InputError, match="dates; needed are"):
+        episode_of("place", cloudy_cube(times=times), context_dates=split[0], target_dates=split[1])
+
+
+def test_bands_without_ndvi_are_refused():
+    with pytest.raises(InputError, match="NDVI needs"):
+        episode_of("place", cloudy_cube(times=30, bands=BANDS[:3]))
+
+
+def test_tiles_are_found_in_names():
+    assert tile_of("29SND_2017-06-30_2017-11-26_1081_1209_1721_1849_16_96_26_106") == "29SND"
+    assert tile_of("my_place_2020") == "my_place_2020"
+
+
+def test_context_and_target_of_earthnet_are_split_as_given(shared):
+    folder = shared / "data" / "test" / "earthnet2021"
+    context = next(iter(sorted(folder.glob("context_29SND*.npz"))))
+    pair = [str(context), str(context).replace("context_", "target_")]
+    place = read_episode("29SND_a", pair)
+    assert len(place.context.dates) == 10 and len(place.target_dates) == 20 and place.place == "29SND"
+    with pytest.raises(InputError, match="needed are 10 to look at and 20"):
+        read_episode("alone", pair[:1])
+
+
+def test_minicubes_bring_their_land_cover(shared):
+    path = next(iter((shared / "data" / "test" / "greenearthnet").glob("*.nc")))
+    place = read_episode(path.stem, [str(path)])
+    assert place.classes == "worldcover" and place.place == "34TET" and place.target_ndvi.shape[0] == 20
+
+
+def test_nothing_else_is_needed_than_a_cube(tmp_path):
+    cube = cloudy_cube(times=30, height=8, width=9).drop_vars("truth")
+    cube.to_zarr(tmp_path / "a.zarr", zarr_format=2)
+    place = read_episode("a", [str(tmp_path / "a.zarr")])
+    assert isinstance(cube, xr.Dataset) and place.context.reflectance.shape == (10, 4, 8, 9)
