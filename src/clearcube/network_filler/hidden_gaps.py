@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -66,11 +67,12 @@ class GapErrors(NamedTuple):
 def gap_errors(estimate: Callable[[Block], Estimates], sample: Sequence[Block], *, seed: int = 0) -> GapErrors | None:
     """Hide observations of the blocks in the ways of the training, estimate, and compare; None if nothing can be.
 
-    The blocks must have the same dates and bands.
+    The blocks, which take turns, must have the same dates and bands.
     """
     rng = np.random.default_rng(seed)
-    tried = [(block, hidden) for block in sample for hidden in _experiments(block, rng) if hidden.any()]
-    parts = [errors_at(estimate, block, hidden) for block, hidden in tried]
+    turns = islice(cycle(sample), REPETITIONS if sample else 0)
+    tried = [(block, _some_hidden(block, rng)) for block in turns]
+    parts = [errors_at(estimate, block, hidden) for block, hidden in tried if hidden.any()]
     if not parts:
         return None
     apart = [part._replace(date=part.date + 10_000 * i) for i, part in enumerate(parts)]
@@ -88,7 +90,7 @@ def errors_at(estimate: Callable[[Block], Estimates], block: Block, hidden: Bool
     return GapErrors(error, std, gap_kinds(left, block.dates)[scored], np.nonzero(scored)[0])
 
 
-def _experiments(block: Block, rng: np.random.Generator) -> list[Bools]:
+def _some_hidden(block: Block, rng: np.random.Generator) -> Bools:
     bank = MaskBank.of([block.observed])
     config = HIDING if bank.masks else replace(HIDING, partial=0.0)
-    return [draw_hidden(rng, block.observed, block.days, bank, config) for _ in range(REPETITIONS)]
+    return draw_hidden(rng, block.observed, block.days, bank, config)
