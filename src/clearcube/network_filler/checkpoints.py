@@ -65,10 +65,10 @@ def opened(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
     ------
     InputError : the file is not there, damaged, or none of these.
     """
-    return load_published(path) if _is_pickled(path) else load(path)
+    return load_published(path) if is_published(path) else load(path)
 
 
-def _is_pickled(path: str | os.PathLike[str]) -> bool:
+def is_published(path: str | os.PathLike[str]) -> bool:
     """Whether it looks like what `torch.save` writes: a zip archive or, by old versions, a bare pickle."""
     if not os.path.isfile(path):
         return False
@@ -88,7 +88,17 @@ def network_at(path: str, digest: str | None = None) -> nn.Module:
     """
     if digest is not None and sha256_of(path) != digest:
         raise InputError(f"{path} has changed since the fill began; put the file back, or begin anew")
-    return _network(path, _stamp(path))
+    return _opened(path, _stamp(path))[0]
+
+
+def metadata_at(path: str) -> Mapping[str, Any]:
+    """What a checkpoint says of itself, opened once for each process.
+
+    Raises
+    ------
+    InputError : as `opened`.
+    """
+    return _opened(path, _stamp(path))[1]
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -111,8 +121,8 @@ def _stamp(path: str | os.PathLike[str]) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=2)
-def _network(path: str, stamp: tuple[int, int]) -> nn.Module:
-    return opened(path)[0]
+def _opened(path: str, stamp: tuple[int, int]) -> tuple[nn.Module, dict[str, Any]]:
+    return opened(path)
 
 
 @lru_cache(maxsize=16)

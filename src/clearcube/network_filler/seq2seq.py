@@ -33,10 +33,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clearcube.cube import Band
+    from clearcube.methods.dineof_basis import Basis
+    from clearcube.networks.seq2seq import Output
 
 FEWEST_DATES = 3
 PIXEL_DATES = 2_000_000
 """Pixels times dates that the network sees at once; bounds memory to about one gigabyte."""
+PRIOR = "mixture_prior"
+"""Where a checkpoint's metadata say what is to be believed of its errors before anything is measured."""
 SAMPLE_PIXEL_DATES = 250_000
 """Pixels times dates of the sample that errors are measured on, at each repetition."""
 
@@ -100,27 +104,30 @@ class NetworkFiller:
         self.check(sample[0].bands, sample[0].dates)
         blocks = without_empty_dates(sample)
         noise = measure_errors(partial(fill_block, rule=LINEAR), blocks).table[:, OBSERVED]
-        guess = partial(_guess, self)
-        calibration = calibrated(guess, _some(blocks))
-        return PreparedNetwork(self, self.digest, calibration, noise)
+        basis = sampled_basis(blocks)
+        prior = Prior.of(metadata_at(self.path).get(PRIOR))
+        errors = gap_errors(partial(estimates_of, self, basis), _some(blocks))
+        return PreparedNetwork(self, self.digest, basis, mixture(errors, prior, len(noise)), noise)
 
 
 @dataclass(frozen=True)
 class PreparedNetwork:
     """A network that knows its errors on this cube.
 
-    digest : sha256 of the checkpoint. noise : (B,) std of an observation.
+    digest : sha256 of the checkpoint. basis : the cube's empirical orthogonal functions. mixture : how far network,
+    functions and interpolation are trusted. noise : (B,) std of an observation.
     """
 
     filler: NetworkFiller
     digest: str
-    calibration: Calibration
+    basis: Basis
+    mixture: Mixture
     noise: NDArray[np.float32] = field(repr=False)
 
     @property
     def error_correlation(self) -> NDArray[np.float64]:
         """(B, B) correlation of the errors of the bands."""
-        return self.calibration.correlation
+        return self.mixture.correlation
 
     def fill(self, block: Block) -> Estimate:
         """Mean, std and probability of contamination; NaN at pixels that are never observed."""
@@ -144,11 +151,13 @@ class PreparedNetwork:
         return {
             "network": self.filler.name,
             "network_sha256": self.digest,
-            "network_trust": np.round(self.calibration.trust.astype(float), 4).tolist(),
-            "network_spread": np.round(self.calibration.spread.astype(float), 4).tolist(),
-            "error_hidden_observations": self.calibration.hidden,
+            "estimates": list(ESTIMATES),
+            "estimate_shares": np.round(self.mixture.shares.astype(float), 4).tolist(),
+            "network_spread": np.round(self.mixture.spread.astype(float), 4).tolist(),
+            "modes": self.basis.basis.shape[2] - 1,
+            "error_hidden_observations": self.mixture.hidden,
             "error_std_observed": np.round(self.noise.astype(float), 6).tolist(),
-            "error_correlation": np.round(self.calibration.correlation, 6).tolist(),
+            "error_correlation": np.round(self.mixture.correlation, 6).tolist(),
         }
 
     def _tile(self, block: Block) -> int:
@@ -161,13 +170,11 @@ class PreparedNetwork:
         """A part that is small enough."""
         torch.set_num_threads(self.filler.threads)
         output = applied(_network(self.filler.path, self.digest), block, precision())
-        kind = kinds_of(block.observed, block.dates)
-        believed = _array(output.believed)[:, None]
-        base, estimate = _array(output.base), _array(output.estimate)
-        trust = np.where(block.observed, np.float32(1), self.calibration.trust[kind])[:, None]
-        mean = np.where(believed, _array(output.mean), base + trust * (estimate - base))
-        factor = np.moveaxis(self.calibration.spread[kind], -1, 1)
-        std = np.where(believed, self.noise[:, None, None], _array(output.std) * factor)
+        kind = gap_kinds(block.observed, block.dates)
+        made = _with_functions(output, reconstruct_block(block, basis=self.basis))
+        observed, believed = block.observed[:, None], _array(output.believed)[:, None]
+        mean = np.where(observed, _array(output.mean), self.mixture.mean(made.means, kind))
+        std = np.where(believed, self.noise[:, None, None], self.mixture.std(made.std, kind))
         never = ~block.observed.any(axis=0)
         mean[..., never] = std[..., never] = np.nan
         contamination = torch.sigmoid(output.contamination_logit[0].float()).numpy()
@@ -189,10 +196,17 @@ def _has_bfloat16() -> bool:
     return "avx512_bf16" in text or "amx_bf16" in text
 
 
-def _guess(filler: NetworkFiller, block: Block) -> Guess:
+def estimates_of(filler: NetworkFiller, basis: Basis, block: Block) -> Estimates:
+    """All estimates of a block from what it observed alone."""
     torch.set_num_threads(filler.threads)
     output = applied(_network(filler.path), block, precision())
-    return Guess(_array(output.estimate), _array(output.std), _array(output.base))
+    return _with_functions(output, reconstruct_refitted(block, basis=basis))
+
+
+def _with_functions(output: Output, functions: NDArray[np.float32]) -> Estimates:
+    """The estimates in the order of `ESTIMATES`; where the functions know nothing, interpolation."""
+    base, estimate = _array(output.base), _array(output.estimate)
+    return Estimates(np.stack([base, estimate, np.where(np.isfinite(functions), functions, base)]), _array(output.std))
 
 
 def _array(values: torch.Tensor) -> NDArray[Any]:
