@@ -9,7 +9,9 @@ from clearcube.cli.evaluate_forecast import evaluate_forecast
 from clearcube.cli.fill import fill
 from clearcube.cli.info import info, methods
 from clearcube.cli.plot import plot
+from clearcube.cli.simulate import simulate
 from clearcube.cli.train import pack, train
+from clearcube.cli.weights import app as weights
 from clearcube.version import __version__
 
 app = typer.Typer(
@@ -28,6 +30,8 @@ app.command()(evaluate_forecast)
 app.command()(plot)
 app.command()(train)
 app.command()(pack)
+app.command()(simulate)
+app.add_typer(weights, name="weights")
 
 
 @app.callback(invoke_without_command=True)

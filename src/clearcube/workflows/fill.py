@@ -150,7 +150,7 @@ def fill_files(request: FillRequest, progress: Progress) -> FillSummary:
             stage.remove()
             raise
         progress("writing", 0, 1)
-        _publish(finish(stage), request.output, stage)
+        stage.publish(finish(stage), request.output)
         progress("writing", 1, 1)
         stage.remove()
     return _summary(cube, choice)
@@ -191,14 +191,6 @@ def _finish_cogs(stage: Stage) -> Path:
     target.mkdir()
     finish_cogs(stage.filled, target, stage.path / "scratch")
     return target
-
-
-def _publish(part: Path, output: Path, stage: Stage) -> None:
-    """Give the finished part its name; what had the name before goes last."""
-    replaced = stage.path / "replaced"
-    if output.exists():
-        output.rename(replaced)
-    part.rename(output)
 
 
 def _check_places(request: FillRequest) -> None:

@@ -62,6 +62,12 @@ class Stage:
             log.flush()
             os.fsync(log.fileno())
 
+    def publish(self, part: Path, output: Path) -> None:
+        """Give a finished part of the stage its name; what had the name before goes with the stage."""
+        if output.exists():
+            output.rename(self.path / "replaced")
+        part.rename(output)
+
     def remove(self) -> None:
         """Delete the stage."""
         shutil.rmtree(self.path)

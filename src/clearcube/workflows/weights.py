@@ -1,0 +1,117 @@
+"""Checkpoints: what ships, what is in one, whether it is what it was, and bringing the authors' files into ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from clearcube.errors import InputError
+from clearcube.network_filler.checkpoints import SUFFIX, embedded, is_published, located, opened, sha256_of
+from clearcube.network_filler.published import BANDS
+from clearcube.networks.checkpoint import save
+from clearcube.networks.published import load_published
+from clearcube.training.kinds import kind_of
+
+SUMS = "SHA256SUMS"
+"""File beside the embedded checkpoints with their checksums, as `sha256sum *.safetensors` writes it."""
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says of itself.
+
+    network : kind of network. bands : in words. parameters : their number. size : of the file, bytes.
+    config : the architecture's configuration. metadata : scaling, provenance, licence and what else was saved.
+    """
+
+    name: str
+    path: Path
+    network: str
+    bands: str
+    parameters: int
+    size: int
+    sha256: str
+    config: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+
+
+def describe(weights: str) -> CheckpointInfo:
+    """A checkpoint in a file, clearcube's or the authors', or an embedded one by its name.
+
+    Raises
+    ------
+    InputError : there is none, or it cannot be used.
+    """
+    path = Path(located(weights))
+    model, metadata = opened(path)
+    config: Any = model.config
+    count = getattr(config, "bands", None)
+    bands = "any optical" if count is None else ", ".join(BANDS) if count == len(BANDS) else str(count)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    size = path.stat().st_size
+    return CheckpointInfo(
+        path.stem, path, kind_of(config), bands, parameters, size, sha256_of(path), asdict(config), metadata
+    )
+
+
+def listed() -> list[CheckpointInfo]:
+    """The checkpoints that ship with the package."""
+    return [describe(str(path)) for path in embedded()]
+
+
+def verify(folder: Path | None = None) -> list[str]:
+    """Compare the checkpoints of a folder, by default the embedded ones, with their checksums; gives their names.
+
+    Raises
+    ------
+    InputError : one differs, is missing or is not listed.
+    """
+    paths = embedded() if folder is None else sorted(folder.glob(f"*{SUFFIX}"))
+    place = folder or Path(located("seq2seq")).parent
+    sums = _sums(place / SUMS)
+    found = {path.name: sha256_of(path) for path in paths}
+    for name in sorted(sums.keys() | found.keys()):
+        if name not in found:
+            raise InputError(f"{place / name} is missing, though {SUMS} lists it; install clearcube again")
+        if name not in sums:
+            raise InputError(f"{place / name} is not listed in {SUMS}: it does not belong to this version of clearcube")
+        if sums[name] != found[name]:
+            raise InputError(f"{place / name} differs from what was shipped (sha256 {found[name]}); install again")
+    return list(found)
+
+
+def convert(source: Path, target: Path, *, overwrite: bool = False) -> CheckpointInfo:
+    """Write the authors' checkpoint as one of clearcube's.
+
+    Raises
+    ------
+    InputError : the source is none of theirs, or the target exists or is not called .safetensors.
+    """
+    if target.suffix != SUFFIX:
+        raise InputError(f"{target}: name the converted checkpoint *{SUFFIX}")
+    if target.exists() and not overwrite:
+        raise InputError(f"{target} exists: choose another name, or replace it with --overwrite")
+    if source.is_file() and not is_published(source):
+        raise InputError(f"{source} is no file of torch, as the authors' are; clearcube's own need no conversion")
+    model, metadata = load_published(source)
+    try:
+        save(target, model, metadata | {"source_sha256": sha256_of(source)})
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot write {target} ({error}); choose a place where you may") from error
+    return describe(str(target))
+
+
+def _sums(path: Path) -> dict[str, str]:
+    """File name -> sha256."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        raise InputError(f"{path} is missing; install clearcube again") from None
+    pairs = [line.split(maxsplit=1) for line in lines if line.strip()]
+    if any(len(pair) != 2 for pair in pairs):
+        raise InputError(f"{path} is damaged; install clearcube again")
+    return {name.strip().lstrip("*"): digest for digest, name in pairs}

@@ -1,0 +1,89 @@
+import argparse
+import shutil
+
+import pytest
+import torch
+from test_cli import assert_refused, contents, run
+from test_cli_methods import METADATA, spoilt, weights  # noqa: F401
+
+from clearcube.errors import InputError
+from clearcube.network_filler import embedded_weights, sha256_of
+from clearcube.networks import checkpoint
+from clearcube.networks.ganfilling import GanFillingConfig, Generator
+from clearcube.workflows.weights import SUMS, verify
+
+
+def test_what_ships_is_listed_and_shown():
+    listed, shown = run("weights", "list"), run("weights", "show", "seq2seq")
+    assert listed.exit_code == shown.exit_code == 0
+    digest = sha256_of(embedded_weights("seq2seq"))
+    for word in ("name", "seq2seq", "any optical", "MB", digest[:12], "Apache-2.0"):
+        assert word in listed.output
+    for word in (digest, "config", "channels", "provenance", "steps", "Apache-2.0", "any optical"):
+        assert word in shown.output
+
+
+def test_what_ships_is_what_is_listed():
+    result = run("weights", "verify")
+    assert result.exit_code == 0, f"{result.output}\nafter new weights: sha256sum *.safetensors > {SUMS}"
+    assert "seq2seq.safetensors: OK" in result.output
+
+
+def test_a_change_is_noticed(tmp_path):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for path in embedded_weights("seq2seq").parent.iterdir():
+        if path.is_file():
+            shutil.copy(path, folder)
+    assert "seq2seq.safetensors" in verify(folder)
+    changed = folder / "seq2seq.safetensors"
+    changed.write_bytes(changed.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match="differs from what was shipped"):
+        verify(folder)
+    changed.unlink()
+    with pytest.raises(InputError, match="is missing, though"):
+        verify(folder)
+    (folder / SUMS).write_text("")
+    (folder / "other.safetensors").write_bytes(b"")
+    with pytest.raises(InputError, match="is not listed"):
+        verify(folder)
+    (folder / SUMS).write_text("one word\nalone\n")
+    with pytest.raises(InputError, match="is damaged"):
+        verify(folder)
+
+
+@pytest.mark.parametrize(("file", "network"), [("GANFilling.pt", "ganfilling"), ("utilise.pth", "utilise")])
+def test_converted_weights_are_the_same_network(tmp_path, weights, file, network):  # noqa: F811
+    target = tmp_path / "out.safetensors"
+    result = run("weights", "convert", weights / file, target)
+    assert result.exit_code == 0, result.output
+    assert f"{network}, " in result.output
+    key = {"ganfilling": "model", "utilise": "model_state_dict"}[network]
+    namespace = torch.serialization.safe_globals([argparse.Namespace])
+    with namespace:
+        before = torch.load(weights / file, weights_only=True)[key]
+    model, metadata = checkpoint.load(target)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert metadata["source_sha256"] == sha256_of(weights / file)
+    shown = run("weights", "show", target).output
+    assert "blue, green, red, nir" in shown
+    assert file in shown
+    assert_refused(run("weights", "convert", weights / file, target), "exists", "--overwrite")
+    assert run("weights", "convert", weights / file, target, "--overwrite").exit_code == 0
+
+
+def test_bad_checkpoints_are_refused_and_nothing_is_written(tmp_path, weights):  # noqa: F811
+    (tmp_path / "bad").mkdir()
+    names = spoilt(tmp_path / "bad", weights)
+    checkpoint.save(tmp_path / "ours.safetensors", Generator(GanFillingConfig(width=2)), METADATA)
+    before, out = contents(tmp_path), tmp_path / "out.safetensors"
+    for name in names:
+        assert_refused(run("weights", "show", tmp_path / "bad" / name), name)
+        assert_refused(run("weights", "convert", tmp_path / "bad" / name, out), name)
+    assert_refused(run("weights", "show", "nothing"), "nothing: no such checkpoint", "seq2seq")
+    assert_refused(run("weights", "convert", tmp_path / "none.pt", out), "none.pt")
+    assert_refused(run("weights", "convert", tmp_path / "ours.safetensors", out), "need no conversion")
+    assert_refused(run("weights", "convert", weights / "GANFilling.pt", tmp_path / "out.pt"), "*.safetensors")
+    absent = tmp_path / "no" / "out.safetensors"
+    assert_refused(run("weights", "convert", weights / "GANFilling.pt", absent), "cannot write", "out.safetensors")
+    assert contents(tmp_path) == before
