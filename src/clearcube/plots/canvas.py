@@ -42,9 +42,9 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "clearcube",  # the same figure gives the same file
 }
-COLOURS = ("#000000", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
-"""Colours that stay apart for the colour-blind, less the yellow that paper swallows (Okabe and Ito 2008)."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p")
+COLOURS = ("#000000", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#882255")
+"""Colours that stay apart for the colour-blind, less the yellow that paper swallows (Okabe and Ito 2008; Tol 2021)."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (2.5, 1)))
 DATELESS = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
 """Metadata without the time of writing."""

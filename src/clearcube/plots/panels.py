@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NDVI_STYLE: dict[str, Any] = {"cmap": "YlGn", "vmin": -0.1, "vmax": 0.9}
 """Colours whose lightness alone tells the value, the greener the darker."""
+NDVI_TICKS = (0.0, 0.4, 0.8)
 NO_VALUE: dict[str, Any] = {"facecolor": "0.93", "edgecolor": "0.7", "hatch": "/////", "linewidth": 0}
 GAP_LINES = (("black", 1.0), ("#f0e442", 0.5))
 """Colour and width (points) of the lines around gaps: light within dark, seen on cloud, on land and in grey."""

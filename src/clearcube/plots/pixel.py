@@ -23,7 +23,7 @@ LEVEL = 0.9
 """Probability of the interval."""
 WIDTH, HEIGHT = 7.2, 1.25
 """Inches of the figure's width and of a panel's height."""
-ONE_COLUMN = 4
+ONE_COLUMN = 6
 """Most panels that stand in one column."""
 
 
@@ -32,12 +32,14 @@ class Series:
     """One quantity of the pixel.
 
     filled : (T,). std : (T,), or None where it is not known. given : (I,) values of the input.
+    limits : least and largest value that can be.
     """
 
     label: str
     filled: NDArray[np.float64]
     std: NDArray[np.float64] | None
     given: NDArray[np.float64]
+    limits: tuple[float, float] = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ def pixel_figure(pixel: Pixel) -> Figure:
         _draw(axis, pixel, series)
     for axis in axes.flat[len(pixel.series) :]:
         axis.set_axis_off()
+    for axis in axes.flat[max(len(pixel.series) - columns, 0) : len(pixel.series)]:
+        axis.tick_params(labelbottom=True)
     for axis in axes.flat:
         locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
         axis.xaxis.set_major_locator(locator)
@@ -88,7 +92,7 @@ def _draw(axis: Axes, pixel: Pixel, series: Series) -> None:
     low = high = series.filled
     if series.std is not None:
         half = NormalDist().inv_cdf(0.5 + LEVEL / 2) * series.std
-        low, high = series.filled - half, series.filled + half
+        low, high = (np.clip(series.filled + side, *series.limits) for side in (-half, half))
         style: dict[str, Any] = {"color": "0.82", "linewidth": 0, "zorder": 1}
         axis.fill_between(days, low, high, label=f"{100 * LEVEL:.0f} % interval", **style)
     axis.plot(days, series.filled, color="0.35", linewidth=0.9, zorder=2, label="filled")

@@ -12,7 +12,7 @@ from clearcube.cube import OBSERVED_DIMS, dates_of, ndvi
 from clearcube.errors import InputError
 from clearcube.plots import flags
 from clearcube.plots.grids import on_grid_of
-from clearcube.plots.panels import NDVI_STYLE, hatch, outline_gaps, show
+from clearcube.plots.panels import NDVI_STYLE, NDVI_TICKS, hatch, outline_gaps, show
 from clearcube.plots.pictures import Rendering, has_ndvi, spread_dates, thinned
 from clearcube.plots.sheet import Sheet, panel_height
 
@@ -33,13 +33,14 @@ LEFT, RIGHT = 0.38, 0.36
 class Row:
     """A row of pictures.
 
-    pictures : one for each date; None = there is none. style : of `imshow`; with a colour map comes a colour bar.
+    pictures : one for each date; None = there is none. style : of `imshow`. ticks : of a colour bar; none without.
     over : draws over the panel of a date, by its position.
     """
 
     label: str
     pictures: Sequence[Any]
     style: Mapping[str, Any] = field(default_factory=dict)
+    ticks: tuple[float, ...] = ()
     over: Callable[[Axes, int], None] | None = None
 
 
@@ -99,7 +100,7 @@ class Shown:
         label = "filled" if self.days else f"filled\n{rendering.label}"
         rows.append(Row(label, [rendering.picture(self.chosen.isel(time=t)) for t in times]))
         if has_ndvi(self.chosen):
-            rows.append(Row("NDVI", list(ndvi(self.chosen).values), NDVI_STYLE))
+            rows.append(Row("NDVI", list(ndvi(self.chosen).values), NDVI_STYLE, NDVI_TICKS))
         return rows
 
     @property
@@ -143,14 +144,14 @@ def draw_rows(
         image = None
         for t, picture in enumerate(row.pictures):
             axis = sheet.panel(left + t * (width + GAP), top, width, height)
-            image = show(axis, picture, **row.style)
+            image = show(axis, picture, **row.style) or image
             if row.over is not None:
                 row.over(axis, t)
             if r == 0:
                 axis.set_title(titles[t], pad=2, fontsize=7)
             if t == 0:
                 axis.set_ylabel(row.label, fontsize=7, labelpad=2)
-        if "cmap" in row.style and image is not None:
+        if row.ticks and image is not None:
             bar = sheet.panel(left + len(row.pictures) * (width + GAP), top, 0.06, height)
-            sheet.figure.colorbar(image, cax=bar, ticks=[0, 0.4, 0.8]).outline.set_linewidth(0.4)
+            sheet.figure.colorbar(image, cax=bar, ticks=row.ticks).outline.set_linewidth(0.4)
             bar.tick_params(labelsize=6, length=2, pad=1.5)

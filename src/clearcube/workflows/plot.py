@@ -9,27 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.cube import crs_of, dates_of, ndvi
 from clearcube.errors import InputError
 from clearcube.evaluation.inputs import cubes_of
 from clearcube.evaluation.strata import EARTHNET_CLASSES, WORLDCOVER_CLASSES
 from clearcube.plots import (
     Filling,
-    Pixel,
-    Series,
     check_figure_path,
     dates_figure,
     on_grid_of,
-    pixel_at,
-    pixel_figure,
     save,
     sequence_figure,
 )
 from clearcube.readers.filled import open_filled
-from clearcube.readers.filled_std import NDVI, std_of_pixel
 from clearcube.readers.landcover import read_landcover
 from clearcube.readers.open import open_cube
 from clearcube.readers.sources import expand
+from clearcube.workflows.plot_pixel import figure_of_pixel
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -107,6 +102,11 @@ def _dates(request: PlotRequest) -> Figure:
     return dates_figure(result, cube, request.dates)
 
 
+def _pixel(request: PlotRequest) -> Figure:
+    assert request.at is not None
+    return figure_of_pixel(request.sources[0], request.inputs, request.at, request.opening)
+
+
 def _results(request: PlotRequest) -> Figure:
     from clearcube.workflows.figures import FIGURES, results_in
 
@@ -177,46 +177,3 @@ def class_names(landcover: xr.DataArray) -> dict[int, str]:
     codes = landcover.values
     tables: tuple[dict[int, str], ...] = (EARTHNET_CLASSES, WORLDCOVER_CLASSES)
     return max(tables, key=lambda table: float(np.isin(codes, list(table)).mean()))
-
-
-def _pixel(request: PlotRequest) -> Figure:
-    assert request.at is not None
-    path = request.sources[0]
-    filled = open_filled(path)
-    row, column = pixel_at(filled, *request.at)
-    std = std_of_pixel(path, filled, row, column)
-    cube = open_cube(list(request.inputs), **request.opening) if request.inputs else None
-    at = {"y": [row], "x": [column]}
-    mine = filled.isel(at).load()
-    theirs = None if cube is None else on_grid_of(cube, filled).isel(at).load()
-    values, given = _quantities(mine), {} if theirs is None else _quantities(theirs)
-    absent = np.full(0 if theirs is None else theirs.sizes["time"], np.nan)
-    labels = {NDVI: "NDVI"}
-    return pixel_figure(
-        Pixel(
-            dates_of(mine),
-            mine["source"].values[:, 0, 0],
-            dates_of(mine)[:0] if theirs is None else dates_of(theirs),
-            np.zeros(0, bool) if theirs is None else theirs["observed"].values[:, 0, 0],
-            [Series(labels.get(name, name), values[name], std.get(name), given.get(name, absent)) for name in values],
-            _title(mine, row, column),
-        )
-    )
-
-
-def _quantities(pixel: xr.Dataset) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-    """NDVI, where there are the bands, and every band, (T,) each."""
-    bands = {
-        str(name): pixel["reflectance"].values[:, position, 0, 0].astype(np.float64)
-        for position, name in enumerate(pixel["band"].values)
-    }
-    try:
-        return {NDVI: ndvi(pixel).values[:, 0, 0].astype(np.float64)} | bands
-    except InputError:
-        return bands
-
-
-def _title(pixel: xr.Dataset, row: int, column: int) -> str:
-    x, y = (f"{float(pixel[axis].values[0]):.10g}" for axis in ("x", "y"))
-    crs = crs_of(pixel)
-    return f"pixel at {x}, {y} ({'no CRS' if crs is None else crs.to_string()}; row {row}, column {column})"
