@@ -6,7 +6,7 @@ from builders import BANDS, cloudy_cube
 from clearcube.cube import dates_of
 from clearcube.errors import InputError
 from clearcube.forecasting.episode import ndvi_of
-from clearcube.forecasting.reading import episode_of, read_episode, tile_of
+from clearcube.forecasting.reading import episode_of, latitude_of, read_episode, tile_of
 
 
 def test_the_first_dates_are_the_context():
@@ -55,6 +55,10 @@ def test_context_and_target_of_earthnet_are_split_as_given(shared):
     pair = [str(context), str(context).replace("context_", "target_")]
     place = read_episode("29SND_a", pair)
     assert len(place.context.dates) == 10 and len(place.target_dates) == 20 and place.place == "29SND"
+    weather = place.weather
+    assert weather.dates[0] == place.context.dates[0] - 4 and weather.dates[-1] == place.target_dates[-1]
+    mean = dict(zip(weather.names, weather.values.mean(axis=0), strict=True))
+    assert 15 < mean["temperature"] < 25 and mean["temperature_min"] < mean["temperature"] and mean["radiation"] > 150
     with pytest.raises(InputError, match="needed are 10 to look at and 20"):
         read_episode("alone", pair[:1])
 
@@ -63,6 +67,15 @@ def test_minicubes_bring_their_land_cover(shared):
     path = next(iter((shared / "data" / "test" / "greenearthnet").glob("*.nc")))
     place = read_episode(path.stem, [str(path)])
     assert place.classes == "worldcover" and place.place == "34TET" and place.target_ndvi.shape[0] == 20
+    mean = dict(zip(place.weather.names, place.weather.values.mean(axis=0), strict=True))
+    assert {"temperature", "precipitation", "radiation"} <= set(mean) and 5 < mean["temperature"] < 25
+    assert len(place.weather.dates) >= 150
+
+
+def test_latitudes_come_from_the_reference_system():
+    cube = cloudy_cube(times=3)
+    assert latitude_of(cube) == pytest.approx(50.5, abs=0.2)
+    assert latitude_of(cube.drop_vars("spatial_ref")) == 48
 
 
 def test_nothing_else_is_needed_than_a_cube(tmp_path):

@@ -9,17 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.cube import bands_of, dates_of
+from clearcube.cube import bands_of, crs_of, dates_of
 from clearcube.errors import InputError
 from clearcube.filler import Block
 from clearcube.forecasting.episode import CONTEXT_DATES, FEWEST_CONTEXT_DATES, TARGET_DATES, Episode, ndvi_of
 from clearcube.forecasting.vegetation import legend_of
+from clearcube.forecasting.weather import earthnet_weather, eobs_weather, with_radiation
 from clearcube.readers.open import open_cube
+from clearcube.readers.store_files import decoded_dates, open_store
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from clearcube.forecasting.episode import Weather
+
+DAYS_TO_FIRST_DATE = 4
+"""From the first day of EarthNet2021's weather to its first image."""
+USUAL_LATITUDE = 48.0
+STORES = (".nc", ".nc4", ".zarr")
+"""Endings of files that may hold E-OBS variables."""
 
 _TILE = re.compile(r"(?<![0-9A-Za-z])\d{2}[C-X][A-Z]{2}(?![0-9A-Za-z])")
 
@@ -38,11 +46,48 @@ def read_episode(name: str, sources: Sequence[str], opening: Mapping[str, Any] |
     """
     given = dict(opening or {})
     cube = open_cube(list(sources), **given)
+    weather = read_weather(sources, cube)
     context = [source for source in sources if PurePosixPath(source).name.startswith("context_")]
     if context and len(context) < len(sources):
         length = open_cube(context, **given).sizes["time"]
-        return episode_of(name, cube, context_dates=length, target_dates=cube.sizes["time"] - length)
-    return episode_of(name, cube)
+        rest = cube.sizes["time"] - length
+        return episode_of(name, cube, context_dates=length, target_dates=rest, weather=weather)
+    return episode_of(name, cube, weather=weather)
+
+
+def read_weather(sources: Sequence[str], cube: xr.Dataset) -> Weather | None:
+    """The daily weather that the files of a cube bring; None where they bring none that is known.
+
+    EarthNet2021's `mesodynamic` (of the first file that has it) and the E-OBS variables of GreenEarthNet's minicubes.
+
+    Raises
+    ------
+    InputError : a file has weather of a shape that it cannot have.
+    """
+    first = dates_of(cube)[0] - np.timedelta64(DAYS_TO_FIRST_DATE, "D")
+    for source in sources:
+        weather = None
+        if source.endswith(".npz"):
+            weather = earthnet_weather(source, first, latitude_of(cube))
+        elif source.rstrip("/").endswith(STORES):
+            stored = open_store(source)
+            if "time" in stored.variables:
+                times = decoded_dates(stored, "time", source)
+                weather = eobs_weather(stored.assign_coords(time=("time", times.astype("datetime64[ns]"))))
+        if weather is not None:
+            return with_radiation(weather, latitude_of(cube))
+    return None
+
+
+def latitude_of(cube: xr.Dataset) -> float:
+    """Degrees north of the middle of a cube; `USUAL_LATITUDE` where its reference system is unknown."""
+    crs = crs_of(cube)
+    if crs is None:
+        return USUAL_LATITUDE
+    from rasterio.warp import transform
+
+    middle = [[float(cube[axis].mean())] for axis in ("x", "y")]
+    return float(transform(crs, "EPSG:4326", *middle)[1][0])
 
 
 def episode_of(
