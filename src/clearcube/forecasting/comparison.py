@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.evaluation.comparison import Interval, interval, paired_difference
+from clearcube.evaluation.intervals import Interval, interval, paired_difference
 from clearcube.evaluation.scores import mean, root_mean
 from clearcube.evaluation.statistics import Sums
 from clearcube.forecasting.greenearthnet import by_class, dataset_scores
@@ -76,7 +76,7 @@ class ForecastComparison:
         """GreenEarthNet's scores over all cubes, outperformance, and pooled errors over all clear target values."""
         found = dataset_scores(self.counted(model, fill).values())
         found["outperformance"] = outperformance(self.counted(model, fill), self.counted("climatology", fill))
-        for metric in ("mae_clear", ERROR, ERROR25, ERROR_GROUND, "bias_clear", "coverage90", "missing", *_PARTS):
+        for metric in _STATISTIC:
             found[metric] = self._pooled(model, fill, metric)
         return found
 

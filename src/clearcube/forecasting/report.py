@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.evaluation.comparison import interval
+from clearcube.evaluation.intervals import interval
 from clearcube.evaluation.report import table
+from clearcube.evaluation.sections import Section, Table, number
 from clearcube.forecasting.comparison import ForecastComparison, leads_of
 from clearcube.forecasting.greenearthnet import CLASSES, SCORES
-from clearcube.forecasting.report_question import number, question
+from clearcube.forecasting.report_question import question
 from clearcube.forecasting.run import PLACE, SEED
 from clearcube.forecasting.run_scores import COUNTED
 from clearcube.forecasting.vegetation import VEGETATION
@@ -25,11 +26,22 @@ if TYPE_CHECKING:
 
 SUMMARY = ("model", "fill", "metric", "value", "cube_mean", "cube_low", "cube_high", "cubes")
 """Columns of `summary.csv`: the value over all cubes, and the mean over cubes of theirs with its interval."""
-METRICS = (*SCORES, "outperformance", "rmse_clear", "rmse25_clear", "mae_clear", "bias_clear", "rmse_ground")
+METRICS = (
+    *SCORES,
+    "outperformance",
+    "rmse_clear",
+    "rmse25_clear",
+    "mae_clear",
+    "bias_clear",
+    "rmse_ground",
+    "coverage90",
+    "missing",
+)
 NOTES = (
     "R2, NSE, RMSE, |bias| and RMSE25 are GreenEarthNet's: of pixels that vary and are seen often enough, averaged by "
     "cube and class, over cubes, over classes. Those that end in `_clear` are pooled over every clear target value, "
-    "`_ground` over the simulated ground. NDVI has no unit. Where a forecast has no value NDVI 0.5 counts."
+    "`_ground` over the simulated ground. `coverage90` is the share of values within the 90 % interval, `missing` the "
+    "share without a forecast, where NDVI 0.5 counts. `outperformance` is over climatology."
 )
 
 
@@ -41,55 +53,74 @@ class Chosen:
     fills: tuple[str, ...]
 
 
-def report(found: ForecastComparison, chosen: Chosen) -> str:
-    """The page."""
-    head = [
-        "# Evaluation of forecasts",
-        "",
-        f"{len(found.cubes)} cubes, models {', '.join(chosen.models)}, fills {', '.join(chosen.fills)}.",
+def report(found: ForecastComparison, chosen: Chosen, picture: str = "") -> str:
+    """The page in Markdown.
+
+    picture : a line that shows a figure.
+    """
+    lines = ["# Evaluation of forecasts", "", introduction(found, chosen), *(["", picture] if picture else [])]
+    for section in sections(found, chosen):
+        lines += markdown(section)
+    return "\n".join(lines) + "\n"
+
+
+def markdown(section: Section) -> list[str]:
+    """The lines of a section."""
+    lines = ["", f"## {section.title}"]
+    lines += ["", section.note] if section.note else []
+    for caption, each in section.tables:
+        lines += ["", f"### {caption}"] if caption else []
+        lines += table(each.head, each.rows)
+    return lines
+
+
+def introduction(found: ForecastComparison, chosen: Chosen) -> str:
+    """What was evaluated."""
+    cubes = f"{len(found.cubes)} cube{'s' if len(found.cubes) != 1 else ''}"
+    return f"{cubes}, models {', '.join(chosen.models)}, fills {', '.join(chosen.fills)}."
+
+
+def sections(found: ForecastComparison, chosen: Chosen) -> list[Section]:
+    """What filling is good for, scores, horizon, classes, what did not work; each can be part of any page."""
+    parts = [
+        question(found, chosen.models, chosen.fills),
+        Section("Scores", NOTES, (("", score_table(found, chosen)),)),
+        Section("RMSE by days after the context, every clear target value", "", (("", horizon_table(found, chosen)),)),
+        Section("By land cover, GreenEarthNet's pixels", "", (("", class_table(found, chosen)),)),
+        _problems("Left out", found.left_out),
+        _problems("Failures", found.failures),
     ]
-    return "\n".join([*head, *section(found, chosen), *_problems(found)]) + "\n"
+    return [part for part in parts if any(table.rows for _, table in part.tables)]
 
 
-def section(found: ForecastComparison, chosen: Chosen) -> list[str]:
-    """The tables as lines of Markdown, to be part of any page: what filling is good for, scores, horizon, classes."""
-    return [
-        *question(found, chosen.models, chosen.fills),
-        *score_table(found, chosen),
-        *horizon_table(found, chosen),
-        *class_table(found, chosen),
-    ]
-
-
-def score_table(found: ForecastComparison, chosen: Chosen) -> list[str]:
+def score_table(found: ForecastComparison, chosen: Chosen) -> Table:
     """Every score of every model and fill."""
     rows = []
     for model, fill in _pairs(found, chosen):
         scores = found.scores(model, fill)
-        rows.append([model, fill, *(number(scores[metric]) for metric in (*METRICS, "coverage90", "missing"))])
-    head = ["model", "fill", *METRICS, "within 90 %", "missing"]
-    return ["", "## Scores", "", NOTES, *table(head, rows)] if rows else []
+        rows.append((model, fill, *(number(scores[metric], ".3f") for metric in METRICS)))
+    return Table(("model", "fill", *METRICS), tuple(rows))
 
 
-def horizon_table(found: ForecastComparison, chosen: Chosen) -> list[str]:
+def horizon_table(found: ForecastComparison, chosen: Chosen) -> Table:
     """RMSE by lead time."""
     values = {pair: found.by_lead(*pair) for pair in _pairs(found, chosen)}
     parts = list(dict.fromkeys(part for row in values.values() for part in row))
-    rows = [[*pair, *(number(row.get(part, np.nan)) for part in parts)] for pair, row in values.items()]
-    head = ["model", "fill", *(f"{part} d" for part in parts)]
-    return ["", "## RMSE by days after the context, every clear target value", *table(head, rows)] if rows else []
+    rows = ((*pair, *(number(row.get(part, np.nan), ".3f") for part in parts)) for pair, row in values.items())
+    return Table(("model", "fill", *(f"{part} d" for part in parts)), tuple(rows))
 
 
-def class_table(found: ForecastComparison, chosen: Chosen) -> list[str]:
-    """RMSE and NSE of GreenEarthNet's pixels by class."""
+def class_table(found: ForecastComparison, chosen: Chosen) -> Table:
+    """RMSE and NSE of GreenEarthNet's pixels by class; nothing where no pixel counts."""
     values = {pair: found.by_class(*pair) for pair in _pairs(found, chosen)}
     names = [name for name in CLASSES if any(name in row for row in values.values())]
-    rows = [
-        [*pair, *(number(row[name][metric]) if name in row else "-" for name in names for metric in ("rmse", "nse"))]
+    cells = [(name, metric) for name in names for metric in ("rmse", "nse")]
+    rows = (
+        (*pair, *(number(row.get(name, {}).get(metric, np.nan), ".3f") for name, metric in cells))
         for pair, row in values.items()
-    ]
-    head = ["model", "fill", *(f"{name} {metric}" for name in names for metric in ("RMSE", "NSE"))]
-    return ["", "## By land cover, GreenEarthNet's pixels", *table(head, rows)] if rows and names else []
+    )
+    head = ("model", "fill", *(f"{name} {metric.upper()}" for name, metric in cells))
+    return Table(head, tuple(rows) if names else ())
 
 
 def _pairs(found: ForecastComparison, chosen: Chosen) -> list[tuple[str, str]]:
@@ -97,19 +128,13 @@ def _pairs(found: ForecastComparison, chosen: Chosen) -> list[tuple[str, str]]:
     return [(model, fill) for model in chosen.models for fill in chosen.fills if (model, fill) in found.outcomes]
 
 
-def _problems(found: ForecastComparison) -> list[str]:
+def _problems(title: str, problems: Sequence[tuple[str, str, str, str]]) -> Section:
     """What did not work, the same message of a cube once."""
-    lines: list[str] = []
-    for title, problems in (("Left out", found.left_out), ("Failures", found.failures)):
-        grouped: dict[tuple[str, str], list[str]] = {}
-        for cube, model, fill, message in problems:
-            grouped.setdefault((cube, message), []).append(f"{model} on {fill}")
-        rows = [
-            [cube, ", ".join(who), message.replace("|", "/").replace("\n", " ")]
-            for (cube, message), who in grouped.items()
-        ]
-        lines += ["", f"## {title}", *table(["cube", "models and fills", "reason"], rows)] if rows else []
-    return lines
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for cube, model, fill, message in problems:
+        grouped.setdefault((cube, message), []).append(f"{model} on {fill}")
+    rows = tuple((cube, ", ".join(who), message) for (cube, message), who in grouped.items())
+    return Section(title, "", (("", Table(("cube", "models and fills", "reason"), rows)),))
 
 
 def write_summary(path: Path, found: ForecastComparison, chosen: Chosen) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 import numpy as np
 
-from clearcube.evaluation.comparison import Interval
-from clearcube.evaluation.report import MARK, table
+from clearcube.evaluation.intervals import Interval
+from clearcube.evaluation.sections import MARK, Section, Table
 from clearcube.forecasting.comparison import (
     ERROR,
     ERROR_COUNTED,
@@ -36,65 +37,55 @@ INTRODUCTION = (
 )
 
 
-def question(found: ForecastComparison, models: Sequence[str], fills: Sequence[str]) -> list[str]:
-    """The tables as lines of Markdown, nothing where there is no fill to compare with."""
-    references = [name for name in REFERENCES if name in fills]
-    lines: list[str] = []
-    for metric, words in ERRORS.items():
-        rows = list(_rows(found, models, fills, references, metric))
-        if rows:
-            head = ["model", "fill", *(f"better than {name}" for name in references)]
-            lines += ["", f"### {words}", *table(head, rows)]
-    if not lines:
-        return []
-    lines += _by_cloudiness(found, models, fills, references)
-    lines += _by_tile(found, models, fills, references)
-    return ["", "## What filling is good for", "", INTRODUCTION, *lines]
+def question(found: ForecastComparison, models: Sequence[str], fills: Sequence[str]) -> Section:
+    """The tables, without any where there is no fill to compare with."""
+    references = tuple(name for name in REFERENCES if name in fills)
+    head = ("model", "fill", *(f"better than {name}" for name in references))
+    tables = [
+        (words, Table(head, tuple(_rows(found, models, fills, references, metric)))) for metric, words in ERRORS.items()
+    ]
+    by_share = _by_cloudiness(found, models, fills, references)
+    tables.append((f"By the share of the context that is hidden; {ERRORS[ERROR]}", by_share))
+    by_tile = Table(head, tuple(_by_tile(found, models, fills, references)))
+    tables.append((f"By tile; {ERRORS[ERROR]}", by_tile))
+    return Section("What filling is good for", INTRODUCTION, tuple(each for each in tables if each[1].rows))
 
 
 def _rows(
     found: ForecastComparison, models: Sequence[str], fills: Sequence[str], references: Sequence[str], metric: str
-) -> Iterator[list[str]]:
+) -> Iterator[tuple[str, ...]]:
     for model in models:
         for fill in fills:
             if fill == NONE or (model, fill, metric) not in found.values:
                 continue
             cells = [_cell(None if name == fill else gain(found, model, fill, name, metric)) for name in references]
             if any(cell != "-" for cell in cells):
-                yield [model, fill, *cells]
+                yield model, fill, *cells
 
 
 def _by_cloudiness(
     found: ForecastComparison, models: Sequence[str], fills: Sequence[str], references: Sequence[str]
-) -> list[str]:
+) -> Table:
     """Shares of improved cubes by the share of the context that was not observed."""
     groups = cubes_by_cloudiness(found)
     rows = []
-    for model in models:
-        for fill in fills:
-            for name in references:
-                if fill in (NONE, name) or (model, fill, ERROR) not in found.values:
-                    continue
-                gains = [gain(found, model, fill, name, cubes=cubes) for cubes in groups.values()]
-                if any(each.improved.cubes for each in gains):
-                    rows.append([model, fill, name, *(share(each.improved) for each in gains)])
-    title = f"### By cloudiness of the context ({ERRORS[ERROR]})"
-    head = ["model", "fill", "against", *(f"{name} hidden" for name in groups)]
-    return ["", title, *table(head, rows)] if rows else []
+    for model, fill, name in product(models, fills, references):
+        if fill in (NONE, name) or (model, fill, ERROR) not in found.values:
+            continue
+        gains = [gain(found, model, fill, name, cubes=cubes) for cubes in groups.values()]
+        if any(each.improved.cubes for each in gains):
+            rows.append((model, fill, name, *(share(each.improved) for each in gains)))
+    return Table(("model", "fill", "against", *groups), tuple(rows))
 
 
 def _by_tile(
     found: ForecastComparison, models: Sequence[str], fills: Sequence[str], references: Sequence[str]
-) -> list[str]:
-    """The same with Sentinel-2 tiles or simulated places as regions, where there are enough."""
-    rows = []
-    for model in models:
-        for fill in fills:
-            gains = [None if fill in (NONE, name) else gain_by_tile(found, model, fill, name) for name in references]
-            if any(gains):
-                rows.append([model, fill, *(_cell(each) for each in gains)])
-    head = ["model", "fill", *(f"better than {name}" for name in references)]
-    return ["", f"### By tile ({ERRORS[ERROR]})", *table(head, rows)] if rows else []
+) -> Iterator[tuple[str, ...]]:
+    """The same with Sentinel-2 tiles as regions, where there are enough."""
+    for model, fill in product(models, fills):
+        gains = [None if fill in (NONE, name) else gain_by_tile(found, model, fill, name) for name in references]
+        if any(gains):
+            yield model, fill, *(_cell(each) for each in gains)
 
 
 def _cell(found: Gain | None) -> str:
@@ -111,8 +102,3 @@ def share(found: Interval) -> str:
         return "-"
     limits = "" if np.isnan(found.low) else f" [{found.low:.0%}, {found.high:.0%}]"
     return f"{found.mean:.0%}{limits} of {found.cubes}"
-
-
-def number(value: float, form: str = ".3f") -> str:
-    """A number of a table; - where there is none."""
-    return "-" if np.isnan(value) else format(value, form)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from clearcube.filler import Filler
     from clearcube.forecasting.episode import Episode, Forecaster
 
+FIGURE = "forecast.png"
 SIMULATED_SIZE = 128
 """Pixels per side of simulated cubes."""
 
@@ -62,8 +63,9 @@ class ForecastEvaluationRequest:
 def evaluate_forecasts(request: ForecastEvaluationRequest, progress: Progress) -> ForecastComparison:
     """Make all forecasts that `out` does not hold yet, and write what all of them say.
 
-    `out` gets `scores.parquet`, `summary.csv`, `report.md`, `provenance.json` and `sums/`, what a later run goes on
-    from. Cubes are read or simulated one by one, as many at once as there are workers.
+    `out` gets `scores.parquet`, `summary.csv`, `report.md`, `forecast.png` (the first cube, by the first model from
+    the last fill), `provenance.json` and `sums/`, what a later run goes on from. Cubes are read or simulated one by
+    one, as many at once as there are workers.
 
     Raises
     ------
@@ -72,7 +74,8 @@ def evaluate_forecasts(request: ForecastEvaluationRequest, progress: Progress) -
     _check(request)
     plan, digests = _plan(request)
     cubes = cubes_of(request.inputs) if request.inputs else {}
-    work = _work(request, plan, cubes)
+    makers = _makers(request, cubes)
+    work = [partial(_evaluate, request, plan, make) for make in makers]
     (request.out / "sums").mkdir(parents=True, exist_ok=True)
     progress("evaluating", 0, len(work))
     workers = request.workers or os.cpu_count() or 1
@@ -80,7 +83,7 @@ def evaluate_forecasts(request: ForecastEvaluationRequest, progress: Progress) -
     for name in in_parallel(lambda each: each(), work, workers):
         names.append(name)
         progress("evaluating", len(names), len(work))
-    found = _write(request, sorted(names, key=_natural))
+    found = _write(request, sorted(names, key=_natural), _draw(request, plan, makers[0]))
     write_json(request.out / "provenance.json", _provenance(request, digests, cubes))
     return found
 
@@ -127,14 +130,13 @@ def _plan(request: ForecastEvaluationRequest) -> tuple[ForecastPlan, dict[str, s
     return ForecastPlan(fills, models, settings), digests
 
 
-def _work(
-    request: ForecastEvaluationRequest, plan: ForecastPlan, cubes: Mapping[str, list[str]]
-) -> list[Callable[[], str]]:
-    """One piece for each cube; it gives the cube's name."""
-    makers: list[Callable[[], Episode]] = [partial(_read, request, *each) for each in cubes.items()]
+def _makers(request: ForecastEvaluationRequest, cubes: Mapping[str, list[str]]) -> list[Callable[[], Episode]]:
+    """What makes each episode: the cubes by name, then the simulated ones by seed."""
     seeds = range(request.seed, request.seed + request.simulated)
-    makers += [partial(_simulated, seed, request.size) for seed in seeds]
-    return [partial(_evaluate, request, plan, make) for make in makers]
+    return [
+        *(partial(_read, request, *each) for each in cubes.items()),
+        *(partial(_simulated, seed, request.size) for seed in seeds),
+    ]
 
 
 def _evaluate(request: ForecastEvaluationRequest, plan: ForecastPlan, make: Callable[[], Episode]) -> str:
@@ -159,7 +161,20 @@ def _natural(name: str) -> tuple[str, int]:
     return (head, int(tail)) if tail.isdigit() else (name, 0)
 
 
-def _write(request: ForecastEvaluationRequest, cubes: list[str]) -> ForecastComparison:
+def _draw(request: ForecastEvaluationRequest, plan: ForecastPlan, make: Callable[[], Episode]) -> str:
+    """Draw an episode, and give the line of Markdown that shows it; "" where model or fill cannot be used on it."""
+    from clearcube.workflows.forecast_figure import draw_episode
+
+    episode, fill, model = make(), request.fills[-1], request.models[0]
+    filler = plan.fills[fill]
+    try:
+        draw_episode(episode, filler and filler(), plan.models[model](), request.out / FIGURE)
+    except Exception:  # a forecast may fail in any way; that it did is in the report
+        return ""
+    return f"![{episode.name}: {model} from a context filled by {fill}]({FIGURE})"
+
+
+def _write(request: ForecastEvaluationRequest, cubes: list[str], picture: str) -> ForecastComparison:
     """The tables and the report, from the sums of the cubes of this run, one cube after the other."""
     found = ForecastComparison()
 
@@ -171,7 +186,7 @@ def _write(request: ForecastEvaluationRequest, cubes: list[str]) -> ForecastComp
 
     write_scores(request.out / "scores.parquet", records(), request.chosen)
     write_summary(request.out / "summary.csv", found, request.chosen)
-    (request.out / "report.md").write_text(report(found, request.chosen), encoding="utf-8")
+    (request.out / "report.md").write_text(report(found, request.chosen, picture), encoding="utf-8")
     return found
 
 

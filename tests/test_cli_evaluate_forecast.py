@@ -1,0 +1,119 @@
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from builders import BANDS, cloudy_cube
+from typer.testing import CliRunner
+
+from clearcube.cli import app
+from clearcube.forecasting.baselines import Persistence
+
+runner = CliRunner()
+
+
+def run(*arguments):
+    return runner.invoke(app, [str(argument) for argument in arguments])
+
+
+def store(path, **kinds):
+    cube = cloudy_cube(height=12, width=12, never=False, **kinds).drop_vars("truth")
+    cube.to_zarr(path, zarr_format=2)
+    return path
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cubes")
+    for seed in range(2):
+        store(folder / f"place{seed}.zarr", times=30, seed=seed)
+    return folder
+
+
+PICTURE = "![place0: persistence from a context filled by linear](forecast.png)"
+CHOICE = ("--fills", "none,last,linear", "--models", "persistence,climatology,seasonal", "--workers", "2")
+
+
+@pytest.fixture(scope="module")
+def results(stores, tmp_path_factory):
+    out = tmp_path_factory.mktemp("results") / "out"
+    result = run("evaluate-forecast", stores, "--simulated", 2, "--seed", 5, "--size", 16, *CHOICE, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "4 cubes, 0 failures" in result.output and "evaluating 100 %" in result.output
+    return out
+
+
+def test_results_are_a_report_tables_and_provenance(results):
+    page = (results / "report.md").read_text()
+    for words in (
+        "4 cubes, models persistence",
+        "better than none",
+        "## Scores",
+        "need the year before",
+        "](forecast.png)",
+    ):
+        assert words in page
+    assert (results / "forecast.png").stat().st_size > 10_000
+    table = pq.read_table(results / "scores.parquet").to_pandas()
+    assert set(table.cube) == {"place0", "place1", "simulated-evaluation-5", "simulated-evaluation-6"}
+    assert "ground" in set(table[table.cube == "simulated-evaluation-5"].pixels)
+    summary = (results / "summary.csv").read_text().splitlines()
+    assert summary[0] == "model,fill,metric,value,cube_mean,cube_low,cube_high,cubes" and len(summary) > 50
+    provenance = json.loads((results / "provenance.json").read_text())
+    assert provenance["simulated"] == {"cubes": 2, "first_seed": 5, "size": 16}
+    assert list(provenance["inputs"]) == ["place0", "place1"] and provenance["fills"] == ["none", "last", "linear"]
+
+
+def test_a_run_is_continued(results, stores, tmp_path, monkeypatch):
+    page = (results / "report.md").read_text()
+    arguments = ["evaluate-forecast", stores, "--simulated", 2, "--seed", 5, "--size", 16, *CHOICE, "--quiet"]
+
+    def broken(self, *arguments, **options):
+        raise AssertionError("made again")
+
+    monkeypatch.setattr(Persistence, "forecast", broken)
+    result = run(*arguments, "--out", results)
+    assert result.exit_code == 0 and result.output == ""
+    assert set(page.splitlines()) - set((results / "report.md").read_text().splitlines()) == {PICTURE}
+    result = run("evaluate-forecast", stores / "place0.zarr", *CHOICE, "--out", tmp_path / "out")
+    assert result.exit_code == 1 and "failed: persistence on place0, filled by none: AssertionError" in result.output
+    assert "## Failures" in (tmp_path / "out" / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--models", "magic"], "unknown model 'magic'"),
+        (["--fills", "magic"], "unknown method 'magic'"),
+        (["--fills", ","], "--fills is empty"),
+        (["--workers", "0"], "--workers is 0"),
+        (["--seed", "-1"], "whole numbers from 0"),
+        (["--simulated", "1", "--size", "4"], "at least 8 x 8 pixels"),
+    ],
+)
+def test_bad_requests_are_refused(stores, tmp_path, arguments, words):
+    result = run(
+        "evaluate-forecast", stores, "--out", tmp_path / "out", "--models", "persistence", "--fills", "none", *arguments
+    )
+    assert result.exit_code == 2 and words in result.output, result.output
+    assert "Traceback" not in result.output
+
+
+def test_nothing_to_evaluate_is_refused(tmp_path):
+    result = run("evaluate-forecast", "--out", tmp_path / "out")
+    assert result.exit_code == 2 and "--simulated 20" in result.output
+
+
+def test_folders_of_other_things_are_refused(stores, tmp_path):
+    (tmp_path / "letter.txt").touch()
+    result = run("evaluate-forecast", stores, *CHOICE, "--out", tmp_path)
+    assert result.exit_code == 2 and "holds other things than results" in result.output
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [({"times": 20}, "short has 20 dates"), ({"times": 30, "bands": BANDS[:3]}, "NDVI needs the bands")],
+)
+def test_bad_cubes_are_refused(tmp_path, kinds, words):
+    store(tmp_path / "short.zarr", **kinds)
+    result = run("evaluate-forecast", tmp_path / "short.zarr", *CHOICE, "--out", tmp_path / "out")
+    assert result.exit_code == 2 and words in result.output, result.output
