@@ -11,11 +11,13 @@ from clearcube.filler import Block
 from clearcube.networks import checkpoint
 from clearcube.networks.seq2seq import Seq2SeqConfig
 from clearcube.training.config import LossConfig, OptimisationConfig, SamplingConfig, TrainingConfig, ValidationConfig
+from clearcube.training.log import RunLog
 from clearcube.training.loop import train
 from clearcube.training.packing import TrainingData
 from clearcube.training.samples import Sampler
 from clearcube.training.step import new_learner, one_cycle, train_step
 from clearcube.training.validation import NamedBlock, experiments, gains, overall
+from clearcube.workflows.train import train_network
 
 TINY = Seq2SeqConfig(channels=(4, 8), hidden=(2,), look_channels=(4, 4), look_hidden=(2,), basis=4)
 
@@ -153,3 +155,80 @@ def test_lightning_fabric_takes_the_same_step(tmp_path):
     assert one == pytest.approx(two, rel=1e-5)
     assert list(fabric.state()["generator"]) == list(plain.state()["generator"])
     assert where.agreed(True)
+
+
+def test_the_average_follows_the_weights_by_its_decay(tmp_path):
+    made = config(tmp_path)
+    learner, batch = new_learner(made), Sampler(made.sampling, [], 0).batch(0)
+    name = "fill.head_weight"
+    mean = learner.generator.state_dict()[name].clone()
+    for step in range(3):
+        train_step(learner, [batch], made, step, 0.5)
+        decay = min(0.9, (1 + step) / (10 + step))
+        mean = decay * mean + (1 - decay) * learner.generator.state_dict()[name]
+    torch.testing.assert_close(learner.average.state_dict()[name], mean)
+
+
+def test_bfloat16_takes_nearly_the_same_step(tmp_path):
+    made = config(tmp_path)
+    half = dataclasses.replace(made, optimisation=dataclasses.replace(made.optimisation, precision="bfloat16"))
+    batch = Sampler(made.sampling, [], 0).batch(0)
+    one, two = (train_step(new_learner(c), [batch], c, 0, 0.5) for c in (made, half))
+    assert one["distance"] == pytest.approx(two["distance"], rel=0.02)
+
+
+def test_tensorboard_gets_losses_gains_and_pictures(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    check = ValidationConfig(every=2, save=2, log=1, scenarios=("frames",))
+    rates = OptimisationConfig(steps=2, precision="float32", warm_up=0.0)
+    train(config(tmp_path, check=check, optimisation=rates, loss=LossConfig(adversarial=0.01)), DATA)
+    board = EventAccumulator(str(tmp_path / "tensorboard"))
+    board.Reload()
+    scalars, pictures = board.Tags()["scalars"], board.Tags()["images"]
+    wanted = {"loss/distance", "loss/likelihood", "loss/spectral", "loss/gradient", "loss/contamination"}
+    assert wanted | {"loss/adversarial", "gain_db/frames"} <= set(scalars)
+    assert pictures == ["given, filled, true"]
+    assert (tmp_path / "sample.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_log_goes_on_after_the_step_of_the_saved_state(tmp_path):
+    sums = {}
+    with RunLog(tmp_path, lambda record: None, every=2, sums=sums) as log:
+        for step in range(1, 6):
+            log.step(step, 0.0, {"distance": float(step)}, last=False)
+        kept = {name: list(each) for name, each in sums.items()}
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 6, "lo')
+    heard = []
+    with RunLog(tmp_path, heard.append, every=2, sums=kept, step=5) as log:
+        log.step(6, 0.0, {"distance": 6.0}, last=False)
+        log.step(7, 0.0, {"distance": 7.0, "adversarial": 1.0}, last=True)
+    assert [record["step"] for record in losses(tmp_path)] == [2, 4, 6, 7]
+    assert heard[0]["loss"] == {"distance": 5.5}
+    assert heard[1]["loss"] == {"distance": 7.0, "adversarial": 1.0}
+
+
+def test_five_lines_train_on_own_cubes(tmp_path, monkeypatch):
+    cloudy_cube(12, 32, 32, never=False).drop_vars("truth").to_netcdf(tmp_path / "mine.nc")
+    monkeypatch.chdir(tmp_path)
+    text = 'output = "own"\n[[train]]\npath = "*.nc"\n[optimisation]\nsteps = 1\n'
+    (tmp_path / "c.toml").write_text(text)
+    heard = []
+    folder = train_network(tmp_path / "c.toml", heard.append)
+    _, metadata = checkpoint.load(folder / "last.safetensors")
+    assert list(metadata["provenance"]["files"]) == ["mine.nc"]
+    assert len(text.splitlines()) == 5 and heard[-1]["step"] == 1
+
+
+def test_a_run_begins_with_the_weights_of_a_checkpoint(tmp_path):
+    first = config(tmp_path / "first", optimisation=OptimisationConfig(steps=2, precision="float32"))
+    train(first, DATA)
+    path = tmp_path / "first" / "last.safetensors"
+    learner = new_learner(dataclasses.replace(first, seed=5, start=str(path)))
+    for name, value in checkpoint.load(path)[0].state_dict().items():
+        assert value.equal(learner.generator.state_dict()[name]), name
+    other = dataclasses.replace(first, start=str(path), network=dataclasses.replace(TINY, channels=(4, 12)))
+    with pytest.raises(InputError, match="another kind or size"):
+        new_learner(other)

@@ -110,3 +110,13 @@ def test_pasted_cloud_is_reported_as_observed_and_marked():
     assert (judged == 1).any()
     assert left[judged == 1].all()
     assert (changed <= (judged == 1)).all()
+
+
+def test_samples_come_at_any_time_of_the_year():
+    always, never = (Sampler(dataclasses.replace(SMALL, shifted=share), [real_block()], 3) for share in (1.0, 0.0))
+    for step in range(4):
+        moved, still = always.batch(step), never.batch(step)
+        assert moved.day_of_year.min() >= 1
+        assert moved.day_of_year.max() <= 366
+        assert not moved.day_of_year.equal(still.day_of_year)
+        np.testing.assert_array_equal(np.diff(moved.day_of_year) % 365, np.diff(moved.days) % 365)

@@ -14,6 +14,7 @@ from clearcube.training.kinds import NetworkConfig, kind_named, kind_of
 
 T = TypeVar("T")
 PRECISIONS = ("float32", "bfloat16")
+STORED = ("float32", "float16")
 SCHEDULES = ("one-cycle", "constant")
 WAYS = ("hidden", "masked", "delivered")
 
@@ -46,6 +47,7 @@ class SamplingConfig:
     second_gap : probability of a second gap in a sample. pasted : of real clouds that the mask misses in a real one.
     uncovered : probability that clouds are taken off a share of a simulated scene's dates.
     disturbed : probability that each date of a sample is given a further haze or gain of its own.
+    shifted : probability that a sample is moved to any time of the year.
     """
 
     way: str = "hidden"
@@ -62,6 +64,7 @@ class SamplingConfig:
     second_gap: float = 0.2
     uncovered: float = 0.85
     disturbed: float = 0.4
+    shifted: float = 0.8
     pasted: float = 0.25
 
 
@@ -118,12 +121,14 @@ class OptimisationConfig:
 class ValidationConfig:
     """When and on what the weights are judged.
 
-    every : steps between validations; save : steps between saves of the state; patience : validations without a
+    every : steps between validations; save : steps between saves of the state; log : steps whose mean makes a record of
+    the log; patience : validations without a
     better one after which the run ends, 0 = never.
     """
 
     every: int = 250
     save: int = 250
+    log: int = 25
     scenarios: tuple[str, ...] = ("partial", "frames", "run30", "run60", "leading", "trailing")
     seeds: tuple[int, ...] = (0,)
     patience: int = 0
@@ -135,10 +140,14 @@ class TrainingConfig:
     """A training run.
 
     output : folder for state, log and weights. train, validation : real cubes (none: simulated scenes alone).
+    start : a checkpoint whose weights the network begins with; none: those that the seed decides.
+    stored : type of the numbers in the checkpoints, 'float16' for half the size.
     network : its sizes; in a file under `[network]` with its `kind`, seq2seq where none is named.
     """
 
     output: str = "runs/seq2seq"
+    start: str = ""
+    stored: str = "float32"
     seed: int = 0
     train: tuple[CubeSource, ...] = ()
     validation: tuple[CubeSource, ...] = ()
@@ -156,6 +165,7 @@ class TrainingConfig:
         _require(
             self.optimisation.precision in PRECISIONS, f"optimisation.precision must be one of {', '.join(PRECISIONS)}"
         )
+        _require(self.stored in STORED, f"stored must be one of {', '.join(STORED)}")
         _require(self.sampling.way in WAYS, f"sampling.way must be one of {', '.join(WAYS)}")
         _require(
             self.optimisation.schedule in SCHEDULES, f"optimisation.schedule must be one of {', '.join(SCHEDULES)}"
@@ -164,7 +174,10 @@ class TrainingConfig:
             not self.sampling.free_bands or isinstance(self.network, Seq2SeqConfig),
             f"a network of the kind {kind_of(self.network)} has a fixed number of bands; set sampling.free_bands to 0",
         )
-        _require(self.check.every > 0 and self.check.save > 0, "check.every and check.save must be positive")
+        _require(
+            min(self.check.every, self.check.save, self.check.log) > 0,
+            "check.every, check.save and check.log must be positive",
+        )
 
     def plain(self) -> dict[str, Any]:
         """All values as tables, numbers, texts and lists."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from clearcube.networks.seq2seq import Output
     from clearcube.training.samples import Batch
 
-SOFTNESS = 0.01
+SOFTNESS = 0.02
 """Errors well below this count as their square, those above as they are; reflectance."""
 FLOOR = 0.004
 """Added to the error of interpolation that errors are measured by; reflectance."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ CONTAMINATED = 0.12
 """True contamination from which an observed pixel counts as contaminated."""
 CLEAN = 0.03
 """True contamination up to which it counts as clean; what lies between is not judged."""
-WHOLE_DATE_WEIGHT = 0.15
+WHOLE_DATE_WEIGHT = 0.5
 """Weight of pixels on dates of which nothing is observed; little can be known there."""
 PATTERN_CLOUDS, PATTERN_LOST = 0.6, 0.1
 """Shares of the dates of a pattern under clouds, and without anything seen."""
@@ -102,8 +102,8 @@ class Sampler:
         for _ in range(TRIES):
             sample = self._drawn(rng, n_dates, bands)
             if (sample.weight > 0).any():
-                return sample
-        return sample
+                break
+        return shifted(rng, sample) if rng.random() < self.config.shifted else sample
 
     def _drawn(self, rng: Generator, n_dates: int, bands: tuple[Band, ...] | None) -> Sample:
         """A pattern, a simulated scene or a part of a real cube."""
@@ -191,6 +191,11 @@ def _sample(
 def collated(samples: Sequence[Sample]) -> Batch:
     """Samples of the same shape, side by side."""
     return Batch(*(torch.from_numpy(np.stack([getattr(s, f.name) for s in samples])) for f in fields(Sample)))
+
+
+def shifted(rng: Generator, sample: Sample) -> Sample:
+    """The sample at any time of the year: what seasons do differs from place to place."""
+    return replace(sample, day_of_year=(sample.day_of_year + rng.integers(365)) % 365 + 1)
 
 
 def uncovered(

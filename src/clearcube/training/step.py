@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from clearcube.errors import InputError
-from clearcube.networks.adapters import learnt
+from clearcube.networks.adapters import bare, learnt
+from clearcube.networks.checkpoint import load
 from clearcube.networks.seq2seq import Output
 from clearcube.training.adversarial import judged
 from clearcube.training.devices import DTYPES as DTYPES
@@ -50,10 +51,17 @@ class Learner:
 
 
 def new_learner(config: TrainingConfig) -> Learner:
-    """A learner at its beginning; the seed decides its weights."""
+    """A learner at its beginning; the seed decides its weights, unless they come from a checkpoint.
+
+    Raises
+    ------
+    InputError : the checkpoint cannot be read, or is of another network.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         generator = new_generator(config.network).train()
+        if config.start:
+            _begin(generator, config.start)
         average = copy.deepcopy(generator).eval().requires_grad_(False)
         rates = config.optimisation
         optimiser = torch.optim.AdamW(
@@ -62,6 +70,15 @@ def new_learner(config: TrainingConfig) -> Learner:
         if not config.loss.adversarial:
             return Learner(generator, average, optimiser)
         return Learner(generator, average, optimiser, *new_discriminator(config.network, rates.discriminator_rate))
+
+
+def _begin(generator: nn.Module, start: str) -> None:
+    """Give the generator the weights of a checkpoint."""
+    network, state = bare(generator), load(start)[0].state_dict()
+    own = network.state_dict()
+    if {name: value.shape for name, value in state.items()} != {name: value.shape for name, value in own.items()}:
+        raise InputError(f"start: {start} holds a network of another kind or size than [network] asks for")
+    network.load_state_dict(state)
 
 
 def one_cycle(progress: float) -> float:
@@ -103,13 +120,13 @@ def train_step(
         terms = {name: t for name, t in loss_terms(output, batch).items() if learnt(learner.generator, name)}
         if learner.discriminator is not None and progress >= rates.warm_up:
             terms["adversarial"] = _judged(learner, output, batch, clean[i] if clean else None, rates, where)
-        _check_finite(terms, step)
+        _check_finite(terms, step, where)
         (weighted(terms, config.loss) / len(batches)).backward()  # type: ignore[no-untyped-call]
         for name, term in terms.items():
             sums[name] = sums.get(name, 0.0) + float(term.detach()) / len(batches)
     where.average_gradients(learner.generator)
     norm = nn.utils.clip_grad_norm_(learner.generator.parameters(), rates.clip)
-    _check_finite({"norm of the gradient": norm}, step)
+    _check_finite({"norm of the gradient": norm}, step, where)
     learner.optimiser.step()
     _follow(learner, step, rates)
     return sums | {"norm": float(norm)}
@@ -159,10 +176,12 @@ def _follow(learner: Learner, step: int, rates: OptimisationConfig) -> None:
             mean.lerp_(own[name].to(mean.dtype), 1 - decay)
 
 
-def _check_finite(terms: dict[str, Tensor], step: int) -> None:
+def _check_finite(terms: dict[str, Tensor], step: int, where: OneDevice) -> None:
+    """Whether all terms are numbers, on all devices; they stop together."""
     wrong = [name for name, term in terms.items() if not bool(term.detach().isfinite())]
-    if wrong:
+    if where.anywhere(bool(wrong)):
         raise InputError(
-            f"the loss is not a finite number at step {step} ({', '.join(wrong)}); the last saved state is good: lower "
-            "optimisation.learning_rate or set optimisation.precision to float32, and go on from it"
+            f"the loss is not a finite number at step {step} ({', '.join(wrong) or 'on another device'}); the last "
+            "saved state is good: lower optimisation.learning_rate or set optimisation.precision to float32, and go on "
+            "from it"
         )
