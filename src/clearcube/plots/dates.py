@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from clearcube.cube import dates_of
 from clearcube.plots import flags
 from clearcube.plots.canvas import in_style
-from clearcube.plots.panels import legend_below
+from clearcube.plots.panels import Legend
 from clearcube.plots.rows import GAP, LEFT, RIGHT, Shown, draw_rows, rows_height, source_row
 from clearcube.plots.sheet import Sheet
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 PANEL = 1.2
 """Width of a panel in inches."""
-FOOT = 0.3
 
 
 @in_style
@@ -38,7 +37,9 @@ def dates_figure(filled: xr.Dataset, cube: xr.Dataset | None, dates: int = 10) -
     rows = [*shown.rows(), source_row(shown.chosen)]
     columns = shown.chosen.sizes["time"]
     height = rows_height(len(rows), PANEL, shown.frame)
-    sheet = Sheet.sized(LEFT + max(columns, 3) * (PANEL + GAP) + RIGHT, height + FOOT)
+    legend = Legend.of(flags.patches(shown.chosen["source"].values), gaps=shown.gaps, holes=shown.holes)
+    width = LEFT + max(columns, 3) * (PANEL + GAP) + RIGHT
+    sheet = Sheet.sized(width, height + legend.height(width))
     draw_rows(sheet, (0, 0.02), PANEL, shown.frame, rows, [str(date) for date in dates_of(shown.chosen)])
-    legend_below(sheet.figure, flags.patches(shown.chosen["source"].values), gaps=shown.gaps, holes=shown.holes)
+    legend.draw(sheet.figure)
     return sheet.figure

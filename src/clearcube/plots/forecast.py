@@ -9,7 +9,7 @@ import numpy as np
 
 from clearcube.errors import InputError
 from clearcube.plots.canvas import in_style, line_styles
-from clearcube.plots.panels import NDVI_STYLE, NDVI_TICKS, legend_below, outline_gaps
+from clearcube.plots.panels import NDVI_STYLE, NDVI_TICKS, Legend, outline_gaps
 from clearcube.plots.pictures import day_labels, spread_dates
 from clearcube.plots.rows import GAP, LEFT, RIGHT, TITLE, Row, draw_rows, rows_height
 from clearcube.plots.sheet import Sheet, panel_height
@@ -25,7 +25,6 @@ PANEL = 0.6
 CONTEXT, HORIZONS = 5, 6
 """Most dates of the context, and of the forecast, that are shown."""
 BETWEEN = 0.15
-FOOT = 0.25
 TOP = 0.02
 ERRORS = 1.6
 """Height that the error by horizon needs, in inches."""
@@ -94,15 +93,17 @@ def forecast_figure(shown: ForecastShown) -> Figure:
     middle = LEFT + max(len(past), 3) * (PANEL + GAP) + BETWEEN
     below = rows_height(len(left), PANEL, shown.frame)
     height = max(below + (ERRORS if shown.truth is not None else 0.0), rows_height(len(right), PANEL, shown.frame))
-    sheet = Sheet.sized(middle + LEFT + max(len(coming), 2) * (PANEL + GAP) + RIGHT, TOP + height + FOOT)
+    width = middle + LEFT + max(len(coming), 2) * (PANEL + GAP) + RIGHT
+    pictures = [picture for row in (*left, *right) for picture in row.pictures]
+    gaps, holes = bool(np.isnan(shown.context[past]).any()), any(not np.isfinite(each).all() for each in pictures)
+    legend = Legend.of([], gaps=gaps, holes=holes)
+    sheet = Sheet.sized(width, TOP + height + legend.height(width))
     draw_rows(sheet, (0, TOP), PANEL, shown.frame, left, day_labels(shown.dates[past]))
     draw_rows(sheet, (middle, TOP), PANEL, shown.frame, right, [f"+{days} d" for days in shown.lead[coming]])
     if shown.truth is not None:
         top = TOP + TITLE + 2 * (panel_height(PANEL, shown.frame) + GAP) + 0.12
         _draw_errors(sheet.panel(LEFT + 0.1, top, middle - LEFT - BETWEEN - 0.15, TOP + height - top - 0.35), shown)
-    gaps = bool(np.isnan(shown.context[past]).any())
-    pictures = [picture for row in (*left, *right) for picture in row.pictures]
-    legend_below(sheet.figure, [], gaps=gaps, holes=any(not np.isfinite(each).all() for each in pictures))
+    legend.draw(sheet.figure)
     return sheet.figure
 
 

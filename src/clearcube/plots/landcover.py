@@ -56,46 +56,54 @@ ROOM = 3.0
 
 
 @dataclass(frozen=True)
+class Map:
+    """Land cover of a place: codes (y, x), and code -> name of the class."""
+
+    codes: NDArray[np.integer]
+    names: Mapping[int, str]
+
+    def classes(self) -> dict[int, str]:
+        """Code -> name of the classes that occur: a number where there is no name; nothing of 0 without a name."""
+        found = (int(code) for code in np.unique(self.codes))
+        return {code: self.names.get(code, f"class {code}") for code in found if code in self.names or code}
+
+
+@dataclass(frozen=True)
 class LandCover:
     """A class as it is drawn."""
 
-    code: int
     number: int
     name: str
     colour: str
 
 
-def classes_in(maps: Iterable[NDArray[np.integer]], names: Mapping[int, str]) -> dict[int, LandCover]:
-    """Code -> class, for the codes that occur in maps (y, x), numbered from 1.
-
-    names : code -> name. A code without a name is called by its number, but for 0: no class.
-    """
-    codes = sorted({int(code) for codes in maps for code in np.unique(codes)})
+def classes_of(maps: Iterable[Map]) -> dict[str, LandCover]:
+    """Name -> class, for all that occur, numbered from 1 in the order of codes."""
+    names = dict.fromkeys(name for _, name in sorted(each for one in maps for each in one.classes().items()))
     found = {}
-    for number, code in enumerate((code for code in codes if code in names or code), start=1):
-        name = names.get(code, f"class {code}")
+    for number, name in enumerate(names, start=1):
         colour = next((value for word, value in WORDS.items() if word in name), OTHERS[number % len(OTHERS)])
-        found[code] = LandCover(code, number, name.replace("_", " "), colour)
+        found[name] = LandCover(number, name.replace("_", " "), colour)
     return found
 
 
-def draw_map(axis: Axes, codes: NDArray[np.integer], classes: Mapping[int, LandCover]) -> None:
-    """Draw a map (y, x) with the number of each class in the middle of its widest region."""
-    picture = np.empty((*codes.shape, 3))
+def draw_map(axis: Axes, drawn: Map, classes: Mapping[str, LandCover]) -> None:
+    """Draw a map with the number of each class in the middle of its widest region."""
+    picture = np.empty((*drawn.codes.shape, 3))
     picture[:] = colors.to_rgb(UNKNOWN)
-    room = ROOM * max(codes.shape) / 128
-    for code, each in classes.items():
-        picture[codes == code] = colors.to_rgb(each.colour)
-        depth = distance_transform_edt(np.pad(codes == code, 1))[1:-1, 1:-1]
+    room = ROOM * max(drawn.codes.shape) / 128
+    for code, name in drawn.classes().items():
+        picture[drawn.codes == code] = colors.to_rgb(classes[name].colour)
+        depth = distance_transform_edt(np.pad(drawn.codes == code, 1))[1:-1, 1:-1]
         row, column = np.unravel_index(depth.argmax(), depth.shape)
         if depth[row, column] >= room:
             stroke = [withStroke(linewidth=1.4, foreground="white")]
             style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 6, "fontweight": "bold"}
-            axis.text(float(column), float(row), str(each.number), path_effects=stroke, **style)
+            axis.text(float(column), float(row), str(classes[name].number), path_effects=stroke, **style)
     show(axis, picture)
 
 
-def handles(classes: Mapping[int, LandCover]) -> list[Patch]:
+def handles(classes: Mapping[str, LandCover]) -> list[Patch]:
     """Entries of a legend."""
     return [
         Patch(facecolor=each.colour, edgecolor="0.4", linewidth=0.4, label=f"{each.number} {each.name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,8 @@ GAP_LINES = (("black", 1.0), ("#f0e442", 0.5))
 
 COLUMN = 1.05
 """Inches of an entry of a legend."""
+LINE = 0.15
+"""Inches of a line of a legend."""
 
 
 def show(axis: Axes, picture: NDArray[Any] | None, **style: Any) -> Any:
@@ -61,25 +64,40 @@ def hatch(axis: Axes, mask: NDArray[np.bool_], pattern: str) -> None:
     axis.add_patch(PathPatch(Path(vertices, codes), facecolor="none", edgecolor="0.25", linewidth=0, hatch=pattern))
 
 
-def legend_below(figure: Figure, entries: Sequence[Patch], *, gaps: bool, holes: bool) -> None:
-    """A legend at the foot of a figure: the entries, and what outlines and the hatched ground mean where they occur."""
-    handles: list[Any] = list(entries)
-    labels = [str(entry.get_label()) for entry in entries]
-    if gaps:
-        (dark, wide), (light, thin) = GAP_LINES
-        pair = (Line2D([], [], color=dark, linewidth=wide + 0.8), Line2D([], [], color=light, linewidth=thin + 0.4))
-        handles, labels = [*handles, pair], [*labels, "not observed"]
-    if holes:
-        handles, labels = [*handles, Patch(**NO_VALUE)], [*labels, "no value"]
-    style: dict[str, Any] = {"borderaxespad": 0.3, "handlelength": 1.6, "columnspacing": 1.2, "handletextpad": 0.5}
-    columns = min(len(handles), _columns(figure.get_figwidth())) or 1
-    in_one = {tuple: HandlerTuple(ndivide=1, pad=0)}
-    figure.legend(handles, labels, loc="lower center", ncols=columns, handler_map=in_one, labelspacing=0.3, **style)
+@dataclass(frozen=True)
+class Legend:
+    """What stands at the foot of a figure."""
 
+    handles: tuple[Any, ...]
+    labels: tuple[str, ...]
 
-def legend_lines(entries: Sequence[Any], width: float) -> int:
-    """Lines that a legend of these entries and the two of `legend_below` takes in a figure of this width in inches."""
-    return -(-(len(entries) + 2) // _columns(width))
+    @classmethod
+    def of(cls, entries: Sequence[Patch], *, gaps: bool, holes: bool) -> Legend:
+        """The entries, and what outlines and the hatched ground mean where they occur."""
+        handles: list[Any] = list(entries)
+        labels = [str(entry.get_label()) for entry in entries]
+        if gaps:
+            (dark, wide), (light, thin) = GAP_LINES
+            around, within = (
+                Line2D([], [], color=c, linewidth=w) for c, w in ((dark, wide + 0.8), (light, thin + 0.4))
+            )
+            handles, labels = [*handles, (around, within)], [*labels, "not observed"]
+        if holes:
+            handles, labels = [*handles, Patch(**NO_VALUE)], [*labels, "no value"]
+        return cls(tuple(handles), tuple(labels))
+
+    def height(self, width: float) -> float:
+        """Inches that it needs in a figure of this width."""
+        return LINE * (-(-len(self.handles) // _columns(width)) + 1) if self.handles else 0.05
+
+    def draw(self, figure: Figure) -> None:
+        """Draw it at the foot."""
+        if not self.handles:
+            return
+        style: dict[str, Any] = {"borderaxespad": 0.3, "handlelength": 1.6, "columnspacing": 1.2, "handletextpad": 0.5}
+        columns = min(len(self.handles), _columns(figure.get_figwidth()))
+        style |= {"ncols": columns, "handler_map": {tuple: HandlerTuple(ndivide=1, pad=0)}, "labelspacing": 0.3}
+        figure.legend(list(self.handles), list(self.labels), loc="lower center", **style)
 
 
 def _columns(width: float) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from clearcube.cube import dates_of
 from clearcube.errors import InputError
 from clearcube.plots import landcover as lc
 from clearcube.plots.canvas import in_style
-from clearcube.plots.panels import legend_below, legend_lines
+from clearcube.plots.panels import Legend
 from clearcube.plots.pictures import day_labels
 from clearcube.plots.rows import GAP, LEFT, RIGHT, TITLE, Row, Shown, draw_rows, rows_height
 from clearcube.plots.sheet import Sheet, panel_height
@@ -28,8 +28,6 @@ LETTER = 0.16
 MAP = 1.1
 """Width of the map of land cover in inches."""
 BETWEEN = 0.08
-LINE = 0.15
-"""Height of a line of the legend in inches."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,11 @@ def sequence_figure(fillings: Sequence[Filling], dates: int = 10) -> Figure:
     if not fillings:
         raise InputError("no sequence to draw; give at least one filled cube")
     drawn = [Shown.of(each.filled, each.cube, dates) for each in fillings]
-    names = {code: name for each in fillings for code, name in each.names.items()}
-    classes = lc.classes_in([each.landcover for each in drawn if each.landcover is not None], names)
+    maps = [
+        None if each.landcover is None else lc.Map(each.landcover, filling.names)
+        for each, filling in zip(drawn, fillings, strict=True)
+    ]
+    classes = lc.classes_of(each for each in maps if each is not None)
     columns = max(each.chosen.sizes["time"] for each in drawn)
     width = float(np.clip(WIDTH / columns - GAP, *PANELS))
     letter = LETTER if len(drawn) > 1 else 0.0
@@ -71,18 +72,18 @@ def sequence_figure(fillings: Sequence[Filling], dates: int = 10) -> Figure:
     parts = [each.rows() for each in drawn]
     heights = [_height(each, rows, width) for each, rows in zip(drawn, parts, strict=True)]
     across = max(beside + LEFT + columns * (width + GAP) + RIGHT, 3.2)
-    entries = lc.handles(classes)
-    sheet = Sheet.sized(across, sum(heights) + BETWEEN * len(drawn) + LINE * (legend_lines(entries, across) + 1))
+    gaps, holes = any(each.gaps for each in drawn), any(each.holes for each in drawn)
+    legend = Legend.of(lc.handles(classes), gaps=gaps, holes=holes)
+    sheet = Sheet.sized(across, sum(heights) + BETWEEN * len(drawn) + legend.height(across))
     top = 0.02
-    for number, (each, rows, height) in enumerate(zip(drawn, parts, heights, strict=True)):
+    for number, (each, drawn_map, rows, height) in enumerate(zip(drawn, maps, parts, heights, strict=True)):
         if letter:
             sheet.text(0.02, top, _letter(number), fontsize=9, fontweight="bold")
-        if each.landcover is not None and classes:
-            _draw_landcover(sheet, (letter + GAP, top), each, classes)
+        if drawn_map is not None and classes:
+            _draw_landcover(sheet, (letter + GAP, top), drawn_map, classes)
         draw_rows(sheet, (beside, top), width, each.frame, rows, day_labels(dates_of(each.chosen)))
         top += height + BETWEEN
-    gaps, holes = any(each.gaps for each in drawn), any(each.holes for each in drawn)
-    legend_below(sheet.figure, entries, gaps=gaps, holes=holes)
+    legend.draw(sheet.figure)
     return sheet.figure
 
 
@@ -97,8 +98,10 @@ def _height(shown: Shown, rows: list[Row], width: float) -> float:
     return max(rows_height(len(rows), width, shown.frame), landcover)
 
 
-def _draw_landcover(sheet: Sheet, corner: tuple[float, float], shown: Shown, classes: Mapping[int, Any]) -> None:
-    assert shown.landcover is not None
-    axis = sheet.panel(corner[0], corner[1] + TITLE, MAP, panel_height(MAP, shown.frame))
+def _draw_landcover(
+    sheet: Sheet, corner: tuple[float, float], drawn: lc.Map, classes: Mapping[str, lc.LandCover]
+) -> None:
+    height = panel_height(MAP, (drawn.codes.shape[0], drawn.codes.shape[1]))
+    axis = sheet.panel(corner[0], corner[1] + TITLE, MAP, height)
     axis.set_title("land cover", pad=2, fontsize=7)
-    lc.draw_map(axis, shown.landcover, classes)
+    lc.draw_map(axis, drawn, classes)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FLATTEST, TALLEST = 0.3, 3.0
-"""Height of a panel by its width, at least and at most, whatever the frame's shape."""
+TALLEST = 1.6
+"""Height of a panel by its width at most, whatever the frame's shape."""
+FLATTEST = 0.56
+"""Height of a panel in inches at least: the name of a row stands beside it."""
 
 
 @dataclass(frozen=True)
@@ -40,4 +41,4 @@ class Sheet:
 
 def panel_height(width: float, frame: tuple[int, int]) -> float:
     """Height of a panel of this width for a frame of (height, width) pixels."""
-    return width * float(np.clip(frame[0] / frame[1], FLATTEST, TALLEST))
+    return max(width * min(frame[0] / frame[1], TALLEST), min(FLATTEST, width))
