@@ -29,6 +29,18 @@ def test_round_trip(tmp_path, model):
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
+def test_half_the_numbers_take_half_the_space_and_come_back_nearly_the_same(tmp_path):
+    model = Utilise(UtiliseConfig(3, 16))
+    save(tmp_path / "a.safetensors", model, METADATA)
+    save(tmp_path / "b.safetensors", model, METADATA, half=True)
+    sizes = [(tmp_path / name).stat().st_size for name in ("a.safetensors", "b.safetensors")]
+    assert sizes[1] < 0.6 * sizes[0]
+    loaded, _ = load(tmp_path / "b.safetensors")
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], value, rtol=1e-3, atol=1e-6)
+        assert loaded.state_dict()[name].dtype == torch.float32
+
+
 def test_a_loaded_network_runs(tmp_path):
     model = Seq2Seq(TINY).eval()
     with torch.no_grad():

@@ -17,11 +17,11 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from clearcube.errors import InputError
 
 if TYPE_CHECKING:
+    import xarray as xr
     from numpy.typing import ArrayLike, NDArray
 
 REFLECTANCE_DIMS = ("time", "band", "y", "x")
@@ -104,6 +104,8 @@ def new_cube(
     ------
     InputError : as `check_cube`.
     """
+    import xarray as xr  # here, so that training needs no xarray
+
     height, width = reflectance.shape[-2:]
     coords: dict[str, Any] = {
         "time": np.asarray(dates, dtype="datetime64[D]").astype("datetime64[ns]"),

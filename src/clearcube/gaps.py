@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from clearcube.compilation import compiled
 from clearcube.cube import OBSERVED_DIMS, dates_of
@@ -23,6 +22,7 @@ from clearcube.errors import InputError
 from clearcube.filler import Block
 
 if TYPE_CHECKING:
+    import xarray as xr
     from numpy.typing import NDArray
 
 NEVER = -1
@@ -290,6 +290,8 @@ def hide_pixels(cube: xr.Dataset, hidden: NDArray[np.bool_]) -> xr.Dataset:
     ------
     InputError : the shapes differ.
     """
+    import xarray as xr  # here, so that training needs no xarray
+
     if hidden.shape != cube["observed"].shape:
         raise InputError(f"hidden has the shape {hidden.shape}, the cube's pixels have {cube['observed'].shape}")
     kept = xr.DataArray(~hidden, dims=OBSERVED_DIMS)

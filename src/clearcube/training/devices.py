@@ -47,6 +47,10 @@ class OneDevice:
         """What the first process says."""
         return value
 
+    def anywhere(self, flag: bool) -> bool:
+        """Whether the flag is set on any device."""
+        return flag
+
 
 class SeveralDevices(OneDevice):
     """One process for each device, started by Fabric; all hold the same weights and differ in their samples.
@@ -84,6 +88,11 @@ class SeveralDevices(OneDevice):
         """What the first process says."""
         said: T = self._fabric.broadcast(value)
         return said
+
+    def anywhere(self, flag: bool) -> bool:
+        """Whether the flag is set on any device."""
+        count = torch.tensor(float(flag), device=self.device)
+        return bool(self._fabric.all_reduce(count, reduce_op="sum") > 0)
 
 
 def chosen(count: int) -> OneDevice:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from clearcube.cube import Band
 from clearcube.errors import InputError
+from clearcube.simulation.config import EARTHNET_FOUR, SENTINEL2_FOUR
 from clearcube.training.kinds import kind_of
 from clearcube.training.published_samples import PublishedSampler
 from clearcube.training.samples import Batch, Sample, Sampler
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from clearcube.training.packing import TrainingData
     from clearcube.training.validation import NamedBlock
 
-USUAL_BANDS = 4
+USUAL_BANDS = tuple({band.name for band in bands} for bands in (SENTINEL2_FOUR, EARTHNET_FOUR))
 CLEAN_DATES, CLEAN_SIZE = 4, 64
 """Dates and pixels along a side of what the published discriminator looks at."""
 CLEAN_SEED = 1_000_003
@@ -57,13 +58,15 @@ def sampler_of(config: TrainingConfig, data: TrainingData) -> Sampler | BlankedS
 
     Raises
     ------
-    InputError : the cubes do not have the bands that the network takes, or differ in their number of bands.
+    InputError : the cubes do not have the bands that the network takes, differ in their number of bands, or have too
+        few dates.
     """
     check_bands(config, data)
+    check_dates(config, data)
     blocks = [cube.block for cube in data.train]
     if config.sampling.way != "hidden":
         return PublishedSampler(config.sampling, blocks, config.seed)
-    usual = not blocks or len(blocks[0].bands) == USUAL_BANDS
+    usual = not blocks or {band.name for band in blocks[0].bands} in USUAL_BANDS
     sampler = (Sampler if usual else OwnBandsSampler)(config.sampling, blocks, config.seed)
     return sampler if kind_of(config.network) == "seq2seq" else BlankedSampler(sampler)
 
@@ -94,6 +97,21 @@ def check_bands(config: TrainingConfig, data: TrainingData) -> None:
     for cube in data.train[1:]:
         if len(cube.block.bands) != len(data.train[0].block.bands):
             raise InputError(f"{_differ(data.train[0], cube)}; choose the same bands with the option 'bands'")
+
+
+def check_dates(config: TrainingConfig, data: TrainingData) -> None:
+    """Whether there are dates enough.
+
+    Raises
+    ------
+    InputError : every cube to train on has fewer than the shortest samples.
+    """
+    fewest, counts = min(config.sampling.dates), [len(cube.block.dates) for cube in data.train]
+    if counts and max(counts) < fewest:
+        raise InputError(
+            f"the cubes to train on have at most {max(counts)} dates, samples at least {fewest}; give longer cubes or "
+            "set sampling.dates to smaller numbers"
+        )
 
 
 def _differ(first: NamedBlock, other: NamedBlock) -> str:

@@ -9,23 +9,36 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-EVERY = 25
-"""Steps whose mean makes one record."""
+Sums = dict[str, list[float]]
+"""Part of the loss -> its sum over the steps since the last record, and their number."""
 
 
 class RunLog:
-    """Writes `log.jsonl` in the folder of a run and tells a listener; a quiet one writes nothing."""
+    """Writes `log.jsonl` in the folder of a run and tells a listener; a quiet one writes nothing.
+
+    every : steps whose mean makes one record. sums : of the steps since the last one; kept up to date, so that a run
+    that goes on from a saved state writes the records that it would have written.
+    step : a run goes on after this one; later records are dropped. 0 starts a new log.
+    """
 
     def __init__(
-        self, folder: Path, report: Callable[[dict[str, Any]], None], *, resume: bool = False, quiet: bool = False
+        self,
+        folder: Path,
+        report: Callable[[dict[str, Any]], None],
+        *,
+        every: int,
+        sums: Sums,
+        step: int = 0,
+        quiet: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         place = Path(os.devnull) if quiet else folder / "log.jsonl"
-        self._file = place.open("a" if resume else "w", encoding="utf-8")
+        kept = _until(place, step) if step and not quiet else []
+        self._file = place.open("w", encoding="utf-8")
+        self._file.writelines(kept)
         self._report = report
-        self._board = None if quiet else _board(folder)
-        self._sums: dict[str, float] = {}
-        self._count = 0
+        self._board = None if quiet else _board(folder, step)
+        self._every, self._sums = every, sums
 
     def __enter__(self) -> RunLog:
         return self
@@ -37,14 +50,14 @@ class RunLog:
         if self._board is not None:
             self._board.close()
 
-    def step(self, step: int, seconds: float, terms: dict[str, float]) -> None:
-        """The parts of the loss at a step; every so many steps their mean is written."""
+    def step(self, step: int, seconds: float, terms: dict[str, float], *, last: bool) -> None:
+        """The parts of the loss at a step; every so many steps, and at the last, their mean is written."""
         for name, value in terms.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        self._count += 1
-        if step % EVERY == 0:
-            means = {name: total / self._count for name, total in self._sums.items()}
-            self._sums, self._count = {}, 0
+            before = self._sums.get(name, [0.0, 0])
+            self._sums[name] = [before[0] + value, before[1] + 1]
+        if last or step % self._every == 0:
+            means = {name: total / count for name, (total, count) in self._sums.items()}
+            self._sums.clear()
             self._write({"step": step, "seconds": round(seconds, 1), "loss": means})
 
     def validation(self, step: int, seconds: float, gains: dict[str, float]) -> None:
@@ -66,13 +79,27 @@ class RunLog:
                     self._board.add_scalar(f"{group}/{name}", value, record["step"])
 
 
-def _board(folder: Path) -> Any:
-    """A TensorBoard writer, or None where it is not installed."""
+def _until(path: Path, step: int) -> list[str]:
+    """The lines of a log up to a step; one that is cut off ends it."""
+    kept: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            later = json.loads(line)["step"] > step
+        except ValueError:
+            break
+        if later:
+            break
+        kept.append(line + "\n")
+    return kept
+
+
+def _board(folder: Path, step: int) -> Any:
+    """A TensorBoard writer that goes on after a step, or None where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder / "tensorboard"))
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
 
 def _rounded(value: Any) -> Any:

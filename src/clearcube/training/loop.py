@@ -13,7 +13,7 @@ import torch
 
 from clearcube.training.devices import OneDevice, chosen
 from clearcube.training.drawing import clean_sampler_of, sampler_of
-from clearcube.training.log import RunLog
+from clearcube.training.log import RunLog, Sums
 from clearcube.training.pictures import picture, write_png
 from clearcube.training.state import load_state, save_state, save_weights
 from clearcube.training.step import Learner, new_learner, train_step
@@ -29,13 +29,17 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass
 class Progress:
-    """How far a run is: steps and seconds done, the best validation so far, and how many were not better since."""
+    """How far a run is: steps and seconds done, the best validation so far, and how many were not better since.
+
+    sums : what the log's next record is made of.
+    """
 
     step: int = 0
     seconds: float = 0.0
     best: float = float("-inf")
     since_best: int = 0
     validations: list[dict[str, Any]] = field(default_factory=list)
+    sums: Sums = field(default_factory=dict)
 
 
 def train(
@@ -67,9 +71,14 @@ def train(
     where = chosen(config.optimisation.devices)
     where.place(learner)
     run = Run(config, data, learner, progress, where, experiments(data.validation, config.check))
-    with RunLog(folder, report if where.rank == 0 else lambda record: None, resume=resume, quiet=where.rank > 0) as log:
+    heard, quiet = (report, False) if where.rank == 0 else (_unheard, True)
+    with RunLog(folder, heard, every=config.check.log, sums=progress.sums, step=progress.step, quiet=quiet) as log:
         _loop(run, log, until)
     return progress
+
+
+def _unheard(record: dict[str, Any]) -> None:
+    """What is done with the records of other devices."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +110,8 @@ def _loop(run: Run, log: RunLog, until: int | None) -> None:
         terms = train_step(run.learner, given, config, progress.step, share, clean=clean, where=where)
         progress.step += 1
         progress.seconds = time.monotonic() - started
-        log.step(progress.step, progress.seconds, terms)
         done = where.agreed(_done(config, progress))
+        log.step(progress.step, progress.seconds, terms, last=done)
         if where.rank == 0 and (done or progress.step % config.check.every == 0):
             _validate(run, log)
         if where.rank == 0 and (done or progress.step % config.check.save == 0):

@@ -83,7 +83,7 @@ def save_weights(
         },
         "validation": _finite({"gain_db": gains or {}, "history": progress["validations"]}),
     }
-    checkpoint.save(path, bare(learner.average), metadata)
+    checkpoint.save(path, bare(learner.average), metadata, half=config.stored == "float16")
 
 
 def command() -> str:
