@@ -7,6 +7,7 @@ import typer
 from clearcube.cli.evaluate import evaluate, score
 from clearcube.cli.evaluate_forecast import evaluate_forecast
 from clearcube.cli.fill import fill
+from clearcube.cli.forecast import forecast, train_forecast
 from clearcube.cli.info import info, methods
 from clearcube.cli.plot import plot
 from clearcube.cli.simulate import simulate
@@ -30,6 +31,8 @@ app.command()(evaluate_forecast)
 app.command()(plot)
 app.command()(train)
 app.command()(pack)
+app.command()(forecast)
+app.command()(train_forecast)
 app.command()(simulate)
 app.add_typer(weights, name="weights")
 

@@ -22,8 +22,8 @@ class EpisodesConfig:
     real : share of a batch that is drawn from real cubes, where there are any.
     """
 
-    simulated: int = 450
-    validation: int = 32
+    simulated: int = 300
+    validation: int = 16
     size: int = 48
     fills: tuple[str, ...] = ("linear", "last", "whittaker", "seq2seq")
     real: float = 0.2
@@ -38,12 +38,12 @@ class RatesConfig:
     fewer_dates : share of batches whose contexts lose some of their dates. likelihood : weight of the loss of the std.
     """
 
-    steps: int = 6000
+    steps: int = 8000
     hours: float = 24.0
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     clip: float = 1.0
-    batch: int = 8
+    batch: int = 4
     crop: int = 32
     average: float = 0.998
     fewer_dates: float = 0.15

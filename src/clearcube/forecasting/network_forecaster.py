@@ -1,0 +1,207 @@
+"""The network of a checkpoint as a forecaster."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clearcube.cube import red_and_near_infrared
+from clearcube.errors import InputError
+from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Forecast
+from clearcube.forecasting.weather import network_weather
+from clearcube.networks.checkpoint import load
+from clearcube.networks.forecast import MULTIPLE, Context, ForecastNet, at_leads
+from clearcube.tiling import windows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clearcube.filler import Block
+    from clearcube.forecasting.episode import Weather
+
+    Floats = NDArray[np.float32]
+    Days = NDArray[np.datetime64]
+
+EMBEDDED = "weights/forecast.safetensors"
+LONGEST_CONTEXT = 12
+"""Dates of a context that the network looks at, the last ones; it learnt from ten."""
+WINDOW = 256
+"""Pixels per side that the network sees at once, a multiple of its coarsest pixels."""
+HUNDRED_METRES = 100.0
+
+
+@dataclass(frozen=True)
+class NetworkForecaster:
+    """Forecasts with the network of a checkpoint.
+
+    path : of the checkpoint.
+
+    Raises
+    ------
+    InputError : the checkpoint cannot be used to forecast.
+    """
+
+    path: str
+    name: str = "convlstm"
+
+    def __post_init__(self) -> None:
+        _network(self.path)
+
+    @property
+    def horizon(self) -> int:
+        """Days that the network was trained to look ahead."""
+        return int(_network(self.path).config.horizon)
+
+    @property
+    def guided(self) -> bool:
+        """Whether it is given the weather of the days to forecast."""
+        return bool(_network(self.path).config.weather)
+
+    def forecast(
+        self,
+        context: Block,
+        target_dates: Days,
+        *,
+        weather: Weather | None = None,
+        elevation: Floats | None = None,
+        landcover: NDArray[np.integer] | None = None,
+    ) -> Forecast:
+        """See `Forecaster`. Looks at the last `LONGEST_CONTEXT` dates of the context; land cover is not used.
+
+        Where a pixel has no value in the whole context the forecast goes by its surroundings.
+        """
+        network = _network(self.path)
+        self._check(context, target_dates)
+        dates = slice(-LONGEST_CONTEXT, None)
+        told = None
+        if self.guided:
+            config = network.config
+            told = network_weather(
+                _required(weather, self.path), context.dates[dates], target_dates[-1],
+                step_days=config.step_days, steps=config.steps,
+            )  # fmt: skip
+        leads = (target_dates - context.dates[-1]).astype(np.float32)
+        whole = _context(context, dates, told, elevation if network.config.elevation else None)
+        mean, std = _in_windows(network, whole, torch.from_numpy(leads)[None])
+        return Forecast(mean.clip(-1, 1), std)
+
+    def _check(self, context: Block, target_dates: Days) -> None:
+        if len(context.dates) < FEWEST_CONTEXT_DATES:
+            raise InputError(
+                f"a forecast needs at least {FEWEST_CONTEXT_DATES} dates to look at, the context has "
+                f"{len(context.dates)}; give a longer cube"
+            )
+        if not len(target_dates) or target_dates[0] <= context.dates[-1] or (np.diff(target_dates) <= _NO_DAY).any():
+            raise InputError(f"the dates to forecast must ascend and lie after {context.dates[-1]}, the last one known")
+        ahead = int((target_dates[-1] - context.dates[-1]).astype(np.int64))
+        if ahead > self.horizon:
+            raise InputError(
+                f"{target_dates[-1]} lies {ahead} days ahead; the network was trained to look {self.horizon} days "
+                f"ahead. Use --horizon {self.horizon}d or less, or the models climatology, seasonal or harmonic"
+            )
+
+
+_NO_DAY = np.timedelta64(0, "D")
+
+
+def make_network_forecaster(*, weights: str | os.PathLike[str] | None = None) -> NetworkForecaster:
+    """The forecaster of a checkpoint, by default of the embedded one.
+
+    Raises
+    ------
+    InputError : none is embedded, or the file cannot be used.
+    """
+    embedded = Path(str(files("clearcube"))) / EMBEDDED
+    if weights is None and not embedded.is_file():
+        raise InputError("no weights of 'convlstm' ship with this version: give a checkpoint with --weights FILE")
+    return NetworkForecaster(os.fspath(embedded if weights is None else weights))
+
+
+@lru_cache(maxsize=4)
+def _network(path: str) -> ForecastNet:
+    """The network of a checkpoint, once for each process."""
+    model, _ = load(path)
+    if not isinstance(model, ForecastNet):
+        raise InputError(f"{path} holds {type(model).__name__}, which fills cubes; a forecast needs other weights")
+    return model
+
+
+def _required(weather: Weather | None, path: str) -> Weather:
+    if weather is None:
+        raise InputError(
+            f"{path} makes guided forecasts: it needs the weather of the context and of the days to forecast. Give it "
+            "with --weather FILE, or use weights of a model without weather"
+        )
+    return weather
+
+
+def _context(context: Block, dates: slice, weather: Floats | None, elevation: Floats | None) -> Context:
+    """The last dates as the network is given them.
+
+    Raises
+    ------
+    InputError : no red or near-infrared band, or no value in any of these dates.
+    """
+    pair = list(red_and_near_infrared([band.name for band in context.bands]))
+    values = context.reflectance[dates][:, pair]
+    given: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
+    if not given.any():
+        raise InputError(
+            f"nothing is observed on the last {len(given)} dates of the context, up to {context.dates[-1]}; fill it "
+            "first, or end it earlier"
+        )
+    last = context.dates[-1]
+    of_year = int((last - last.astype("datetime64[Y]")).astype(np.int64)) + 1
+    return Context(
+        red_nir=torch.from_numpy(np.where(given[:, None], values, np.float32(0)))[None],
+        given=torch.from_numpy(given)[None],
+        observed=torch.from_numpy(context.observed[dates] & given)[None],
+        days=torch.from_numpy((context.dates[dates] - last).astype(np.float32))[None],
+        day_of_year=torch.tensor([float(of_year)]),
+        weather=None if weather is None else torch.from_numpy(weather)[None],
+        elevation=None if elevation is None else _level(elevation),
+    )
+
+
+def _level(elevation: Floats) -> Tensor:
+    """Hundreds of metres about the mean, (1, H, W); 0 where unknown."""
+    known = np.isfinite(elevation)
+    mean = elevation[known].mean() if known.any() else 0.0
+    return torch.from_numpy(np.where(known, (elevation - mean) / HUNDRED_METRES, 0).astype(np.float32))[None]
+
+
+def _in_windows(network: ForecastNet, context: Context, leads: Tensor) -> tuple[Floats, Floats]:
+    """Mean and std at the leads, (L, H, W) each, window by window with a halo."""
+    frame = (context.given.shape[2], context.given.shape[3])
+    mean, std = (np.empty((leads.shape[1], *frame), np.float32) for _ in range(2))
+    for window in windows(frame, WINDOW):
+        outer = window.grown(network.config.halo, frame)
+        inside, place = window.within(outer), window.slices
+        with torch.inference_mode():
+            steps = network(_cut(context, outer.slices))
+            forecast, log_std = at_leads(steps, leads, network.config.step_days)
+        mean[(..., *place)] = forecast[0].numpy()[(..., *inside)]
+        std[(..., *place)] = log_std[0].exp().numpy()[(..., *inside)]
+    return mean, std
+
+
+def _cut(context: Context, place: tuple[slice, slice]) -> Context:
+    """The context on a rectangle of pixels."""
+    at = (..., *place)
+    return context._replace(
+        red_nir=context.red_nir[at],
+        given=context.given[at],
+        observed=context.observed[at],
+        elevation=None if context.elevation is None else context.elevation[at],
+    )
+
+
+assert WINDOW % MULTIPLE == 0

@@ -1,0 +1,249 @@
+"""Forecasting from files to a file, with nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clearcube.cube import Source, bands_of, dates_of, red_and_near_infrared
+from clearcube.errors import InputError
+from clearcube.forecasting.contexts import filled_context
+from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Forecast
+from clearcube.forecasting.registry import make_forecaster
+from clearcube.version import __version__
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from clearcube.forecasting.episode import Forecaster, Weather
+
+NONE = "none"
+USUAL_STEP = 5
+"""Days between two dates of a forecast where the input does not tell."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class ForecastRequest:
+    """What `clearcube forecast` was asked for.
+
+    horizon, every : days; every None = the usual step of the input. fill : a method, or "none".
+    opening : keyword arguments of `open_cube`. command : how the run was called, for the output's history.
+    """
+
+    inputs: tuple[str, ...]
+    output: Path
+    horizon: int = 100
+    every: int | None = None
+    fill: str = "seq2seq"
+    model: str = "convlstm"
+    weights: str | None = None
+    fill_weights: str | None = None
+    weather: Path | None = None
+    opening: Mapping[str, Any] = field(default_factory=dict)
+    overwrite: bool = False
+    command: str = "clearcube forecast"
+
+
+@dataclass(frozen=True)
+class ForecastSummary:
+    """What was written: number of dates and the last of them; the model and the fill."""
+
+    dates: int
+    last: np.datetime64
+    model: str
+    fill: str
+
+
+def forecast_files(request: ForecastRequest, progress: Progress) -> ForecastSummary:
+    """Forecast the dates after those of the input. The output appears under its name only when it is complete.
+
+    Raises
+    ------
+    InputError : an input, an option, the weather or the output cannot be used; nothing was written.
+    """
+    from clearcube.readers.open import open_cube
+
+    _check_output(request)
+    forecaster, filler = _forecaster(request), _filler(request)
+    progress("reading", 0, 1)
+    cube = _checked(open_cube(list(request.inputs), **request.opening))
+    target = target_dates(dates_of(cube), request.horizon, request.every)
+    cube = cube.load()
+    progress("filling", 0, 1)
+    context = filled_context(_block(cube), filler)
+    progress("forecasting", 0, 1)
+    found = forecaster.forecast(
+        context,
+        target,
+        weather=_weather(request, forecaster, cube),
+        elevation=_elevation(cube),
+        landcover=cube["landcover"].values if "landcover" in cube else None,
+    )
+    guided = bool(getattr(forecaster, "guided", False))
+    progress("writing", 0, 1)
+    write(forecast_dataset(cube, found, target, _attrs(request, cube, forecaster, guided=guided)), request)
+    progress("writing", 1, 1)
+    return ForecastSummary(len(target), target[-1], request.model, request.fill)
+
+
+def target_dates(dates: NDArray[np.datetime64], horizon: int, every: int | None) -> NDArray[np.datetime64]:
+    """The dates to forecast: regular steps after the last date (T,), up to the horizon, days.
+
+    every : days; None = the median step of the dates.
+
+    Raises
+    ------
+    InputError : the horizon ends before the first step.
+
+    >>> target_dates(np.array(["2020-01-01", "2020-01-06"], "datetime64[D]"), 11, None)
+    array(['2020-01-11', '2020-01-16'], dtype='datetime64[D]')
+    """
+    steps = np.diff(dates).astype(np.int64)
+    step = every or (max(int(np.median(steps)), 1) if len(steps) else USUAL_STEP)
+    if horizon < step:
+        raise InputError(f"--horizon {horizon}d ends before the first step of {step} days; raise it or lower --every")
+    return np.asarray(dates[-1] + np.arange(step, horizon + 1, step), "datetime64[D]")
+
+
+def forecast_dataset(
+    cube: xr.Dataset, forecast: Forecast, target: NDArray[np.datetime64], attrs: Mapping[str, Any]
+) -> xr.Dataset:
+    """The forecast with CF attributes: `ndvi`, `ndvi_std`, `source`, and the lead time of each date in days."""
+    import xarray as xr
+
+    from clearcube.cube import OBSERVED_DIMS
+    from clearcube.writers.cf import annotated
+
+    leads = (target - dates_of(cube)[-1]).astype(np.int32)
+    known = np.isfinite(forecast.mean)
+    source = np.where(known, np.uint8(Source.FORECAST), np.uint8(Source.UNFILLED))
+    place = {name: cube.coords[name] for name in ("y", "x", "spatial_ref") if name in cube.coords}
+    period = {
+        "standard_name": "forecast_period",
+        "long_name": "days since the last date of the context",
+        "units": "days",
+    }
+    output = xr.Dataset(
+        {
+            "ndvi": (OBSERVED_DIMS, forecast.mean),
+            "ndvi_std": (OBSERVED_DIMS, forecast.std),
+            "source": (OBSERVED_DIMS, source),
+        },
+        {"time": target.astype("datetime64[ns]"), "lead_time": ("time", leads, period), **place},
+    )
+    output = annotated(output, dict(attrs))
+    output["ndvi"].attrs |= {"long_name": "forecast of NDVI", "ancillary_variables": "ndvi_std source"}
+    output["ndvi_std"].attrs["long_name"] = "one standard deviation of the error of the forecast of NDVI"
+    output["source"].attrs["standard_name"] = f"{output['ndvi'].attrs['standard_name']} status_flag"
+    return output
+
+
+def write(output: xr.Dataset, request: ForecastRequest) -> None:
+    """Write Zarr or NetCDF by way of a stage."""
+    from clearcube.tiling import Window
+    from clearcube.writers.encoding import OutputFormat
+    from clearcube.writers.stage import opened
+    from clearcube.writers.stores import OutputStore, create_store, finish_netcdf
+
+    form = OutputFormat()
+    height, width = output.sizes["y"], output.sizes["x"]
+    with opened(request.output, {"command": request.command}, resume=False, overwrite=True) as stage:
+        create_store(output.chunk(), stage.filled, form, max(height, width))
+        store = OutputStore.opened(stage.filled, form, ())
+        values = {name: output[name].values for name in ("ndvi", "ndvi_std", "source")}
+        store.write(Window(0, height, 0, width), values)
+        finished = stage.filled
+        if request.output.suffix.lower() == ".nc":
+            finished = stage.path / "output.nc"
+            finish_netcdf(stage.filled, finished)
+        if request.output.exists():
+            request.output.rename(stage.path / "replaced")
+        finished.rename(request.output)
+        shutil.rmtree(stage.path)
+
+
+def _checked(cube: xr.Dataset) -> xr.Dataset:
+    """The cube, if something can be forecast from it."""
+    red_and_near_infrared([band.name for band in bands_of(cube)])
+    if cube.sizes["time"] < FEWEST_CONTEXT_DATES:
+        raise InputError(
+            f"a forecast needs at least {FEWEST_CONTEXT_DATES} dates to look at, the input has {cube.sizes['time']}; "
+            "give a longer cube"
+        )
+    return cube
+
+
+def _block(cube: xr.Dataset) -> Any:
+    from clearcube.filler import Block
+
+    return Block(cube["reflectance"].values, cube["observed"].values, dates_of(cube), bands_of(cube))
+
+
+def _forecaster(request: ForecastRequest) -> Forecaster:
+    return make_forecaster(request.model, weights=request.weights)
+
+
+def _filler(request: ForecastRequest) -> Any:
+    """The filler of the context; None where it stays as it is."""
+    from clearcube.workflows.fill import filler_named
+
+    if request.fill == NONE:
+        return None
+    return filler_named(request.fill, {"weights": request.fill_weights} if request.fill_weights else {})
+
+
+def _weather(request: ForecastRequest, forecaster: Forecaster, cube: xr.Dataset) -> Weather | None:
+    """The weather for a guided model: the user's, else what comes with the input."""
+    from clearcube.forecasting.sources import read_weather, weather_in
+
+    guided = bool(getattr(forecaster, "guided", False))
+    if request.weather is not None:
+        if not guided:
+            raise InputError(f"the model '{request.model}' with these weights knows no weather; leave --weather out")
+        return read_weather(request.weather)
+    return weather_in(list(cube.attrs.get("source_files", request.inputs))) if guided else None
+
+
+def _elevation(cube: xr.Dataset) -> NDArray[np.float32] | None:
+    return cube["elevation"].values.astype(np.float32) if "elevation" in cube else None
+
+
+def _attrs(request: ForecastRequest, cube: xr.Dataset, forecaster: Forecaster, *, guided: bool) -> dict[str, Any]:
+    """What the output says of itself."""
+    from clearcube.forecasting.pack import sha256_of
+    from clearcube.workflows.fill import _history
+
+    dates = dates_of(cube)
+    path = getattr(forecaster, "path", None)
+    kept = {key: value for key, value in cube.attrs.items() if isinstance(value, str | int | float | list)}
+    return kept | {
+        "title": "forecast of vegetation greenness",
+        "clearcube_version": __version__,
+        "model": request.model,
+        "guided": "by the weather of the days to forecast" if guided else "no: nothing after the context is known",
+        "fill": request.fill,
+        "context_dates": f"{dates[0]} to {dates[-1]}, {len(dates)} dates",
+        "history": _history(request.command, cube),
+        **({} if path is None else {"weights_sha256": sha256_of(path)}),
+    }
+
+
+def _check_output(request: ForecastRequest) -> None:
+    """Refuse an output of another kind, or one that is in the way."""
+    output = request.output
+    if output.suffix.lower() not in (".zarr", ".nc"):
+        raise InputError(f"the output {output} ends in '{output.suffix}': name it .zarr or .nc")
+    places = [Path(os.path.realpath(name)) for name in request.inputs if "://" not in name]
+    if any(output.resolve() == place or place in output.resolve().parents for place in places):
+        raise InputError(f"the output {output} is an input too, or lies inside one; choose another name for it")
+    if output.exists() and not request.overwrite:
+        raise InputError(f"{output} exists: choose another name, or replace it with --overwrite")

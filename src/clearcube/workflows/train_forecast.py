@@ -1,0 +1,68 @@
+"""Training of a forecaster from a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clearcube.forecasting.training import ForecastData
+    from clearcube.forecasting.training_config import ForecastTraining
+
+VALIDATION_SEED = 1_000_000
+"""Seed of the first simulated place of validation; those of training begin at 0."""
+
+
+def train_forecaster(config: Path, report: Callable[[dict[str, Any]], None], *, resume: bool = False) -> Path:
+    """Train as the configuration says; returns the folder with episodes, state, log and weights.
+
+    report : called with every record of the log; the making of episodes gives {"episodes": done, "of": all}.
+
+    Raises
+    ------
+    InputError : the configuration or a cube cannot be used, a test file is among them, a fill is not known, the loss
+        is not finite.
+    """
+    from clearcube.forecasting.training import train
+    from clearcube.forecasting.training_config import read_forecast_config
+
+    settings = read_forecast_config(config)
+    train(settings, gathered_episodes(settings, report), report, resume=resume)
+    return Path(settings.output)
+
+
+def gathered_episodes(settings: ForecastTraining, report: Callable[[dict[str, Any]], None]) -> ForecastData:
+    """The episodes of a run, with their contexts filled; simulated ones are kept in the output folder.
+
+    Raises
+    ------
+    InputError : as `train_forecaster`.
+    """
+    from clearcube.forecasting.pack import sha256_of, simulated_pack
+    from clearcube.forecasting.training import ForecastData
+    from clearcube.forecasting.windows import real_pack
+    from clearcube.training.config import TrainingConfig
+    from clearcube.training.packing import gathered
+    from clearcube.workflows.fill import filler_named
+
+    real = gathered(TrainingConfig(train=settings.train))
+    episodes = settings.episodes
+    fillers = {name: filler_named(name, {}) for name in episodes.fills}
+    grid = {"step_days": settings.network.step_days, "steps": settings.network.steps}
+
+    def simulated(first: int, count: int) -> Any:
+        def told(done: int, of: int) -> None:
+            report({"episodes": done, "of": of})
+
+        folder = Path(settings.output) / "episodes"
+        return simulated_pack(folder, range(first, first + count), episodes.size, fillers, **grid, report=told)
+
+    weights = {name: getattr(filler, "path", None) for name, filler in fillers.items()}
+    return ForecastData(
+        train=simulated(0, episodes.simulated),
+        validation=simulated(VALIDATION_SEED, episodes.validation),
+        fills=episodes.fills,
+        real=real_pack(real.train, episodes.size, fillers, **grid),
+        files={**real.files, **{f"weights of {name}": sha256_of(path) for name, path in weights.items() if path}},
+    )
