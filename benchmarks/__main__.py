@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-PARTS = ("bench_imports", "bench_linear", "bench_methods", "bench_simulation", "bench_engine")
+PARTS = ("bench_imports", "bench_linear", "bench_methods", "bench_simulation", "bench_evaluation", "bench_engine")
 
 
 def main() -> None:

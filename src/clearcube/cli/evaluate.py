@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,13 +14,22 @@ from clearcube.cli.display import progress
 from clearcube.cli.doorway import explained
 from clearcube.errors import InputError
 
+if TYPE_CHECKING:
+    from clearcube.evaluation.comparison import Comparison
+    from clearcube.fill_cube import Progress
+    from clearcube.workflows.evaluate import EvaluationRequest
+
+SCENARIOS = "partial,frames,run30,run60,run90,leading,trailing,mask-error"
 READING = ("format", "bands", "bbox", "time", "mask", "dilate", "scale", "offset", "nodata", "landcover")
 FAILED = 1
 """Exit code where a method failed on a cube; the results are written all the same."""
 
 Inputs = Annotated[
     list[str],
-    typer.Argument(metavar="INPUT...", help="Cubes: one for each file or store; a context goes with its target."),
+    typer.Argument(
+        metavar="INPUT...",
+        help="Cubes: one for each file or store; a context goes with its target. With --merge, folders of results.",
+    ),
 ]
 Methods = Annotated[str, typer.Option("--methods", help="Methods, with commas between them.")]
 Scenarios = Annotated[str, typer.Option("--scenarios", help="What to hide, with commas between.")]
@@ -28,7 +37,17 @@ Seeds = Annotated[str, typer.Option("--seeds", help="Seeds: 0-4, or 0,2.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results; an earlier run in it is continued.")]
 Reference = Annotated[str, typer.Option("--reference", help="Method that the others are compared with.")]
 Weights = Annotated[list[str] | None, typer.Option("--weights", help="Checkpoint, as one more method; repeatable.")]
-Masks = Annotated[str | None, typer.Option("--masks", help="Folder of masks (.npy) instead of the cubes' own.")]
+Masks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--masks",
+        help="Folder of masks (.npy), or cubes whose masks and clouds are drawn from instead of those of INPUT; "
+        "repeatable. Parts of one run need the same.",
+    ),
+]
+Lpips = Annotated[str | None, typer.Option("--lpips", help="Weights for LPIPS: a state dict, .safetensors or .pth.")]
+Fid = Annotated[str | None, typer.Option("--fid", help="Weights of Inception-v3 for FID, likewise.")]
+Merge = Annotated[bool, typer.Option("--merge", help="Bring the results of partial runs together, exactly.")]
 Workers = Annotated[int | None, typer.Option("--workers", help="Cubes at once; by default one for each core.")]
 
 
@@ -36,11 +55,14 @@ def evaluate(
     inputs: Inputs,
     out: Out,
     methods: Methods = "linear,whittaker,harmonic,dineof",
-    scenarios: Scenarios = "partial,frames,run30,run60,run90,leading,trailing",
+    scenarios: Scenarios = SCENARIOS,
     seeds: Seeds = "0-4",
     reference: Reference = "linear",
     weights: Weights = None,
     masks: Masks = None,
+    lpips: Lpips = None,
+    fid: Fid = None,
+    merge: Merge = False,
     format: o.Format = None,
     bands: o.Bands = None,
     bbox: o.Bbox = None,
@@ -56,12 +78,14 @@ def evaluate(
 ) -> None:
     """Hide what was observed, fill it with every method, and say how well each did.
 
-    Results are in OUT: report.md to read, summary.csv and scores.parquet to compute with, the hidden pixels.
+    Results are in OUT: report.html and report.md to read, summary.csv and scores.parquet to compute with, the hidden
+    pixels. A run that was stopped goes on where it was.
     """
     given = dict(locals())
     with explained(), progress(quiet) as report:
         from clearcube.workflows.evaluate import EvaluationRequest, evaluate_files
 
+        command = shlex.join(["clearcube", *sys.argv[1:]])
         request = EvaluationRequest(
             inputs=tuple(inputs),
             out=out,
@@ -70,18 +94,33 @@ def evaluate(
             seeds=_seeds(seeds),
             reference=reference,
             weights=tuple(weights or ()),
-            masks=masks,
+            masks=tuple(masks or ()),
             opening=o.opening(**{name: given[name] for name in READING}),
             workers=workers,
-            command=shlex.join(["clearcube", *sys.argv[1:]]),
+            lpips=lpips,
+            fid=fid,
+            command=command,
         )
-        found = evaluate_files(request, report)
+        found = _merged(request, report) if merge else evaluate_files(request, report)
     if not quiet:
-        typer.echo(f"{out}/report.md: {len(found.cubes)} cubes, {len(found.failures)} failures")
+        typer.echo(f"{out}/report.html: {len(found.cubes)} cubes, {len(found.failures)} failures")
     if found.failures:
         cube, method, scenario, seed, message = found.failures[0]
         typer.echo(f"failed: {method} on {cube} ({scenario}, seed {seed}): {message}", err=True)
         raise typer.Exit(FAILED)
+    if not found.pools:
+        cube, _, scenario, _, message = found.left_out[0]
+        typer.echo(f"nothing could be scored: {cube} ({scenario}): {message}", err=True)
+        raise typer.Exit(FAILED)
+
+
+def _merged(request: EvaluationRequest, report: Progress) -> Comparison:
+    """Bring the folders that are given as inputs together."""
+    from clearcube.workflows.merge import merge_results
+
+    return merge_results(
+        [Path(each) for each in request.inputs], request.out, request.reference, request.command, report
+    )
 
 
 def score(

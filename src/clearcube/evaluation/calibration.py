@@ -26,8 +26,11 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 """Probabilities of the central intervals whose coverage is reported."""
 PROBABILITY_BINS = 100
 """Bins of the probability of the central interval that just holds the truth."""
-SPREAD_EDGES = np.geomspace(1e-5, 10.0, 241)
+SPREAD_EDGES = np.geomspace(1e-4, 1.0, 81)
 """Edges of the bins of std and of |error|, unit of the value; what lies beyond goes into the outermost bins."""
+_BINS = len(SPREAD_EDGES) - 1
+BINNED = ("levels", "spread_count", "spread_variance", "spread_squared", "oracle_count", "oracle_squared")
+"""Statistics with a sum for every bin."""
 
 
 def calibration_sums(
@@ -39,7 +42,7 @@ def calibration_sums(
     cell: NDArray[np.integer] | None = None,
     cells: int = 1,
 ) -> dict[str, Sums]:
-    """Sums over the pixels that count and have a mean, a std and a truth in every band.
+    """Sums over the pixels that count and have a mean, a std above 0 and a truth in every band.
 
     Parameters
     ----------
@@ -50,13 +53,14 @@ def calibration_sums(
 
     Returns
     -------
-    `crps`, `inside_50`, ... (cells, B); `levels` (1, B, 100), `spread_count`, `spread_variance`, `spread_squared`,
-    `oracle_count`, `oracle_squared` (1, B, 240): see `calibration_scores`. The same with the prefix `ndvi_` and one
-    band, where there are red and near infrared.
+    `crps`, `inside_50`, ... (cells, B); `levels` (cells, B, 100); `spread_count`, `spread_variance`, `spread_squared`,
+    `oracle_count`, `oracle_squared` (cells, B, 80): counts, sums of std^2 and of error^2 by bins of std, and of
+    |error|. The same with the prefix `ndvi_` and one band, where there are red and near infrared.
     """
     assert estimate.std is not None
     arrays = (estimate.mean, estimate.std, truth)
     usable = counted & np.logical_and.reduce([np.isfinite(array).all(axis=1) for array in arrays])
+    usable &= (estimate.std > 0).all(axis=1)
     mean, std, true = (np.moveaxis(array, 1, 0)[:, usable].astype(np.float64) for array in arrays)
     labels = np.zeros(int(usable.sum()), np.intp) if cell is None else cell[usable].astype(np.intp)
     parts = [_sums(m - t, s, labels, cells) for m, t, s in zip(mean, true, std, strict=True)]
@@ -82,7 +86,7 @@ def _index(mean: Values, std: Values, true: Values, red: int, infrared: int, rho
 
 
 def _sums(error: Values, std: Values, labels: NDArray[np.intp], cells: int) -> dict[str, Sums]:
-    """The sums of one band, errors (N,): (cells,) and (1, bins)."""
+    """The sums of one band, errors (N,): (cells,) and (cells, bins)."""
     count = np.bincount(labels, minlength=cells).astype(np.float64)
     z = np.abs(error) / std
     probability = 2 * ndtr(z) - 1
@@ -90,15 +94,27 @@ def _sums(error: Values, std: Values, labels: NDArray[np.intp], cells: int) -> d
     for level in LEVELS:
         sums[inside(level)] = Sums(np.bincount(labels, probability <= level, minlength=cells), count)
     levels = np.minimum((probability * PROBABILITY_BINS).astype(np.intp), PROBABILITY_BINS - 1)
-    sums["levels"] = _binned(levels, None, PROBABILITY_BINS)
-    bins = len(SPREAD_EDGES) - 1
-    by_std, by_error = _bin(std), _bin(np.abs(error))
-    sums["spread_count"] = _binned(by_std, None, bins)
-    sums["spread_variance"] = _binned(by_std, std**2, bins)
-    sums["spread_squared"] = _binned(by_std, error**2, bins)
-    sums["oracle_count"] = _binned(by_error, None, bins)
-    sums["oracle_squared"] = _binned(by_error, error**2, bins)
-    return sums
+    by_level, by_std, by_error = (
+        (labels * size + bins, size)
+        for bins, size in ((levels, PROBABILITY_BINS), (_bin(std), _BINS), (_bin(np.abs(error)), _BINS))
+    )
+    binned = {
+        "levels": (by_level, None),
+        "spread_count": (by_std, None),
+        "spread_variance": (by_std, std**2),
+        "spread_squared": (by_std, error**2),
+        "oracle_count": (by_error, None),
+        "oracle_squared": (by_error, error**2),
+    }
+    return sums | {
+        name: Sums(_counted(joint, values, cells, size), count[:, None])
+        for name, ((joint, size), values) in binned.items()
+    }
+
+
+def _counted(joint: NDArray[np.intp], values: Values | None, cells: int, bins: int) -> Values:
+    """Sums (cells, bins) of values, or counts, from the joint number of cell and bin."""
+    return np.bincount(joint, values, minlength=cells * bins).astype(np.float64).reshape(cells, bins)
 
 
 def inside(level: float) -> str:
@@ -120,12 +136,7 @@ def gaussian_crps(error: Values, std: Values) -> Values:
 
 
 def _bin(values: Values) -> NDArray[np.intp]:
-    return np.clip(np.searchsorted(SPREAD_EDGES, values, side="right") - 1, 0, len(SPREAD_EDGES) - 2)
-
-
-def _binned(bins: NDArray[np.intp], values: Values | None, count: int) -> Sums:
-    total = np.bincount(bins, values, minlength=count).astype(np.float64)[None]
-    return Sums(total, np.full((1, 1), float(bins.size)))
+    return np.clip(np.searchsorted(SPREAD_EDGES, values, side="right") - 1, 0, _BINS - 1)
 
 
 def _stacked(parts: Sequence[dict[str, Sums]]) -> dict[str, Sums]:
@@ -136,34 +147,45 @@ def _stacked(parts: Sequence[dict[str, Sums]]) -> dict[str, Sums]:
     }
 
 
-def uncertainty_error(count: Values, variance: Values, squared: Values) -> float:
-    """UCE: mean over bins of std, weighted by their pixels, of |RMSE - root mean variance|, unit of the value."""
-    if not count.sum():
-        return float("nan")
+def uncertainty_error(count: Values, variance: Values, squared: Values) -> Values:
+    """UCE: mean over bins of std, weighted by their pixels, of |RMSE - root mean variance|, unit of the value.
+
+    count, variance, squared : (..., bins). NaN where nothing is counted.
+    """
     n = np.maximum(count, 1.0)
-    return float((count * np.abs(np.sqrt(squared / n) - np.sqrt(variance / n))).sum() / count.sum())
+    distance = np.abs(np.sqrt(squared / n) - np.sqrt(variance / n))
+    return _share((count * distance).sum(axis=-1), count.sum(axis=-1))
 
 
-def coverage_error(levels: Values) -> float:
-    """AUCE: mean over p = 0.01 ... 0.99 of |share of the truth inside the central interval of probability p - p|."""
-    return float(np.abs(coverage_curve(levels) - np.arange(1, PROBABILITY_BINS) / PROBABILITY_BINS).mean())
+def coverage_error(levels: Values) -> Values:
+    """AUCE: mean over p = 0.01 ... 0.99 of |share of the truth inside the central interval of probability p - p|.
+
+    levels : (..., 100) counts. NaN where nothing is counted.
+    """
+    promised = np.arange(1, PROBABILITY_BINS) / PROBABILITY_BINS
+    return np.asarray(np.abs(coverage_curve(levels) - promised).mean(axis=-1))
 
 
 def coverage_curve(levels: Values) -> Values:
-    """Share of the truth inside the central intervals of probability 0.01 ... 0.99, (99,); NaN where nothing counts."""
-    count = levels.sum()
-    return np.asarray(np.cumsum(levels)[:-1] / (count if count else np.nan))
+    """Share of the truth inside the central intervals of probability 0.01 ... 0.99, (..., 99), from (..., 100) counts.
 
-
-def sparsification_error(spread: tuple[Values, Values], oracle: tuple[Values, Values], steps: int = 100) -> float:
-    """AUSE: area between two curves, the RMSE of what is left when the share q of largest std, or of largest error,
-    is taken away, q = 0 ... 0.99, relative to the RMSE of all. 0 = std orders the pixels as their errors do.
-
-    spread, oracle : count and sum of squared errors by bin, (bins,) each, bins ascending.
+    NaN where nothing is counted.
     """
-    if not spread[0].sum() or not spread[1].sum():
+    return _share(np.cumsum(levels, axis=-1)[..., :-1], levels.sum(axis=-1, keepdims=True))
+
+
+def _share(part: Values, whole: Values) -> Values:
+    return np.asarray(np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), np.nan))
+
+
+def sparsification_error(spread: tuple[Values, Values], oracle: tuple[Values, Values]) -> float:
+    """AUSE: area between the curves of sparsification by std and by error, relative to the RMSE of all pixels.
+
+    0 = std orders the pixels as their errors do. Parameters as `sparsification_curves`; NaN without errors.
+    """
+    if not spread[1].sum():
         return float("nan")
-    by_std, by_error = sparsification_curves(spread, oracle, steps)
+    by_std, by_error = sparsification_curves(spread, oracle)
     return float((by_std - by_error).mean() / by_std[0])
 
 
@@ -172,7 +194,8 @@ def sparsification_curves(
 ) -> tuple[Values, Values]:
     """RMSE of what is left when the share 0, 1/steps, ... of largest std, and of largest error, is taken away.
 
-    Parameters as `sparsification_error`, with at least one pixel; (steps,) each, unit of the value.
+    spread, oracle : count and sum of squared errors by bin of std, and of error, (bins,) each, bins ascending, with at
+        least one pixel; (steps,) each, unit of the value.
     """
     kept = 1 - np.arange(steps) / steps
     by_std, by_error = (_left(counts, squared, kept) for counts, squared in (spread, oracle))

@@ -3,119 +3,158 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
+from itertools import product
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
+from weakref import finalize
 
 import numpy as np
 
-from clearcube.evaluation.mask_error import KINDS
-from clearcube.evaluation.metrics import ALL_BANDS, NDVI, Score, by_stratum, scores
+from clearcube.evaluation.intervals import Interval, draws, interval, paired_difference, with_limits
+from clearcube.evaluation.judging import HIDDEN, MISSED
+from clearcube.evaluation.mask_error import KINDS, MASK_ERROR
+from clearcube.evaluation.metrics import ALL_BANDS, NDVI, Score, formula_of
+from clearcube.evaluation.pools import WHOLE, Pool
 from clearcube.evaluation.records import Outcome, Record
 from clearcube.evaluation.statistics import Sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-RESAMPLES = 2000
-"""Bootstrap samples of the cubes."""
-CONFIDENCE = 0.95
+__all__ = ["Comparison", "Interval", "Pool", "headline", "interval", "paired_difference"]
+
+UNCERTAINTY = ("crps", "coverage50", "coverage80", "coverage90", "coverage95", "uce", "auce", "ause")
 DETECTION = ("auc", "average_precision", "recall1")
 HEADLINE = (
-    *("psnr", "rmse", "mae", "bias", "r2", "sam", "ssim", "ms_ssim", "gmsd", "spectrum_ratio", "coherence", "frechet"),
-    *("sharpness_ratio", "entropy_ratio", "roughness_ratio", "crps", "coverage50", "coverage80", "coverage90"),
-    *("coverage95", "uce", "auce", "ause", "ndvi_mae", "ndvi_rmse", "ndvi_r2", "ndvi_nnse", "ndvi_crps"),
-    *(f"{method}{metric}_{kind}" for method in ("", "blue_") for metric in DETECTION for kind in KINDS),
-    *("ndvi_coverage90", "ndvi_uce", "ndvi_auce", "missing"),
+    *("psnr", "rmse", "mae", "bias", "r2", "nnse", "sam", "ssim"),
+    *("ndvi_mae", "ndvi_rmse", "ndvi_bias", "ndvi_r2", "ndvi_nnse"),
+    *("ms_ssim", "gmsd", "spectrum_ratio", "coherence", "frechet", "lpips"),
+    *("niqe", "sharpness_ratio", "entropy_ratio", "roughness_ratio"),
+    *(f"{of}{metric}" for of in ("", "ndvi_") for metric in UNCERTAINTY),
+    *(f"{who}{metric}_{kind}" for who in ("", "blue_") for metric in DETECTION for kind in KINDS),
+    *(f"{MISSED}_{metric}" for metric in ("psnr", "rmse", "mae", "sam")),
+    "missing",
 )
 """Metrics, over all bands or of NDVI, that are kept for every cube."""
 
-Strata = tuple[tuple[str, str], ...]
 Group = tuple[str, str, str]
 """Method, scenario, set of pixels."""
+Problem = tuple[str, str, str, int, str]
+_PLACES = {metric: place for place, metric in enumerate(HEADLINE)}
 
 
-@dataclass
-class Pool:
-    """Sums over cubes and seeds of one group, for cubes of the same bands."""
-
-    bands: tuple[str, ...]
-    tally: dict[str, Sums] = field(default_factory=dict)
-    strata: Strata = (("all", "all"),)
-
-    def add(self, tally: Mapping[str, Sums], strata: Strata) -> None:
-        """Add the sums of an experiment; strata that it does not have gain nothing."""
-        names = (*self.strata, *(name for name in strata if name not in self.strata))
-        for name, sums in tally.items():
-            if not by_stratum(name):
-                self.tally[name] = self.tally[name] + sums if name in self.tally else sums
-                continue
-            wide = _widened(sums, strata, names)
-            self.tally[name] = _widened(self.tally[name], self.strata, names) + wide if name in self.tally else wide
-        for name in self.tally.keys() - tally.keys():
-            if by_stratum(name):
-                self.tally[name] = _widened(self.tally[name], self.strata, names)
-        self.strata = names
-
-    def scores(self) -> Iterator[Score]:
-        """Every metric by stratum and band."""
-        return scores(self.tally, self.strata, self.bands)
-
-
-def _widened(sums: Sums, strata: Strata, names: Strata) -> Sums:
-    """Sums by stratum in the order of `names`, 0 where they have none."""
-    if strata == names:
-        return sums
-    rows = [names.index(name) for name in strata]
-    total = np.zeros((len(names), *sums.total.shape[1:]))
-    weight = np.zeros((len(names), *sums.weight.shape[1:]))
-    total[rows], weight[rows] = sums.total, sums.weight
-    return Sums(total, weight)
-
-
-@dataclass
 class Comparison:
     """What is known of all cubes: pools, values by cube, and what did not work.
 
-    pools : (group, bands) -> pool. values : (method, scenario, metric) -> cube -> value over hidden pixels, its seeds
-    pooled. failures, left_out : (cube, method, scenario, seed, message).
+    Values by cube lie in a temporary file, so that memory does not grow with the cubes.
+
+    pools : (group, bands) -> pool. cubes : their names. failures, left_out : (cube, method, scenario, seed, message).
     """
 
-    pools: dict[tuple[Group, tuple[str, ...]], Pool] = field(default_factory=dict)
-    values: dict[tuple[str, str, str], dict[str, float]] = field(default_factory=dict)
-    failures: list[tuple[str, str, str, int, str]] = field(default_factory=list)
-    left_out: list[tuple[str, str, str, int, str]] = field(default_factory=list)
-    cubes: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.methods: tuple[str, ...] = ()
+        self.scenarios: tuple[str, ...] = ()
+        self.pools: dict[tuple[Group, tuple[str, ...]], Pool] = {}
+        self.cubes: list[str] = []
+        self.failures: list[Problem] = []
+        self.left_out: list[Problem] = []
+        self.distances: dict[tuple[str, str], float] = {}
+        self._values = TemporaryFile()  # noqa: SIM115  (closed with the comparison)
+        finalize(self, self._values.close)
 
     def add(self, record: Record, methods: Sequence[str], scenarios: Sequence[str], seeds: Sequence[int]) -> None:
-        """Add the outcomes of a cube that were asked for."""
-        self.cubes.append(record.cube)
-        for scenario in scenarios:
-            for method in methods:
-                outcomes = {seed: record.outcomes[method, scenario, seed] for seed in seeds}
-                for seed, outcome in outcomes.items():
-                    if outcome.problem:
-                        problems = self.left_out if outcome.left_out else self.failures
-                        problems.append((record.cube, method, scenario, seed, outcome.problem))
-                self._add_outcomes(record, method, scenario, list(outcomes.values()))
+        """Add the outcomes of a cube that were asked for; those that it does not hold count as not there.
 
-    def _add_outcomes(self, record: Record, method: str, scenario: str, outcomes: Sequence[Outcome]) -> None:
-        """Add the outcomes of all seeds; a cube on which one of them failed has no value of its own."""
-        own = Pool(record.bands)
+        What is asked for is the same for all cubes.
+        """
+        assert not self.cubes or (self.methods, self.scenarios) == (tuple(methods), tuple(scenarios))
+        self.methods, self.scenarios = tuple(methods), tuple(scenarios)
+        self.cubes.append(record.cube)
+        values = np.full((len(self.scenarios), len(self.methods), len(HEADLINE), 3), np.nan)
+        for place in product(range(len(self.scenarios)), range(len(self.methods))):
+            scenario, method = self.scenarios[place[0]], self.methods[place[1]]
+            keys = [(method, scenario, seed) for seed in sorted(seeds)]
+            outcomes = {key[2]: record.outcomes[key] for key in keys if key in record.outcomes}
+            for seed, outcome in outcomes.items():
+                if outcome.problem:
+                    problems = self.left_out if outcome.left_out else self.failures
+                    problems.append((record.cube, method, scenario, seed, outcome.problem))
+            own = self._pooled_outcomes(record.bands, method, scenario, list(outcomes.values()))
+            for score in own:
+                if score.metric in _PLACES:
+                    values[(*place, _PLACES[score.metric])] = score.value, score.sum, score.weight
+        self._values.write(values.tobytes())
+
+    def _pooled_outcomes(
+        self, bands: tuple[str, ...], method: str, scenario: str, outcomes: Sequence[Outcome]
+    ) -> Iterator[Score]:
+        """Add the outcomes of all seeds; the cube's own scores, none where one of them failed."""
+        own = {which: Pool(bands) for which in (HIDDEN, MISSED)}
         for outcome in outcomes:
             for which, tally in outcome.sets.items():
-                pool = self.pools.setdefault(((method, scenario, which), record.bands), Pool(record.bands))
-                strata = outcome.strata if which == "hidden" else (("all", "all"),)
+                pool = self.pools.setdefault(((method, scenario, which), bands), Pool(bands))
+                strata = outcome.strata if which == HIDDEN else WHOLE
                 pool.add(tally, strata)
-                if which == "hidden":
-                    own.add(tally, strata)
-        if own.tally and not any(outcome.problem and not outcome.left_out for outcome in outcomes):
-            for metric, value in headline(own.scores()).items():
-                self.values.setdefault((method, scenario, metric), {})[record.cube] = value
+                if which in own:
+                    own[which].add(tally, strata)
+        failed = any(outcome.problem and not outcome.left_out for outcome in outcomes)
+        return iter(()) if failed else _headlines(own)
+
+    def of_cubes(self, method: str, scenario: str, metric: str) -> NDArray[np.float64]:
+        """Value, sum and weight of a headline metric over hidden pixels for every cube, its seeds pooled, (cubes, 3).
+
+        NaN where there is none; sum and weight are NaN where the metric needs more than one sum.
+        """
+        shape = (len(self.cubes), len(self.scenarios), len(self.methods), len(HEADLINE), 3)
+        if not self.cubes or method not in self.methods or scenario not in self.scenarios or metric not in _PLACES:
+            return np.full((len(self.cubes), 3), np.nan)
+        self._values.flush()
+        table = np.memmap(self._values, np.float64, "r", shape=shape)
+        place = (self.scenarios.index(scenario), self.methods.index(method), _PLACES[metric])
+        return np.array(table[(slice(None), *place)])
+
+    def values(self, method: str, scenario: str, metric: str) -> NDArray[np.float64]:
+        """The value of a metric for every cube, (cubes,), NaN where there is none."""
+        return self.of_cubes(method, scenario, metric)[:, 0]
+
+    def difference(self, method: str, reference: str, scenario: str, metric: str) -> Interval:
+        """Mean over cubes of what the method has over the reference, with its paired bootstrap interval."""
+        return interval(self.values(method, scenario, metric) - self.values(reference, scenario, metric))
+
+    def pooled_difference(self, method: str, reference: str, scenario: str, metric: str) -> Interval:
+        """The same of the metric pooled over all cubes that both have; NaN where it needs more than one sum."""
+        pair = [self.of_cubes(name, scenario, metric)[:, 1:] for name in (method, reference)]
+        both = np.isfinite(pair[0]).all(axis=1) & np.isfinite(pair[1]).all(axis=1)
+        formula = formula_of(metric)
+        if formula is None or not both.any():
+            return Interval(np.nan, np.nan, np.nan, 0)
+        mine, theirs = (formula(Sums(*sums[both].sum(axis=0))) for sums in pair)
+        resampled = [
+            [formula(Sums(*np.moveaxis(sums[both][draw].sum(axis=1), -1, 0))) for sums in pair]
+            for draw in draws(int(both.sum()))
+        ]
+        return with_limits(float(mine - theirs), [each[0] - each[1] for each in resampled], int(both.sum()))
+
+    def over_scenarios(self, method: str) -> Iterator[Score]:
+        """Every score over hidden pixels, pooled over the scenarios that hide, of cubes with the same bands."""
+        merged: dict[tuple[str, ...], Pool] = {}
+        for ((name, scenario, which), bands), pool in self.pools.items():
+            if name == method and which == HIDDEN and scenario != MASK_ERROR:
+                merged.setdefault(bands, Pool(bands)).add(pool.tally, pool.strata)
+        return next(iter(merged.values())).scores() if len(merged) == 1 else iter(())
 
     def pooled(self, method: str, scenario: str, which: str = "hidden") -> dict[str, float]:
-        """Headline metrics of the pooled sums; NaN of cubes with different bands, which do not pool."""
-        pools = [pool for (group, _), pool in self.pools.items() if group == (method, scenario, which)]
-        return headline(pools[0].scores()) if len(pools) == 1 else {}
+        """Headline metrics of the pooled sums; nothing of cubes with different bands, which do not pool."""
+        wanted = (HIDDEN, MISSED) if which == HIDDEN else (which,)
+        pools = [(group[2], pool) for (group, _), pool in self.pools.items() if group[:2] == (method, scenario)]
+        chosen = [(HIDDEN if name == which else name, pool) for name, pool in pools if name in wanted]
+        if len({name for name, _ in chosen}) < len(chosen):
+            return {}
+        found = headline(_headlines(dict(chosen)))
+        if which == HIDDEN and (method, scenario) in self.distances:
+            found["fid"] = self.distances[method, scenario]
+        return found
 
 
 def headline(found: Iterable[Score]) -> dict[str, float]:
@@ -123,41 +162,9 @@ def headline(found: Iterable[Score]) -> dict[str, float]:
     return {s.metric: s.value for s in found if s.stratum[0] == "all" and s.band in (ALL_BANDS, NDVI)}
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A mean over cubes with its bootstrap interval.
-
-    uncertain : whether the interval includes zero.
-    """
-
-    mean: float
-    low: float
-    high: float
-    cubes: int
-
-    @property
-    def uncertain(self) -> bool:
-        """Whether zero lies within the interval; True where there is none."""
-        return not (self.low > 0 or self.high < 0)
-
-
-def interval(values: Sequence[float], resamples: int = RESAMPLES) -> Interval:
-    """Mean over cubes and the central 95 % of the means of bootstrap samples; NaN limits with fewer than two cubes.
-
-    References
-    ----------
-    Efron and Tibshirani (1993), An introduction to the bootstrap: the percentile interval.
-    """
-    array = np.asarray([value for value in values if np.isfinite(value)], np.float64)
-    if array.size < 2:
-        return Interval(float(array.mean()) if array.size else float("nan"), float("nan"), float("nan"), array.size)
-    generator = np.random.default_rng(array.size)
-    means = np.array([array[generator.integers(array.size, size=array.size)].mean() for _ in range(resamples)])
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(float(array.mean()), float(low), float(high), array.size)
-
-
-def paired_difference(mine: Mapping[str, float], theirs: Mapping[str, float]) -> Interval:
-    """The mean difference over the cubes that both have, with its paired bootstrap interval."""
-    both: NDArray[np.float64] = np.array([mine[cube] - theirs[cube] for cube in mine if cube in theirs])
-    return interval(both.tolist())
+def _headlines(pools: Mapping[str, Pool]) -> Iterator[Score]:
+    """Scores over all strata, of all bands together or of NDVI; those of missed pixels are called so."""
+    for which, pool in pools.items():
+        for score in pool.scores() if pool.tally else ():
+            if score.stratum[0] == "all" and score.band in (ALL_BANDS, NDVI):
+                yield replace(score, metric=f"{MISSED}_{score.metric}") if which == MISSED else score

@@ -10,6 +10,7 @@ import numpy as np
 
 from clearcube.evaluation import calibration as cal
 from clearcube.evaluation.mask_error import KINDS, detection_scores
+from clearcube.evaluation.niqe import naturalness
 from clearcube.evaluation.perceptual import HIGH, coherence, frechet_distance, spectrum_ratio
 from clearcube.evaluation.quality import entropy
 from clearcube.evaluation.scores import mean, psnr, root_mean
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 ALL_BANDS = "all"
 """Name of the bands together."""
 NDVI = "ndvi"
+DATE_STATISTICS = (
+    *("ms_ssim", "gmsd", "lpips", "power_filled", "power_truth", "cross"),
+    *("detail_filled", "detail_clear", "rough_filled", "rough_clear"),
+)
+"""Statistics of whole dates. Each date counts for the strata that hold most of its pixels."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +59,29 @@ _ONE_SUM: Mapping[str, tuple[str, Callable[[Sums], Values]]] = {
     "missing": ("missing", mean),
     "ms_ssim": ("ms_ssim", mean),
     "gmsd": ("gmsd", mean),
+    "lpips": ("lpips", mean),
     "crps": ("crps", mean),
     **{f"coverage{100 * level:.0f}": (cal.inside(level), mean) for level in cal.LEVELS},
 }
 """Metric -> its statistic and formula; with `ndvi_` before both, the same of the vegetation index."""
 
 
-_WHOLE_DATES = ("ms_ssim", "gmsd")
-_BY_STRATUM = {"untrue", *(statistic for statistic, _ in _ONE_SUM.values())} - set(_WHOLE_DATES)
+_DISTANCES = (
+    ("frechet", frechet_distance, ("patch_filled", "patch_truth")),
+    ("niqe", naturalness, ("niqe_filled", "niqe_clear")),
+)
+"""Metric, formula, its two sums of outer products."""
+_BY_STRATUM = {"untrue", *(statistic for statistic, _ in _ONE_SUM.values()), *cal.BINNED, *DATE_STATISTICS}
+
+
+def formula_of(metric: str) -> Callable[[Sums], Values] | None:
+    """The formula of a metric of one sum; None of one that needs more."""
+    entry = _ONE_SUM.get(metric.removeprefix("missed_").removeprefix(f"{NDVI}_"))
+    return entry[1] if entry else None
 
 
 def by_stratum(statistic: str) -> bool:
-    """Whether a statistic has a sum for every stratum; the others are of whole dates or of bins of std."""
+    """Whether a statistic has a sum for every stratum; the others are of a cube as a whole."""
     return statistic.removeprefix(f"{NDVI}_") in _BY_STRATUM
 
 
@@ -89,7 +106,7 @@ def with_all_bands(sums: Sums) -> Sums:
 def scores(tally: Tally, strata: Sequence[tuple[str, str]], bands: Sequence[str]) -> Iterator[Score]:
     """Every metric that the tally has the sums of, by stratum and band.
 
-    tally : statistic -> sums, (strata, B or 1, ...); those of whole dates and of std are for the first stratum alone.
+    tally : statistic -> sums, (strata, B or 1, ...), or (1, ...) of those that are not `by_stratum`.
     """
     for prefix in ("", f"{NDVI}_"):
         for metric, (statistic, formula) in _ONE_SUM.items():
@@ -114,11 +131,15 @@ def scores(tally: Tally, strata: Sequence[tuple[str, str]], bands: Sequence[str]
 
 def _with_names(sums: Sums, bands: Sequence[str], prefix: str = "") -> tuple[Sums, tuple[str, ...]]:
     """Sums of the bands with their names; the bands together come last."""
+    names = _names(sums, bands, prefix)
+    return with_all_bands(sums) if len(names) > 1 else sums, names
+
+
+def _names(sums: Sums, bands: Sequence[str], prefix: str = "") -> tuple[str, ...]:
+    """Names of the bands and of them together; of one that stands for all there is only the last."""
     if prefix:
-        return sums, (NDVI,)
-    if sums.total.shape[1] == 1:
-        return sums, (ALL_BANDS,)
-    return with_all_bands(sums), (*bands, ALL_BANDS)
+        return (NDVI,)
+    return (ALL_BANDS,) if sums.total.shape[1] == 1 else (*bands, ALL_BANDS)
 
 
 def _rows(
@@ -132,47 +153,55 @@ def _rows(
 
 
 def _calibration(tally: Tally, strata: Sequence[tuple[str, str]], bands: Sequence[str], prefix: str) -> Iterator[Score]:
-    """UCE, AUCE and AUSE by band and, of reflectance, of the bands together."""
-    part = {
-        name: _bins(tally[prefix + name].total)
-        for name in ("levels", "spread_count", "spread_variance", "spread_squared", "oracle_count", "oracle_squared")
+    """UCE, AUCE and AUSE by stratum and band and, of reflectance, of the bands together."""
+    part = {name: _with_sum(tally[prefix + name].total) for name in cal.BINNED}
+    names = _names(tally[f"{prefix}levels"], bands, prefix)
+    found = {
+        "uce": cal.uncertainty_error(part["spread_count"], part["spread_variance"], part["spread_squared"]),
+        "auce": cal.coverage_error(part["levels"]),
+        "ause": np.full(part["levels"].shape[:2], np.nan),
     }
-    names = (NDVI,) if prefix else (*bands, ALL_BANDS)
-    for b, band in enumerate(names):
-        of = {name: values[b] for name, values in part.items()}
-        found = {
-            "uce": cal.uncertainty_error(of["spread_count"], of["spread_variance"], of["spread_squared"]),
-            "auce": cal.coverage_error(of["levels"]),
-            "ause": cal.sparsification_error(
-                (of["spread_count"], of["spread_squared"]), (of["oracle_count"], of["oracle_squared"])
-            ),
-        }
-        for metric, value in found.items():
-            yield Score(strata[0], band, prefix + metric, np.nan, np.nan, value)
+    counted = part["levels"].sum(axis=-1) > 0
+    for place in map(tuple, np.argwhere(counted)):
+        spread, oracle = ((part[f"{by}_count"][place], part[f"{by}_squared"][place]) for by in ("spread", "oracle"))
+        found["ause"][place] = cal.sparsification_error(spread, oracle)
+    for metric, values in found.items():
+        for s, b in np.argwhere(counted):
+            yield Score(strata[s], names[b], prefix + metric, np.nan, np.nan, float(values[s, b]))
 
 
-def _bins(values: Values) -> Values:
-    """(B + 1, bins) of (1, B, bins): the last is the sum over bands."""
-    return np.concatenate([values[0], values.sum(axis=1)])
+def _with_sum(values: Values) -> Values:
+    """(S, B + 1, ...) of (S, B, ...): the last is the sum over bands; (S, 1, ...) stays."""
+    return np.concatenate([values, values.sum(axis=1, keepdims=True)], axis=1) if values.shape[1] > 1 else values
 
 
 def _whole_dates(tally: Tally, strata: Sequence[tuple[str, str]], bands: Sequence[str]) -> Iterator[Score]:
     """Metrics of images: spectrum, patches, sharpness, entropy, roughness."""
-    names = (*bands, ALL_BANDS)
     if "cross" in tally:
-        mine, theirs, cross = (_bins(tally[name].total) for name in ("power_filled", "power_truth", "cross"))
-        high = (slice(None), [HIGH])
-        yield from _rows("spectrum_ratio", spectrum_ratio(mine[high], theirs[high]).T, strata, names)
-        yield from _rows("coherence", coherence(cross[high], mine[high], theirs[high]).T, strata, names)
-        distance = frechet_distance(tally["patch_filled"].total, tally["patch_truth"].total)
-        yield Score(strata[0], ALL_BANDS, "frechet", np.nan, np.nan, distance)
+        names = _names(tally["cross"], bands)
+        powers = (_with_sum(tally[name].total)[..., HIGH] for name in ("power_filled", "power_truth", "cross"))
+        mine, theirs, cross = powers
+        yield from _defined("spectrum_ratio", spectrum_ratio(mine, theirs), strata, names)
+        yield from _defined("coherence", coherence(cross, mine, theirs), strata, names)
+    for metric, distance, which in _DISTANCES:
+        if which[0] in tally:
+            value = distance(*(tally[name].total[0] for name in which))
+            yield Score(strata[0], ALL_BANDS, metric, np.nan, np.nan, value)
     for metric, statistic in (("sharpness_ratio", "detail"), ("roughness_ratio", "rough")):
         if f"{statistic}_filled" in tally:
-            pair = (root_mean(with_all_bands(tally[f"{statistic}_{which}"])) for which in ("filled", "clear"))
-            yield from _rows(metric, _ratio(*pair), strata, names)
+            names = _names(tally[f"{statistic}_filled"], bands)
+            pair = (root_mean(_with_names(tally[f"{statistic}_{which}"], bands)[0]) for which in ("filled", "clear"))
+            yield from _defined(metric, _ratio(*pair), strata, names)
     if "grey_filled" in tally:
-        bits = [entropy(_bins(tally[f"grey_{which}"].total)) for which in ("filled", "clear")]
-        yield from _rows("entropy_ratio", _ratio(*bits)[None], strata, names)
+        bits = [entropy(_with_sum(tally[f"grey_{which}"].total)) for which in ("filled", "clear")]
+        yield from _rows("entropy_ratio", _ratio(*bits), strata, _names(tally["grey_filled"], bands))
+
+
+def _defined(metric: str, values: Values, strata: Sequence[tuple[str, str]], names: Sequence[str]) -> Iterator[Score]:
+    """The values that there are; of all pixels together also where there is none."""
+    for row in _rows(metric, values, strata, names):
+        if row.stratum == strata[0] or np.isfinite(row.value):
+            yield row
 
 
 def _ratio(mine: Values, theirs: Values) -> Values:

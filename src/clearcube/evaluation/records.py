@@ -28,12 +28,14 @@ class Outcome:
 
     sets : set of pixels -> statistic -> sums. strata : (family, name) of each stratum.
     problem : the message of what went wrong. left_out : the cube does not offer the scenario.
+    features : `filled` and `truth`, (N, F) float32, what FID compares; nothing where it was not asked for.
     """
 
     sets: Sets = field(default_factory=dict)
     strata: tuple[tuple[str, str], ...] = ()
     problem: str = ""
     left_out: bool = False
+    features: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass
@@ -52,11 +54,12 @@ class Record:
 
 def save(record: Record, path: Path) -> None:
     """Write a record under its name in one step."""
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, Any] = {}
     entries = []
     for number, ((method, scenario, seed), outcome) in enumerate(record.outcomes.items()):
         values, layout = _packed(outcome.sets)
         arrays[str(number)] = values
+        arrays |= {f"{number}_{which}": rows for which, rows in outcome.features.items()}
         entries.append([method, scenario, seed, layout, outcome.strata, outcome.problem, outcome.left_out])
     meta = {"cube": record.cube, "bands": record.bands, "settings": record.settings, "outcomes": entries}
     arrays[META] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
@@ -81,12 +84,42 @@ def load(path: Path) -> Record:
                 method, scenario, seed, layout, strata, problem, left_out = entry
                 sets = _unpacked(archive[str(number)], layout)
                 named = tuple((family, name) for family, name in strata)
-                record.outcomes[method, scenario, seed] = Outcome(sets, named, problem, left_out)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{path} cannot be read as sums of an evaluation ({error}); delete it and run again"
-        ) from error
+                features = {which: archive[key] for which, key in _feature_keys(archive, number)}
+                record.outcomes[method, scenario, seed] = Outcome(sets, named, problem, left_out, features)
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
     return record
+
+
+def features_of(path: Path, method: str, scenario: str) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """The features (N, F), filled and true, of the outcomes of all seeds in a record, without reading its sums.
+
+    Raises
+    ------
+    InputError : the file is no record.
+    """
+    found = []
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            for number, entry in enumerate(json.loads(archive[META].tobytes())["outcomes"]):
+                keys = dict(_feature_keys(archive, number)) if entry[:2] == [method, scenario] else {}
+                if keys:
+                    found.append((archive[keys["filled"]], archive[keys["truth"]]))
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
+    return found
+
+
+def _feature_keys(archive: Any, number: int) -> list[tuple[str, str]]:
+    """What the features of an outcome are of, and under which name they are kept."""
+    return [(which, key) for which in ("filled", "truth") if (key := f"{number}_{which}") in archive.files]
+
+
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} cannot be read as sums of an evaluation ({error}); delete it and run again")
 
 
 def _packed(sets: Sets) -> tuple[NDArray[np.float64], list[Any]]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from clearcube.errors import InputError
-from clearcube.evaluation.experiments import Experiment, NamedCube, experiment, filled_by, sums_of
+from clearcube.evaluation.experiments import Disbelief, Experiment, NamedCube, experiment, filled_by
+from clearcube.evaluation.judging import Networks, judge
 from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame
 from clearcube.evaluation.records import Outcome, Record, load, save
 from clearcube.gaps import MASK_COVER, MaskBank, ScenarioUnavailable
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 BANK_SIZE = 4096
 """Masks in a bank, at most: of more, those are kept whose checksums come first, whatever the order of the cubes."""
 
-BANK = "bank"
-"""Name of the checksum of the bank among the settings."""
-BANK_SCENARIOS = ("partial", MASK_ERROR)
-"""Scenarios that draw from the bank."""
+WEIGHTS = "weights"
+"""Name of the checksums of checkpoints, by method, among the settings."""
+DRAWN = {"bank": "partial", "clouds": MASK_ERROR}
+"""Name of the checksum of what a scenario draws from, among the settings -> the scenario; None = not used."""
 
+Keep = Callable[[Record, Mapping[str, "NDArray[np.bool_]"]], None]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -39,7 +41,8 @@ class Plan:
     """What is evaluated.
 
     fillers : method -> makes its filler. bank, clouds : what is drawn from.
-    settings : what outcomes depend on besides, as JSON values.
+    settings : what outcomes depend on besides, as JSON values. networks : that judge pictures.
+    disbelieved : the rule of `--denoise`, see `filled_by`.
     """
 
     fillers: Mapping[str, Callable[[], Filler]]
@@ -48,22 +51,25 @@ class Plan:
     bank: MaskBank
     settings: Mapping[str, Any]
     clouds: tuple[CloudyFrame, ...] = ()
+    networks: Networks = field(default_factory=Networks)
+    disbelieved: Disbelief | None = None
 
 
-def evaluate_cube(cube: NamedCube, plan: Plan, known: Record | None = None) -> tuple[Record, dict[str, Any]]:
+def evaluate_cube(
+    cube: NamedCube, plan: Plan, known: Record | None = None, keep: Keep = lambda record, masks: None
+) -> Record:
     """Run every experiment that is not known yet.
 
     A method that fails on the cube, whatever the reason, leaves a message in its outcome; the others go on.
 
-    Returns
-    -------
-    The record, and the hidden pixels: "scenario_seed" -> (T, H, W) bool.
+    keep : is given the record and the new hidden pixels, "scenario_seed" -> (T, H, W) bool, after each scenario.
     """
     record = Record(cube.key, cube.bands, plan.settings)
     if known is not None and known.bands == cube.bands:
-        record.outcomes.update({each: o for each, o in known.outcomes.items() if _valid(each[1], known, plan)})
-    masks = {}
+        record.outcomes.update({each: o for each, o in known.outcomes.items() if _valid(each, known, plan)})
+        record.settings = _kept_settings(record, known)
     for scenario in plan.scenarios:
+        masks = {}
         for seed in plan.seeds:
             missing = [name for name in plan.fillers if _undone(record, (name, scenario, seed))]
             if not missing:
@@ -76,16 +82,33 @@ def evaluate_cube(cube: NamedCube, plan: Plan, known: Record | None = None) -> t
                 continue
             masks[f"{scenario}_{seed}"] = test.hidden
             for name in missing:
-                record.outcomes[name, scenario, seed] = _outcome(plan.fillers[name], test, cube.bands)
-    return record, masks
+                record.outcomes[name, scenario, seed] = _outcome(plan.fillers[name], test, cube.bands, plan)
+        keep(record, masks)
+    return record
 
 
-def _valid(scenario: str, known: Record, plan: Plan) -> bool:
-    """Whether outcomes of an earlier run hold for this one; another bank matters to what draws from it."""
-    changed = {
-        name for name in {*known.settings, *plan.settings} if known.settings.get(name) != plan.settings.get(name)
-    }
-    return not changed - {BANK} and (not changed or scenario not in BANK_SCENARIOS)
+def _valid(experiment: tuple[str, str, int], known: Record, plan: Plan) -> bool:
+    """Whether an outcome of an earlier run holds for this one: what it depends on is the same, or not asked for."""
+    method, scenario, _ = experiment
+    names = {*known.settings, *plan.settings} - {WEIGHTS, *DRAWN}
+    names |= {name for name, drawing in DRAWN.items() if drawing == scenario and plan.settings.get(name) is not None}
+    if any(known.settings.get(name) != plan.settings.get(name) for name in names):
+        return False
+    earlier, now = (settings.get(WEIGHTS, {}).get(method) for settings in (known.settings, plan.settings))
+    return method not in plan.fillers or earlier == now
+
+
+def _kept_settings(record: Record, known: Record) -> dict[str, Any]:
+    """The settings of this run, and those of an earlier one that outcomes of it depend on."""
+    settings = dict(record.settings)
+    methods = {method for method, _, _ in record.outcomes}
+    earlier = {name: digest for name, digest in known.settings.get(WEIGHTS, {}).items() if name in methods}
+    if WEIGHTS in settings or earlier:
+        settings[WEIGHTS] = dict(sorted((earlier | settings.get(WEIGHTS, {})).items()))
+    for name in DRAWN:
+        if settings.get(name) is None and name in known.settings:
+            settings[name] = known.settings[name]
+    return settings
 
 
 def _undone(record: Record, experiment: tuple[str, str, int]) -> bool:
@@ -94,18 +117,18 @@ def _undone(record: Record, experiment: tuple[str, str, int]) -> bool:
     return outcome is None or bool(outcome.problem and not outcome.left_out)
 
 
-def _outcome(make: Callable[[], Filler], test: Experiment, bands: Sequence[str]) -> Outcome:
+def _outcome(make: Callable[[], Filler], test: Experiment, bands: Sequence[str], plan: Plan) -> Outcome:
     """The sums of a method, or what went wrong."""
     try:
-        estimate, correlation = filled_by(make(), test.given)
-        sets = sums_of(test, estimate, correlation, bands)
+        fill = filled_by(make(), test.given, plan.disbelieved)
+        judged = judge(test, fill, bands, plan.networks)
     except Exception as error:  # a method may fail in any way; its failure is a result
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         return Outcome(problem=f"{kind}{error}" or type(error).__name__)
-    counted = sets["hidden"]["missing"]
+    counted = judged.sets["hidden"]["missing"]
     if counted.total[0, 0] == counted.weight[0, 0]:
         return Outcome(problem="the fill has no value at any hidden pixel")
-    return Outcome(sets, test.strata.names)
+    return Outcome(judged.sets, test.strata.names, features=judged.features)
 
 
 def bank_of(series: Iterable[tuple[str, NDArray[np.bool_]]]) -> MaskBank:
@@ -130,19 +153,26 @@ def digest_of(bank: MaskBank) -> str:
     return digest.hexdigest()
 
 
-def evaluate_into(folder: Path, cube: NamedCube, plan: Plan) -> Record:
-    """Bring the record of a cube in the folder `sums` up to date, and its masks in `hidden`."""
+def evaluate_into(folder: Path, cube: NamedCube, plan: Plan, tell: Callable[[], None] = lambda: None) -> Record:
+    """Bring the record of a cube in the folder `sums` up to date, and its masks in `hidden`, scenario by scenario.
+
+    tell : is called after each scenario.
+    """
     path, masks_path = folder / "sums" / f"{cube.key}.npz", folder / "hidden" / f"{cube.key}.npz"
     known = load(path) if path.exists() else None
-    record, masks = evaluate_cube(cube, plan, known)
-    if masks:
-        _save_masks(masks, masks_path)
-    if masks or known is None or known.settings != record.settings or record.outcomes.keys() != known.outcomes.keys():
-        save(record, path)
-    return record
+    there = None if known is None else (known.settings, len(known.outcomes))
+
+    def keep(record: Record, masks: Mapping[str, NDArray[np.bool_]]) -> None:
+        if masks:
+            save_masks(masks, masks_path)
+        if masks or (record.settings, len(record.outcomes)) != there:
+            save(record, path)
+        tell()
+
+    return evaluate_cube(cube, plan, known, keep)
 
 
-def _save_masks(masks: Mapping[str, NDArray[np.bool_]], path: Path) -> None:
+def save_masks(masks: Mapping[str, NDArray[np.bool_]], path: Path) -> None:
     """Write hidden pixels, packed to bits, beside their `shape` (T, H, W); those of other experiments stay."""
     shape = next(iter(masks.values())).shape
     earlier = read_masks(path) if path.exists() else {}

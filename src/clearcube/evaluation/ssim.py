@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import correlate1d
 
+from clearcube.compilation import compiled
 from clearcube.evaluation.statistics import Sums
 
 if TYPE_CHECKING:
@@ -31,30 +31,77 @@ _WINDOW = _GAUSSIAN / _GAUSSIAN.sum()
 
 
 def similarity(filled: Image, truth: Image, valid: NDArray[np.bool_]) -> tuple[Image, Image]:
-    """SSIM of every pixel, and its factor of contrast and structure, (H, W) float64; NaN where not valid.
+    """SSIM of every pixel, and its factor of contrast and structure, float64; NaN where not valid.
 
     Means, variances and the covariance are weighted by the window times `valid` and normalised by the weight of the
     valid pixels, so that neither masked pixels nor the edge of the image enter.
+
+    Parameters
+    ----------
+    filled, truth : (H, W), or (B, H, W) of bands. valid : (H, W) bool.
 
     References
     ----------
     Wang et al. (2004), Image quality assessment: from error visibility to structural similarity.
     """
-    f, t = np.where(valid, filled, 0.0), np.where(valid, truth, 0.0)
-    weight = np.where(valid, _smoothed(valid.astype(np.float64)), np.nan)
-    mean_f, mean_t = _smoothed(f) / weight, _smoothed(t) / weight
-    variance_f = np.maximum(_smoothed(f * f) / weight - mean_f**2, 0.0)
-    variance_t = np.maximum(_smoothed(t * t) / weight - mean_t**2, 0.0)
-    covariance = _smoothed(f * t) / weight - mean_f * mean_t
-    structure = (2 * covariance + C2) / (variance_f + variance_t + C2)
-    return (2 * mean_f * mean_t + C1) / (mean_f**2 + mean_t**2 + C1) * structure, structure
+    shape = (-1, *valid.shape)
+    f, t = (np.ascontiguousarray(image, np.float64).reshape(shape) for image in (filled, truth))
+    index, structure = np.full_like(f, np.nan), np.full_like(f, np.nan)
+    _compare(f, t, np.ascontiguousarray(valid), _WINDOW, index, structure)
+    return index.reshape(np.shape(filled)), structure.reshape(np.shape(filled))
 
 
-def _smoothed(image: Image) -> Image:
-    """The image under the Gaussian window; nothing lies beyond its edge."""
-    rows: Image = correlate1d(image, _WINDOW, axis=0, mode="constant")
-    smoothed: Image = correlate1d(rows, _WINDOW, axis=1, mode="constant")
-    return smoothed
+@compiled()
+def _smooth(padded: Image, window: Image, half: Image, smoothed: Image) -> None:
+    """The image (H, W) under a separable symmetric window.
+
+    padded : (H + 10, W + 10), the image in the middle, 0 around it. half : room for (H, W + 10).
+    """
+    height, width = smoothed.shape
+    for y in range(height):
+        for x in range(width + 2 * RADIUS):
+            total = window[RADIUS] * padded[y + RADIUS, x]
+            for k in range(RADIUS):
+                total += window[k] * (padded[y + k, x] + padded[y + 2 * RADIUS - k, x])
+            half[y, x] = total
+    for y in range(height):
+        for x in range(width):
+            total = window[RADIUS] * half[y, x + RADIUS]
+            for k in range(RADIUS):
+                total += window[k] * (half[y, x + k] + half[y, x + 2 * RADIUS - k])
+            smoothed[y, x] = total
+
+
+@compiled()
+def _compare(
+    filled: Image, truth: Image, valid: NDArray[np.bool_], window: Image, index: Image, structure: Image
+) -> None:
+    """Write the similarity of the bands, (B, H, W) each, where valid, (H, W)."""
+    bands, height, width = filled.shape
+    padded = np.zeros((5, height + 2 * RADIUS, width + 2 * RADIUS))
+    half, smoothed = np.empty((height, width + 2 * RADIUS)), np.empty((5, height, width))
+    padded[4, RADIUS : RADIUS + height, RADIUS : RADIUS + width] = valid
+    _smooth(padded[4], window, half, smoothed[4])
+    for b in range(bands):
+        for y in range(height):
+            for x in range(width):
+                f = filled[b, y, x] if valid[y, x] else 0.0
+                t = truth[b, y, x] if valid[y, x] else 0.0
+                padded[0, y + RADIUS, x + RADIUS] = f
+                padded[1, y + RADIUS, x + RADIUS] = t
+                padded[2, y + RADIUS, x + RADIUS] = f * f + t * t
+                padded[3, y + RADIUS, x + RADIUS] = f * t
+        for field in range(4):
+            _smooth(padded[field], window, half, smoothed[field])
+        for y in range(height):
+            for x in range(width):
+                if valid[y, x]:
+                    w = smoothed[4, y, x]
+                    m, n = smoothed[0, y, x] / w, smoothed[1, y, x] / w
+                    variances = max(smoothed[2, y, x] / w - m * m - n * n, 0.0)
+                    s = (2 * (smoothed[3, y, x] / w - m * n) + C2) / (variances + C2)
+                    structure[b, y, x] = s
+                    index[b, y, x] = (2 * m * n + C1) / (m * m + n * n + C1) * s
 
 
 def ssim_sums(
@@ -72,20 +119,37 @@ def ssim_sums(
     total, weight = np.zeros((cells, filled.shape[1])), np.zeros((cells, filled.shape[1]))
     for t in np.flatnonzero(counted.any(axis=(1, 2))):
         valid = counted[t] & np.isfinite(filled[t]).all(axis=0) & np.isfinite(truth[t]).all(axis=0)
+        if not valid.any():
+            continue
         labels = np.zeros(int(valid.sum()), np.intp) if cell is None else cell[t][valid]
         weight += np.bincount(labels, minlength=cells)[:, None]
-        for band in range(filled.shape[1]):
-            index, _ = similarity(filled[t, band].astype(np.float64), truth[t, band].astype(np.float64), valid)
-            total[:, band] += np.bincount(labels, index[valid], minlength=cells)
+        place = _bounds(valid)
+        mine, theirs, within = filled[t][:, *place], truth[t][:, *place], valid[place]
+        if np.array_equal(mine[:, within], theirs[:, within]):
+            total += np.bincount(labels, minlength=cells)[:, None]
+            continue
+        index, _ = similarity(mine, theirs, within)
+        for band, values in enumerate(index[:, within]):
+            total[:, band] += np.bincount(labels, values, minlength=cells)
     return Sums(total, weight)
 
 
-def multiscale_ssim(filled: Image, truth: Image, valid: NDArray[np.bool_]) -> float:
-    """MS-SSIM of one image and band, (H, W); NaN where nothing is valid or the image has less than 11 pixels a side.
+def _bounds(valid: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The rectangle that holds all valid pixels."""
+    rows, columns = (np.flatnonzero(valid.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def multiscale_ssim(filled: Image, truth: Image, valid: NDArray[np.bool_]) -> Image:
+    """MS-SSIM of the bands of one date, (B,); NaN where nothing is valid or the image has less than 11 pixels a side.
 
     Each coarser scale averages 2 x 2 pixels, the valid ones among them. There are five scales, fewer in an image that
     would shrink below 11 pixels; the exponents of those there are keep their ratio and sum to 1. Negative factors
     count as 0.
+
+    Parameters
+    ----------
+    filled, truth : (B, H, W). valid : (H, W) bool.
 
     References
     ----------
@@ -93,15 +157,15 @@ def multiscale_ssim(filled: Image, truth: Image, valid: NDArray[np.bool_]) -> fl
     """
     scales = min(len(SCALE_WEIGHTS), _scales(min(valid.shape)))
     if scales == 0 or not valid.any():
-        return float("nan")
+        return np.full(len(filled), np.nan)
     weights = np.array(SCALE_WEIGHTS[:scales]) / sum(SCALE_WEIGHTS[:scales])
-    product = 1.0
+    product = np.ones(len(filled))
     for scale, exponent in enumerate(weights):
         whole, structure = similarity(filled, truth, valid)
-        factor = np.mean((whole if scale == scales - 1 else structure)[valid])
-        product *= max(float(factor), 0.0) ** float(exponent)
+        factor = (whole if scale == scales - 1 else structure)[:, valid].mean(axis=1)
+        product *= np.maximum(factor, 0.0) ** exponent
         if scale < scales - 1:
-            (filled, truth), valid = (halved(image, valid) for image in (filled, truth)), halved_mask(valid)
+            filled, truth, valid = halved(filled, valid), halved(truth, valid), halved_mask(valid)
     return product
 
 
@@ -111,18 +175,18 @@ def _scales(side: int) -> int:
 
 
 def halved(image: Image, valid: NDArray[np.bool_]) -> Image:
-    """Means of the valid ones of 2 x 2 pixels, (H // 2, W // 2); 0 where none is."""
-    weight = _blocks(valid.astype(np.float64)).sum(axis=(1, 3))
-    total = _blocks(np.where(valid, image, 0.0)).sum(axis=(1, 3))
+    """Means of the valid ones of 2 x 2 pixels, (..., H // 2, W // 2); 0 where none is."""
+    weight = _blocks(valid.astype(np.float64)).sum(axis=(-3, -1))
+    total = _blocks(np.where(valid, image, 0.0)).sum(axis=(-3, -1))
     return np.asarray(total / np.maximum(weight, 1.0))
 
 
 def halved_mask(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Where at least one of 2 x 2 pixels is valid."""
-    return np.asarray(_blocks(valid).any(axis=(1, 3)))
+    return np.asarray(_blocks(valid).any(axis=(-3, -1)))
 
 
 def _blocks(image: NDArray[np.generic]) -> NDArray[np.generic]:
-    """(H // 2, 2, W // 2, 2); an odd last row or column is left out."""
-    height, width = (side // 2 for side in image.shape)
-    return image[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
+    """(..., H // 2, 2, W // 2, 2); an odd last row or column is left out."""
+    height, width = (side // 2 for side in image.shape[-2:])
+    return image[..., : 2 * height, : 2 * width].reshape(*image.shape[:-2], height, 2, width, 2)

@@ -25,6 +25,10 @@ class Sums:
     def __add__(self, other: Sums) -> Sums:
         return Sums(self.total + other.total, self.weight + other.weight)
 
+    def joined(self) -> Sums:
+        """The sum over the first axis (dates, cells), which stays as one of length 1."""
+        return Sums(self.total.sum(axis=0, keepdims=True), self.weight.sum(axis=0, keepdims=True))
+
     def pooled(self) -> Sums:
         """The sums over all bands."""
         return Sums(self.total.sum(), self.weight.sum())

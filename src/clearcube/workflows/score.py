@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.cube import Source
+from clearcube.cube import REFLECTANCE_DIMS, Source, bands_of, crs_of, dates_of
 from clearcube.errors import InputError
-from clearcube.evaluation.distortion import distortion_sums
+from clearcube.evaluation.experiments import Experiment, Fill
+from clearcube.evaluation.judging import HIDDEN, judge
 from clearcube.evaluation.metrics import Score, scores
 from clearcube.evaluation.pairs import paired
-from clearcube.evaluation.perceptual import perceptual_sums
 from clearcube.evaluation.run import read_masks
-from clearcube.evaluation.ssim import ssim_sums
+from clearcube.evaluation.strata import strata_of
+from clearcube.filler import Block, Estimate
+from clearcube.readers.decoding import mask_decoding
+from clearcube.readers.sources import is_zarr
+from clearcube.readers.store_files import is_netcdf, open_store
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,7 +33,7 @@ SETS = ("hidden", "observed", "all")
 def score_files(
     filled: str, truth: str | list[str], on: str, hidden: str | None = None, opening: Mapping[str, Any] | None = None
 ) -> list[Score]:
-    """Every metric of a fill over a set of pixels, by band and together.
+    """Every metric of a fill over a set of pixels, by band and together, as an evaluation scores its fills.
 
     Parameters
     ----------
@@ -51,15 +56,49 @@ def score_files(
     pair = paired(mine, theirs["reflectance"], counted)
     if not counted.any():
         raise InputError(f"nothing to score: no pixel of {truth} is in the set '{on}'")
-    f, t = np.asarray(pair.filled), np.asarray(pair.truth)
-    sums = distortion_sums(f, t, counted, pair.bands) | {"ssim": ssim_sums(f, t, counted)}
+    values = np.asarray(pair.filled)
+    test = _experiment(theirs, np.asarray(pair.truth), counted)
+    fill = Fill(Estimate(values, _std(filled, mine)), _correlation(mine), values)
+    sums = judge(test, fill, pair.bands).sets[HIDDEN]
     if sums["missing"].total[0, 0] == counted.sum():
         raise InputError(f"nothing to score: {filled} has no value at any of the {counted.sum()} pixels")
-    return list(scores(sums | perceptual_sums(f, t, counted), (("all", "all"),), pair.bands))
+    whole = test.strata.names[:1]
+    return [each for each in scores(sums, test.strata.names, pair.bands) if each.stratum == whole[0]]
+
+
+def _experiment(theirs: xr.Dataset, truth: NDArray[np.float32], counted: NDArray[np.bool_]) -> Experiment:
+    """The pixels that count as hidden ones."""
+    observed = theirs["observed"].values
+    left = observed & ~counted
+    given = Block(np.where(counted[:, None], np.float32(np.nan), truth), left, dates_of(theirs), bands_of(theirs))
+    return Experiment(given, counted, truth, observed, strata_of(left, given.dates))
+
+
+def _std(filled: str, mine: xr.Dataset) -> NDArray[np.float32] | None:
+    """The std that was written beside the filled reflectance, (T, B, H, W); None where there is none."""
+    if not (is_zarr(filled) or is_netcdf(filled)):
+        return None
+    stored = open_store(filled).variables.get("reflectance_std")
+    if stored is None or stored.dims != REFLECTANCE_DIMS or stored.shape != mine["reflectance"].shape:
+        return None
+    return mask_decoding(stored.attrs, stored.dtype).apply(stored.values).astype(np.float32)
+
+
+def _correlation(mine: xr.Dataset) -> NDArray[np.float64]:
+    """(B, B) correlation of the errors of the bands as the filled cube tells it, else the identity."""
+    count = mine.sizes["band"]
+    try:
+        measured = np.array(json.loads(mine.attrs["prepared"])["error_correlation"], np.float64)
+    except (KeyError, TypeError, ValueError):
+        return np.eye(count)
+    return measured if measured.shape == (count, count) else np.eye(count)
 
 
 def _check_grid(mine: xr.Dataset, theirs: xr.Dataset) -> None:
     """Raise where the pixels are not the same places."""
+    systems = [crs_of(each) for each in (mine, theirs)]
+    if None not in systems and systems[0] != systems[1]:
+        raise InputError(f"filled and truth lie on other grids: {systems[0]} and {systems[1]}; resample one")
     for axis in ("y", "x"):
         a, b = mine[axis].values, theirs[axis].values
         if a.size == b.size and not np.allclose(a, b, rtol=0, atol=abs(np.diff(b[:2]).sum()) / 10 + 1e-9):

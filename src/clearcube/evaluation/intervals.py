@@ -1,0 +1,71 @@
+"""How sure a mean over cubes is, and a difference between methods: bootstrap samples of the cubes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RESAMPLES = 2000
+"""Bootstrap samples of the cubes."""
+DRAWN = 1_000_000
+"""Cubes of samples that are in memory at once."""
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over cubes with its bootstrap interval.
+
+    uncertain : whether the interval includes zero.
+    """
+
+    mean: float
+    low: float
+    high: float
+    cubes: int
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether zero lies within the interval; True where there is none."""
+        return not (self.low > 0 or self.high < 0)
+
+
+def interval(values: Sequence[float] | NDArray[np.float64]) -> Interval:
+    """Mean over cubes and the central 95 % of the means of bootstrap samples; NaN limits with fewer than two cubes.
+
+    References
+    ----------
+    Efron and Tibshirani (1993), An introduction to the bootstrap: the percentile interval.
+    """
+    array = np.asarray(values, np.float64)
+    array = array[np.isfinite(array)]
+    if not array.size:
+        return Interval(np.nan, np.nan, np.nan, 0)
+    return with_limits(float(array.mean()), [array[draw].mean(axis=1) for draw in draws(array.size)], array.size)
+
+
+def draws(count: int) -> Iterator[NDArray[np.intp]]:
+    """Bootstrap samples of so many cubes, the same each time, (resamples, cubes) at a time; none of a single cube."""
+    generator = np.random.default_rng(count)
+    rows = max(DRAWN // count, 1)
+    for start in range(0, RESAMPLES if count > 1 else 0, rows):
+        yield generator.integers(count, size=(min(rows, RESAMPLES - start), count))
+
+
+def with_limits(mean: float, resampled: Sequence[NDArray[np.float64]], cubes: int) -> Interval:
+    """A mean with the limits that the values of the bootstrap samples give, NaN where there are none."""
+    if not resampled:
+        return Interval(mean, float("nan"), float("nan"), cubes)
+    low, high = np.quantile(np.concatenate(resampled), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(mean, float(low), float(high), cubes)
+
+
+def paired_difference(mine: Mapping[str, float], theirs: Mapping[str, float]) -> Interval:
+    """The mean difference over the cubes that both have, with its paired bootstrap interval."""
+    return interval([mine[cube] - theirs[cube] for cube in mine if cube in theirs])

@@ -1,0 +1,80 @@
+"""Bringing the results of partial runs together, as if they had been one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clearcube.errors import InputError
+from clearcube.evaluation.merging import merge_cube, merged_settings
+from clearcube.workflows.results import Asked, provenance, write_json, write_results
+
+if TYPE_CHECKING:
+    from clearcube.evaluation.comparison import Comparison
+    from clearcube.fill_cube import Progress
+
+PROVENANCE = "provenance.json"
+
+
+def merge_results(folders: Sequence[Path], out: Path, reference: str, command: str, progress: Progress) -> Comparison:
+    """Write what the folders of partial runs hold together into a new folder, with all tables made anew.
+
+    The runs may differ in cubes, methods, scenarios and seeds. What a run of all of them would have given comes out to
+    the bit, if `partial` and `mask-error` drew from the same masks (`--masks`).
+
+    Raises
+    ------
+    InputError : a folder holds no results, `out` is not empty, or the runs are no parts of one.
+    """
+    if len(folders) < 2:
+        raise InputError("--merge needs two or more folders of results")
+    if out.exists() and (not out.is_dir() or os.listdir(out)):
+        raise InputError(f"{out} is not empty; name a new folder for the merged results")
+    runs = [_about(folder) for folder in folders]
+    methods, scenarios, seeds = (_union(run[name] for run in runs) for name in ("methods", "scenarios", "seeds"))
+    if reference not in methods:
+        raise InputError(f"the reference '{reference}' is not among the methods {', '.join(methods)}; name one of them")
+    settings = runs[0]["settings"]
+    for folder, run in zip(folders[1:], runs[1:], strict=True):
+        settings = merged_settings(settings, run["settings"], f"{folders[0]} and {folder}: what")
+    inputs = {key: sources for run in runs for key, sources in run["inputs"].items()}
+    for name in ("sums", "hidden"):
+        (out / name).mkdir(parents=True, exist_ok=True)
+    for done, key in enumerate(sorted(inputs), start=1):
+        merge_cube(key, folders, out)
+        progress("merging", done, len(inputs))
+    about: dict[str, Any] = {
+        "methods": list(methods),
+        "reference": reference,
+        "scenarios": list(scenarios),
+        "seeds": sorted(seeds),
+    }
+    about |= {"settings": settings, "inputs": dict(sorted(inputs.items()))}
+    about["parts"] = [{"folder": str(folder), **run} for folder, run in zip(folders, runs, strict=True)]
+    fid = "fid" in settings.get("judges", {})
+    found = write_results(Asked(out, tuple(sorted(inputs)), methods, scenarios, tuple(sorted(seeds)), reference, fid))
+    write_json(out / PROVENANCE, provenance(command, about))
+    return found
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """The provenance of a finished run."""
+    path = folder / PROVENANCE
+    try:
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder} holds no finished evaluation ({path.name}: {error}); give folders of results"
+        ) from error
+    missing = {"methods", "scenarios", "seeds", "inputs", "settings"} - about.keys()
+    if missing:
+        raise InputError(f"{path} lacks {', '.join(sorted(missing))}; run the evaluation again")
+    return about
+
+
+def _union(parts: Any) -> tuple[Any, ...]:
+    """All entries in the order in which they come first."""
+    return tuple(dict.fromkeys(each for part in parts for each in part))

@@ -1,0 +1,120 @@
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from clearcube.evaluation.comparison import Comparison
+from clearcube.evaluation.intervals import Interval, interval
+from clearcube.evaluation.records import Outcome, Record
+from clearcube.evaluation.report import report, table
+from clearcube.evaluation.report_html import report_html
+from clearcube.evaluation.sections import number, sections, with_limits
+from clearcube.evaluation.statistics import Sums
+from clearcube.evaluation.tables import write_summary
+
+STRATA = (("all", "all"), ("season", "MAM"), ("season", "JJA"))
+
+
+def outcome(mse, pixels=100.0):
+    weight = np.array([[2 * pixels], [pixels], [pixels]])
+    squared = Sums(weight * mse * np.array([[1.0], [1.5], [0.5]]), weight)
+    absolute = Sums(np.sqrt(squared.total * weight), weight)
+    sums = {"squared": squared, "absolute": absolute, "missing": Sums(0 * weight, weight)}
+    return Outcome({"hidden": sums, "all": {"squared": Sums(squared.total[:1], weight[:1])}}, STRATA)
+
+
+def comparison(cubes=8, better=0.5):
+    found, generator = Comparison(), np.random.default_rng(0)
+    for cube in range(cubes):
+        mse = 1e-4 * generator.uniform(0.5, 2)
+        outcomes = {("linear", "frames", 0): outcome(mse), ("mine", "frames", 0): outcome(better * mse)}
+        outcomes["other", "frames", 0] = outcome(mse * generator.uniform(0.5, 1.5))
+        outcomes["broken", "frames", 0] = Outcome(problem="ValueError: no | luck <b>")
+        found.add(Record(f"c{cube}", ("red",), {}, outcomes), ("linear", "mine", "other", "broken"), ("frames",), (0,))
+    return found
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.sources, self.tables = [], [], 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "input", "img"):
+            self.open.append(tag)
+        self.tables += tag == "table"
+        self.sources += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_needs_nothing_else():
+    text = report_html(comparison(), "linear", (0,), {"scores": "<svg><text>psnr</text></svg>"})
+    page = Page(text)
+    assert not page.open and page.tables > 4
+    assert all(source.startswith(("data:image/svg+xml;base64,", "#")) for source in page.sources)
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert "no | luck &lt;b&gt;" in text and "<b>" not in text
+    assert "addEventListener" in text and "<style>" in text
+
+
+def test_gains_have_their_interval_and_those_that_may_be_none_are_marked():
+    gains = sections(comparison(), "linear")[0]
+    mean, pooled = (dict((row[0], row[1]) for row in each.rows) for _, each in gains.tables)
+    for cells in (mean, pooled):
+        assert cells["mine"].startswith("+3.01 [") and not cells["mine"].endswith("~")
+        assert cells["other"].endswith("] ~") and cells["linear"] == "0"
+    assert mean["broken"] == "failed"
+
+
+def test_a_pooled_difference_is_that_of_the_pooled_scores():
+    found = comparison()
+    gain = found.pooled_difference("other", "linear", "frames", "psnr")
+    expected = found.pooled("other", "frames")["psnr"] - found.pooled("linear", "frames")["psnr"]
+    assert gain.mean == pytest.approx(expected) and gain.low < gain.mean < gain.high
+    assert found.pooled_difference("other", "linear", "frames", "r2").cubes == 0
+
+
+def test_strata_show_pooled_scores():
+    by_season = next(part for part in sections(comparison(), "linear") if part.title.startswith("By season"))
+    rows = {row[0]: row for row in by_season.tables[0][1].rows}
+    assert float(rows["JJA"][1]) - float(rows["MAM"][1]) == pytest.approx(10 * np.log10(3), abs=0.02)
+
+
+def test_the_markdown_has_the_same_sections_and_bars_do_not_break_its_tables():
+    text = report(comparison(), "linear", (0,))
+    titles = [line[3:] for line in text.splitlines() if line.startswith("## ")]
+    assert titles == [part.title for part in sections(comparison(), "linear")]
+    for line in text.splitlines():
+        if line.startswith("| c0"):
+            assert line.count("|") in (5, 6)
+    assert table(("a",), [("x|y",)])[-1] == "| x/y |"
+
+
+def test_the_summary_marks_differences_whose_interval_includes_zero(tmp_path):
+    write_summary(tmp_path / "summary.csv", comparison(), "linear")
+    head, *lines = (line.split(",") for line in (tmp_path / "summary.csv").read_text().splitlines())
+    rows = {(row[0], row[2]): dict(zip(head, row, strict=True)) for row in lines}
+    assert rows["mine", "psnr"]["includes_zero"] == "false" == rows["mine", "psnr"]["pooled_includes_zero"]
+    assert rows["other", "psnr"]["includes_zero"] == "true"
+    assert float(rows["mine", "psnr"]["difference"]) == pytest.approx(10 * np.log10(2))
+    assert rows["mine", "missing"]["pooled"] == "0"
+
+
+def test_intervals_depend_on_the_values_alone():
+    values = np.random.default_rng(0).normal(1, 1, 50)
+    first, again = interval(values), interval(list(values))
+    assert first == again and first.low < 1 < first.high
+    inside = sum(interval(np.random.default_rng(seed).normal(1, 1, 50)).low < 1 for seed in range(60))
+    assert inside > 52
+    assert interval([np.nan, np.inf]).cubes == 0
+
+
+def test_numbers_and_limits():
+    assert number(float("nan")) == "-" and number(0.123456) == "0.1235"
+    assert with_limits(Interval(1.0, float("nan"), float("nan"), 1), "+.1f") == "+1.0 ~"
+    assert with_limits(Interval(1.0, 0.5, 1.5, 3), "+.1f") == "+1.0 [+0.5, +1.5]"
+    assert with_limits(Interval(float("nan"), float("nan"), float("nan"), 0), "+.1f") == "-"
