@@ -1,0 +1,154 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from clearcube.errors import InputError
+from clearcube.networks import checkpoint
+from clearcube.networks.forecast import (
+    FALLBACK_NDVI,
+    Context,
+    ForecastConfig,
+    ForecastNet,
+    Steps,
+    at_leads,
+    ndvi_given,
+    padded,
+    persistence,
+    static_maps,
+)
+
+SMALL = ForecastConfig(fine=4, coarse=4, time=4, steps=6)
+
+
+def network(config=SMALL, seed=0):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return ForecastNet(config).eval()
+
+
+def context(n=2, t=5, size=8, weather=None, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    given = torch.rand(n, t, size, size, generator=rng) > 0.3
+    red_nir = torch.rand(n, t, 2, size, size, generator=rng) * 0.4 * given.unsqueeze(2)
+    days = torch.arange(-5.0 * (t - 1), 1, 5).expand(n, t)
+    return Context(red_nir, given, given, days, torch.full((n,), 100.0), weather)
+
+
+def run(net, given):
+    with torch.inference_mode():
+        return net(given)
+
+
+def test_a_forecast_for_every_step_and_pixel():
+    steps = run(network(), context())
+    assert steps.base.shape == (2, 8, 8)
+    assert steps.mean.shape == steps.log_std.shape == (2, 6, 8, 8)
+    assert steps.mean.dtype == torch.float32
+
+
+@pytest.mark.parametrize("size", [5, 6, 7, 9])
+def test_any_size(size):
+    assert run(network(), context(size=size)).mean.shape[-2:] == (size, size)
+
+
+def test_any_number_of_dates():
+    for dates in (1, 3, 12):
+        assert run(network(), context(t=dates)).mean.isfinite().all()
+
+
+def test_persistence_by_hand():
+    ndvi = torch.tensor([0.1, 0.2, 0.3]).reshape(1, 3, 1, 1).repeat(1, 1, 1, 3)
+    given = torch.tensor([[True, True, True], [True, True, False], [False, False, False]]).T.reshape(1, 3, 1, 3)
+    # the third pixel has nothing: it takes the mean of 0.3 and 0.2
+    torch.testing.assert_close(persistence(ndvi, given)[0, 0], torch.tensor([0.3, 0.2, 0.25]))
+
+
+def test_persistence_of_nothing():
+    assert persistence(torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, 3, 3, dtype=torch.bool)).unique() == FALLBACK_NDVI
+
+
+def test_ndvi_by_hand():
+    red_nir = torch.tensor([[0.1, 0.3], [0.0, 0.0], [0.1, 0.3]]).reshape(1, 3, 2, 1, 1)
+    given = torch.tensor([True, True, False]).reshape(1, 3, 1, 1)
+    torch.testing.assert_close(
+        ndvi_given(Context(red_nir, given, given, None, None)).flatten(), torch.tensor([0.5, 0, 0])
+    )
+
+
+def test_static_maps_by_hand():
+    ndvi = torch.tensor([0.2, 0.6, 0.4]).reshape(1, 3, 1, 1)
+    given = torch.tensor([True, True, False]).reshape(1, 3, 1, 1)
+    found = static_maps(ndvi, given, persistence(ndvi, given)).flatten()
+    torch.testing.assert_close(found, torch.tensor([1.2, 4 * (0.6 - 0.4), 2 * 0.4, 2 / 3]))
+
+
+def test_values_where_nothing_is_given_do_not_matter():
+    given = context()
+    rubbish = torch.where(given.given.unsqueeze(2), given.red_nir, torch.tensor(7.0))
+    torch.testing.assert_close(run(network(), given).mean, run(network(), given._replace(red_nir=rubbish)).mean)
+
+
+def test_padding_repeats_the_edge():
+    grown = padded(context(size=6))
+    assert grown.given.shape[-2:] == (8, 8)
+    assert torch.equal(grown.red_nir[..., 6:, :6], grown.red_nir[..., 5:6, :6].expand(-1, -1, -1, 2, -1))
+    assert grown.observed.dtype == torch.bool
+
+
+def test_samples_do_not_see_each_other():
+    both = context()
+    alone = Context(*(None if part is None else part[:1] for part in both))
+    torch.testing.assert_close(run(network(), both).mean[:1], run(network(), alone).mean, atol=1e-5, rtol=0)
+
+
+def test_leads_between_steps_by_hand():
+    steps = Steps(torch.zeros(1, 1, 1), torch.tensor([1.0, 3.0]).reshape(1, 2, 1, 1), torch.zeros(1, 2, 1, 1))
+    mean, log_std = at_leads(steps, torch.tensor([[1.0, 5.0, 7.5, 10.0]]), 5)
+    torch.testing.assert_close(mean.flatten(), torch.tensor([0.2, 1.0, 2.0, 3.0]))
+    assert log_std.shape == (1, 4, 1, 1)
+
+
+def test_dates_that_are_asked_for_do_not_change_each_other():
+    steps = run(network(), context(n=1))
+    few, _ = at_leads(steps, torch.tensor([[12.0]]), 5)
+    many, _ = at_leads(steps, torch.tensor([[1.0, 12.0, 29.0]]), 5)
+    assert torch.equal(few[:, 0], many[:, 1])
+
+
+def test_weather_of_later_steps_changes_nothing_earlier():
+    config = replace(SMALL, weather=3)
+    told = torch.randn(2, 11, 3)
+    other = told.clone()
+    other[:, 5 + 4 :] += 5
+    one, two = (run(network(config), context(weather=each)).mean for each in (told, other))
+    assert torch.equal(one[:, :4], two[:, :4])
+    assert not torch.equal(one[:, 4:], two[:, 4:])
+
+
+def test_elevation_is_an_input_of_its_own():
+    net = network(replace(SMALL, elevation=True))
+    flat, hill = context(), context()._replace(elevation=torch.rand(2, 8, 8))
+    assert not torch.equal(run(net, flat).mean, run(net, hill).mean)
+
+
+def test_the_default_is_of_a_few_hundred_thousand_parameters():
+    assert 2e5 < sum(p.numel() for p in ForecastNet(ForecastConfig()).parameters()) < 5e5
+
+
+def test_sizes_that_cannot_be():
+    with pytest.raises(InputError, match="positive sizes"):
+        ForecastConfig(steps=0)
+
+
+def test_checkpoint_round_trip(tmp_path):
+    net = network(replace(SMALL, weather=3))
+    checkpoint.save(tmp_path / "w.safetensors", net, {"scaling": "", "provenance": {}, "licence": "Apache-2.0"})
+    loaded, metadata = checkpoint.load(tmp_path / "w.safetensors")
+    told = context(weather=torch.randn(2, 11, 3))
+    assert isinstance(loaded, ForecastNet)
+    assert loaded.config == net.config
+    assert torch.equal(run(net, told).mean, run(loaded, told).mean)
+    assert metadata["licence"] == "Apache-2.0"
+    assert np.isfinite(run(loaded, told).log_std.numpy()).all()
