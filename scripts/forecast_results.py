@@ -1,6 +1,6 @@
 """Measure forecasts on simulated places and on the real test cubes, and write the tables into docs/forecasting.md.
 
-python scripts/forecast_results.py [--quick] [--out FOLDER] [--data FOLDER] [--doc FILE] [--workers N]
+python scripts/forecast_results.py [--quick] [--weights FILE] [--out FOLDER] [--data FOLDER] [--doc FILE] [--workers N]
 
 A run that was stopped goes on where it was. --quick: four small simulated cubes, to see that everything works.
 """
@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clearcube.errors import InputError
-from clearcube.evaluation.report import table
+from clearcube.evaluation.report import markdown, table
 from clearcube.forecasting.comparison import ERROR, ERROR_COUNTED, ForecastComparison, gain
 from clearcube.forecasting.registry import make_forecaster
-from clearcube.forecasting.report import introduction, markdown, sections
+from clearcube.forecasting.report import introduction, sections
 from clearcube.forecasting.report_question import share
 from clearcube.forecasting.run import NONE
 from clearcube.forecasting.simulated import simulated_episode
@@ -44,10 +44,10 @@ class Goal:
     reached: bool
 
 
-def models() -> tuple[str, ...]:
+def models(weights: str | None) -> tuple[str, ...]:
     """The network first, where its weights are here."""
     try:
-        make_forecaster(MODEL)
+        make_forecaster(MODEL, weights=weights)
     except InputError as error:
         say(f"without {MODEL}: {error}")
         return BASELINES
@@ -68,7 +68,7 @@ def measured(request: ForecastEvaluationRequest, name: str) -> ForecastCompariso
     )
 
 
-def goals(simulated: ForecastComparison, real: ForecastComparison | None) -> list[Goal]:
+def goals(simulated: ForecastComparison, real: ForecastComparison | None, weights: str | None) -> list[Goal]:
     """What the project set out to reach, for the network on contexts filled by the network."""
     found = []
     for reference, least in ((NONE, 0.8), ("linear", 0.6)):
@@ -87,14 +87,14 @@ def goals(simulated: ForecastComparison, real: ForecastComparison | None) -> lis
         for name, words in (("rmse25", "no worse than persistence in RMSE25"), ("rmse", "better over 100 days (RMSE)")):
             reached = ours[name] <= last[name] if name == "rmse25" else ours[name] < last[name]
             found.append(Goal(f"real: {MODEL} {words}", f"{ours[name]:.3f} / {last[name]:.3f}", reached))
-    seconds = seconds_of_a_forecast()
+    seconds = seconds_of_a_forecast(weights)
     found.append(Goal("a forecast of 128 x 128 pixels in under 2 s here", f"{seconds:.2f} s", seconds < 2))
     return found
 
 
-def seconds_of_a_forecast() -> float:
+def seconds_of_a_forecast(weights: str | None) -> float:
     """Seconds that the network takes for a context that is filled already, the second time."""
-    episode, model = simulated_episode(0, evaluation=True), make_forecaster(MODEL)
+    episode, model = simulated_episode(0, evaluation=True), make_forecaster(MODEL, weights=weights)
     for _ in range(2):
         start = time.perf_counter()
         model.forecast(episode.context, episode.target_dates)
@@ -135,14 +135,17 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--weights", help="checkpoint of the network, instead of the embedded one")
     parser.add_argument("--simulated", type=int, default=200)
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "forecast-results")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "test")
     parser.add_argument("--doc", type=Path, default=ROOT / "docs" / "forecasting.md")
     parser.add_argument("--workers", type=int)
     given = parser.parse_args()
-    chosen = (models(), FILLS[:3] if given.quick else fills())
-    request = ForecastEvaluationRequest(given.out, models=chosen[0], fills=chosen[1], workers=given.workers)
+    chosen = (models(given.weights), FILLS[:3] if given.quick else fills())
+    request = ForecastEvaluationRequest(
+        given.out, models=chosen[0], fills=chosen[1], model_weights=given.weights, workers=given.workers
+    )
     count, size = (4, 32) if given.quick else (given.simulated, 128)
     simulated = measured(replace(request, simulated=count, size=size), "simulated")
     parts = {"simulated": page_of(simulated, request)}
@@ -152,7 +155,7 @@ def main() -> None:
         real = measured(replace(request, inputs=tuple(places)), "real")
         parts["real"] = page_of(real, request)
     if MODEL in chosen[0] and FILL in chosen[1]:
-        parts["goals"] = goal_table(goals(simulated, real))
+        parts["goals"] = goal_table(goals(simulated, real, given.weights))
     text = given.doc.read_text(encoding="utf-8")
     for name, lines in parts.items():
         text = put(text, name, lines)

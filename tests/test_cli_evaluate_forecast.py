@@ -52,6 +52,9 @@ def test_results_are_a_report_tables_and_provenance(results):
         "](forecast.png)",
     ):
         assert words in page
+    html = (results / "report.html").read_text()
+    assert "<title>clearcube: evaluation of forecasts</title>" in html and "data:image/svg" in html
+    assert "<h2>What filling is good for</h2>" in html and "<h2>Left out</h2>" in html
     assert (results / "forecast.png").stat().st_size > 10_000
     table = pq.read_table(results / "scores.parquet").to_pandas()
     assert set(table.cube) == {"place0", "place1", "simulated-evaluation-5", "simulated-evaluation-6"}

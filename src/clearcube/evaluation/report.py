@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from clearcube.evaluation.comparison import Comparison
 from clearcube.evaluation.sections import MARK, Section, sections
 
-__all__ = ["MARK", "introduction", "report", "table"]
+__all__ = ["MARK", "introduction", "markdown", "report", "table"]
 
 NOTES = (
     "Scored are hidden pixels that are observed at another date. Reflectance 0 to 1, data range 1; sums are pooled "
@@ -22,7 +22,7 @@ def report(found: Comparison, reference: str, seeds: Sequence[int]) -> str:
     """The page in Markdown: gains over the reference, pooled scores, strata, what did not work, every cube."""
     lines = ["# Evaluation", "", introduction(found, seeds)]
     for section in sections(found, reference):
-        lines += _section(section)
+        lines += markdown(section)
     return "\n".join(lines) + "\n"
 
 
@@ -42,7 +42,8 @@ def _cell(text: str) -> str:
     return text.replace("|", "/").replace("\n", " ")
 
 
-def _section(section: Section) -> list[str]:
+def markdown(section: Section) -> list[str]:
+    """The lines of a section."""
     lines = ["", f"## {section.title}"]
     lines += ["", section.note] if section.note else []
     for caption, each in section.tables:

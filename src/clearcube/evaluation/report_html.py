@@ -27,13 +27,22 @@ def report_html(found: Comparison, reference: str, seeds: Sequence[int], figures
     figures : name -> SVG element; each becomes an image inside the page.
     """
     parts = [*sections(found, reference), _everything(found, reference)]
+    captioned = {CAPTIONS.get(name, name): svg for name, svg in figures.items()}
+    return page("Evaluation", introduction(found, seeds), parts, captioned)
+
+
+def page(title: str, words: str, parts: Sequence[Section], figures: Mapping[str, str]) -> str:
+    """Any sections as a page.
+
+    words : what stands below the title. figures : caption -> SVG element.
+    """
     body = [
-        "<h1>Evaluation</h1>",
-        f"<p>{escape(introduction(found, seeds))} Click a column's head to sort by it.</p>",
+        f"<h1>{escape(title)}</h1>",
+        f"<p>{escape(words)} Click a column's head to sort by it.</p>",
         "<nav>",
         *(f'<a href="#s{place}">{escape(part.title)}</a>' for place, part in enumerate(parts)),
         "</nav>",
-        *(_figure(CAPTIONS.get(name, name), svg) for name, svg in figures.items()),
+        *(_figure(caption, svg) for caption, svg in figures.items()),
         *(line for place, part in enumerate(parts) for line in _section(place, part)),
     ]
     style, script = (_resource(name) for name in ("page.css", "page.js"))
@@ -43,7 +52,7 @@ def report_html(found: Comparison, reference: str, seeds: Sequence[int], figures
         "<head>",
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        "<title>clearcube: evaluation</title>",
+        f"<title>clearcube: {escape(title.lower())}</title>",
         f"<style>\n{style}</style>",
         "</head>",
         "<body><main>",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearcube.evaluation.intervals import interval
-from clearcube.evaluation.report import table
+from clearcube.evaluation.report import markdown
 from clearcube.evaluation.sections import Section, Table, number
 from clearcube.forecasting.comparison import ForecastComparison, leads_of
 from clearcube.forecasting.greenearthnet import CLASSES, SCORES
@@ -53,25 +53,17 @@ class Chosen:
     fills: tuple[str, ...]
 
 
-def report(found: ForecastComparison, chosen: Chosen, picture: str = "") -> str:
+def report(found: ForecastComparison, chosen: Chosen, pictures: Sequence[str] = ()) -> str:
     """The page in Markdown.
 
-    picture : a line that shows a figure.
+    pictures : lines that show figures.
     """
-    lines = ["# Evaluation of forecasts", "", introduction(found, chosen), *(["", picture] if picture else [])]
+    lines = ["# Evaluation of forecasts", "", introduction(found, chosen)]
+    for picture in pictures:
+        lines += ["", picture]
     for section in sections(found, chosen):
         lines += markdown(section)
     return "\n".join(lines) + "\n"
-
-
-def markdown(section: Section) -> list[str]:
-    """The lines of a section."""
-    lines = ["", f"## {section.title}"]
-    lines += ["", section.note] if section.note else []
-    for caption, each in section.tables:
-        lines += ["", f"### {caption}"] if caption else []
-        lines += table(each.head, each.rows)
-    return lines
 
 
 def introduction(found: ForecastComparison, chosen: Chosen) -> str:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
-import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clearcube.errors import InputError
 from clearcube.evaluation.inputs import cubes_of
 from clearcube.evaluation.records import Record, load
+from clearcube.evaluation.report_html import page
 from clearcube.evaluation.run import in_parallel
 from clearcube.forecasting.comparison import ForecastComparison
 from clearcube.forecasting.registry import make_forecaster
-from clearcube.forecasting.report import Chosen, report, write_scores, write_summary
+from clearcube.forecasting.report import Chosen, introduction, report, sections, write_scores, write_summary
 from clearcube.forecasting.run import NONE, ForecastPlan, evaluate_into
 from clearcube.version import __version__
-from clearcube.workflows.evaluate import LIBRARIES, sha256_of, write_json
+from clearcube.workflows.evaluate import sha256_of
+from clearcube.workflows.results import provenance, write_json
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from clearcube.fill_cube import Progress
     from clearcube.filler import Filler
     from clearcube.forecasting.episode import Episode, Forecaster
@@ -63,9 +65,9 @@ class ForecastEvaluationRequest:
 def evaluate_forecasts(request: ForecastEvaluationRequest, progress: Progress) -> ForecastComparison:
     """Make all forecasts that `out` does not hold yet, and write what all of them say.
 
-    `out` gets `scores.parquet`, `summary.csv`, `report.md`, `forecast.png` (the first cube, by the first model from
-    the last fill), `provenance.json` and `sums/`, what a later run goes on from. Cubes are read or simulated one by
-    one, as many at once as there are workers.
+    `out` gets `scores.parquet`, `summary.csv`, `report.md`, `report.html`, `forecast.png` (the first cube, by the
+    first model from the last fill), `provenance.json` and `sums/`, what a later run goes on from. Cubes are read or
+    simulated one by one, as many at once as there are workers.
 
     Raises
     ------
@@ -161,32 +163,42 @@ def _natural(name: str) -> tuple[str, int]:
     return (head, int(tail)) if tail.isdigit() else (name, 0)
 
 
-def _draw(request: ForecastEvaluationRequest, plan: ForecastPlan, make: Callable[[], Episode]) -> str:
-    """Draw an episode, and give the line of Markdown that shows it; "" where model or fill cannot be used on it."""
-    from clearcube.workflows.forecast_figure import draw_episode
+def _draw(request: ForecastEvaluationRequest, plan: ForecastPlan, make: Callable[[], Episode]) -> dict[str, Figure]:
+    """Words -> figure of an episode; nothing where model or fill cannot be used on it."""
+    from clearcube.workflows.forecast_figure import episode_figure
 
     episode, fill, model = make(), request.fills[-1], request.models[0]
     filler = plan.fills[fill]
     try:
-        draw_episode(episode, filler and filler(), plan.models[model](), request.out / FIGURE)
+        figure = episode_figure(episode, filler and filler(), plan.models[model]())
     except Exception:  # a forecast may fail in any way; that it did is in the report
-        return ""
-    return f"![{episode.name}: {model} from a context filled by {fill}]({FIGURE})"
+        return {}
+    return {f"{episode.name}: {model} from a context filled by {fill}": figure}
 
 
-def _write(request: ForecastEvaluationRequest, cubes: list[str], picture: str) -> ForecastComparison:
-    """The tables and the report, from the sums of the cubes of this run, one cube after the other."""
-    found = ForecastComparison()
+def _write(
+    request: ForecastEvaluationRequest, cubes: Sequence[str], figures: Mapping[str, Figure]
+) -> ForecastComparison:
+    """The tables and the reports, from the sums of the cubes of this run, one cube after the other."""
+    from clearcube.plots.canvas import save, svg_text
+
+    found, out, chosen = ForecastComparison(), request.out, request.chosen
 
     def records() -> Iterator[Record]:
         for name in cubes:
-            record = load(request.out / "sums" / f"{name}.npz")
+            record = load(out / "sums" / f"{name}.npz")
             found.add(record, request.models, request.fills)
             yield record
 
-    write_scores(request.out / "scores.parquet", records(), request.chosen)
-    write_summary(request.out / "summary.csv", found, request.chosen)
-    (request.out / "report.md").write_text(report(found, request.chosen, picture), encoding="utf-8")
+    write_scores(out / "scores.parquet", records(), chosen)
+    write_summary(out / "summary.csv", found, chosen)
+    for figure in figures.values():
+        save(figure, out / FIGURE)
+    pictures = [f"![{words}]({FIGURE})" for words in figures]
+    (out / "report.md").write_text(report(found, chosen, pictures), encoding="utf-8")
+    drawn = {words: svg_text(figure) for words, figure in figures.items()}
+    html = page("Evaluation of forecasts", introduction(found, chosen), sections(found, chosen), drawn)
+    (out / "report.html").write_text(html, encoding="utf-8")
     return found
 
 
@@ -194,16 +206,11 @@ def _provenance(
     request: ForecastEvaluationRequest, digests: Mapping[str, str], cubes: Mapping[str, list[str]]
 ) -> dict[str, Any]:
     """What the results were made with and from."""
-    from datetime import UTC, datetime
-
-    return {
-        "command": request.command,
-        "created": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "versions": {"clearcube": __version__, "python": platform.python_version()}
-        | {name: version(name) for name in LIBRARIES},
+    about = {
         "fills": list(request.fills),
         "models": list(request.models),
         "weights": dict(digests),
         "simulated": {"cubes": request.simulated, "first_seed": request.seed, "size": request.size},
         "inputs": {key: {source: sha256_of(source) for source in sources} for key, sources in cubes.items()},
     }
+    return provenance(request.command, about)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clearcube.forecasting.contexts import filled_context
@@ -10,18 +9,19 @@ from clearcube.forecasting.episode import ndvi_of, unfilled
 from clearcube.forecasting.run import forecast_episode
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from clearcube.filler import Filler
     from clearcube.forecasting.episode import Episode, Forecaster
 
 
-def draw_episode(episode: Episode, filler: Filler | None, model: Forecaster, path: Path) -> None:
-    """Forecast an episode from its filled context and draw it into a file (.png, .pdf, .svg).
+def episode_figure(episode: Episode, filler: Filler | None, model: Forecaster) -> Figure:
+    """Forecast an episode from its filled context, and draw it.
 
     Raises
     ------
-    InputError : the fill or the model cannot be used on this episode, or the file has another suffix.
+    InputError : the fill or the model cannot be used on this episode.
     """
-    from clearcube.plots.canvas import save
     from clearcube.plots.forecast import ForecastShown, forecast_figure
 
     bare, filled = unfilled(episode.context), filled_context(episode.context, filler)
@@ -35,4 +35,4 @@ def draw_episode(episode: Episode, filler: Filler | None, model: Forecaster, pat
         std=forecast.std,
         truth=episode.target_ndvi,
     )
-    save(forecast_figure(shown), path)
+    return forecast_figure(shown)
