@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-slow check bench format clean
+.PHONY: demo test test-slow check bench results format clean
 
 demo: $(READY)
 	$(BIN)/python scripts/demo.py demo
@@ -22,6 +22,9 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+results: $(READY)
+	$(BIN)/python scripts/forecast_results.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
