@@ -141,6 +141,9 @@ def test_spoilt_checkpoints_are_refused_and_nothing_is_written(cube_path, tmp_pa
         (["-m", "ganfilling", "--weights", "UTILISE"], ["holds utilise, not ganfilling"]),
         (["--weights", "UTILISE", "--denoise"], ["'utilise'", "does not judge"]),
         (["--weights", "UTILISE", "--bands", "blue,green,red"], ["utilise takes blue, green, red and nir"]),
+        (["--adapt-steps", "0"], ["--adapt-steps is 0"]),
+        (["-m", "linear", "--adapt"], ["no option 'adapt'"]),
+        (["--weights", "UTILISE", "--adapt"], ["'utilise' has no option 'adapt'"]),
         (["-m", "frame2frame"], ["no weights of 'frame2frame' ship", "--weights FILE"]),
     ],
 )
@@ -149,6 +152,32 @@ def test_what_does_not_go_together_is_refused(cube_path, tmp_path, weights, argu
     given = [weights / "utilise.pth" if each == "UTILISE" else each for each in arguments]
     assert_refused(run("fill", cube_path, tmp_path / "out.zarr", *given), *words)
     assert contents(tmp_path) == before
+
+
+def test_adaptation_is_kept_in_the_stage_until_the_end(cube_path, tmp_path, weights, monkeypatch):
+    from clearcube.workflows import fill
+
+    seen = []
+
+    def finishing(output):
+        def fail(stage):
+            seen.append((stage.path / "adapted.safetensors").read_bytes())
+            raise OSError("the disk is gone")
+
+        return fail if len(seen) < 2 else found(output)
+
+    monkeypatch.setattr("clearcube.network_filler.adaptation.SIZE", 16)
+    monkeypatch.setattr("clearcube.training.samples.BANK_SCENES", 1)
+    found = fill._finisher
+    monkeypatch.setattr(fill, "_finisher", finishing)
+    tiny = ("--weights", weights / "suspicious.safetensors", "--adapt-steps", "1")
+    arguments = ("fill", cube_path, tmp_path / "out.zarr", *tiny, "-q")
+    assert_refused(run(*arguments), "the disk is gone", "--resume")
+    assert_refused(run(*arguments, "--resume"), "the disk is gone")
+    assert seen[0] == seen[1]
+    assert run(*arguments, "--resume").exit_code == 0
+    assert json.loads(attributes(tmp_path / "out.zarr")["prepared"])["adaptation_steps"] == 1
+    assert not (tmp_path / "out.zarr.stage").exists()
 
 
 def test_bands_of_unknown_wavelength_are_left_to_linear(tmp_path):

@@ -136,6 +136,12 @@ def test_tiles_agree_with_the_whole(random, monkeypatch):
     np.testing.assert_allclose(prepared.fill(whole).mean, once, atol=1e-3)
 
 
+def test_windows_of_any_size_agree(random):
+    cube = cloudy_cube(5, 90, 84, never=False).drop_vars("truth")
+    whole, parts = (clearcube.fill(cube, weights=random, window=size).reflectance.values for size in (256, 37))
+    np.testing.assert_allclose(parts, whole, atol=1e-3)
+
+
 def test_a_network_that_errs_is_not_trusted(tmp_path, untrained):
     wild = saved(tmp_path, 1.0)
     whole = block(20, 48, 48, never=False, cloud=0.2)

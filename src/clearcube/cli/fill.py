@@ -12,6 +12,7 @@ import typer
 from clearcube.cli import options as o
 from clearcube.cli.display import progress
 from clearcube.cli.doorway import explained
+from clearcube.errors import InputError
 
 METHOD_OPTIONS = ("smoothness", "terms", "modes", "weights")
 READING = (
@@ -40,6 +41,12 @@ Modes = Annotated[int | None, typer.Option("--modes", help="dineof: number of mo
 Weights = Annotated[
     str | None,
     typer.Option("--weights", help="Checkpoint, which tells the network; clearcube's, GANFilling.pt, utilise_*.pth."),
+]
+Adapt = Annotated[
+    bool, typer.Option("--adapt", help="seq2seq: first train on this cube for about a minute, by hiding observations.")
+]
+AdaptSteps = Annotated[
+    int | None, typer.Option("--adapt-steps", help="Steps of that training, 200 by default; implies --adapt.")
 ]
 Ndvi = Annotated[bool, typer.Option("--ndvi", help="Add NDVI and its std.")]
 Layout = Annotated[str, typer.Option("--layout", help="cube = one variable, bands = one variable for each band.")]
@@ -79,6 +86,8 @@ def fill(
     terms: Terms = None,
     modes: Modes = None,
     weights: Weights = None,
+    adapt: Adapt = False,
+    adapt_steps: AdaptSteps = None,
     ndvi: Ndvi = False,
     layout: Layout = "cube",
     dtype: Dtype = "float32",
@@ -118,7 +127,7 @@ def _request(given: dict[str, Any]) -> Any:
         output=given["output"],
         method=given["method"],
         opening=o.opening(**{name: given[name] for name in READING}),
-        options={name: given[name] for name in METHOD_OPTIONS if given[name] is not None},
+        options=_method_options(given),
         settings=FillSettings(
             parse_optional_days(given["max_gap"], "--max-gap"),
             parse_optional_days(given["max_extrapolation"], "--max-extrapolation"),
@@ -134,3 +143,12 @@ def _request(given: dict[str, Any]) -> Any:
         overwrite=given["overwrite"],
         command=shlex.join(["clearcube", *sys.argv[1:]]),
     )
+
+
+def _method_options(given: dict[str, Any]) -> dict[str, Any]:
+    """The options of the method that were given."""
+    steps = given["adapt_steps"]
+    if steps is not None and steps < 1:
+        raise InputError(f"--adapt-steps is {steps}; it must be at least 1")
+    options = {name: given[name] for name in METHOD_OPTIONS if given[name] is not None}
+    return options | ({"adapt": steps or True} if given["adapt"] or steps else {})

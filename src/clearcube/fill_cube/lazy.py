@@ -100,8 +100,9 @@ def _filled_parts(
     filler: Filler,
 ) -> Parts:
     blocks = CubeBlocks(cube)
+    shared = delayed(prepared, traverse=False)
     return [
-        (each, delayed(_fill_part, pure=False)(prepared, blocks.block(outer), settings, each.within(outer)))
+        (each, delayed(_fill_part, pure=False)(shared, blocks.block(outer), settings, each.within(outer)))
         for each in windows(frame, size)
         for outer in (each.grown(filler.halo, frame, multiple_of(filler)),)
     ]
@@ -155,7 +156,8 @@ def _arrays(
     """Dask arrays of the output's variables."""
     arrays: dict[str, da.Array] = {}
     rows = sorted({window.top for window, _ in parts})
-    pieces = [(w, delayed(as_variables, pure=False)(p, settings, bands, prepared, wanted)) for w, p in parts]
+    shared = delayed(prepared, traverse=False)
+    pieces = [(w, delayed(as_variables, pure=False)(p, settings, bands, shared, wanted)) for w, p in parts]
     for name in names_of(settings):
         lead = (int(wanted.sum()), sizes[1]) if len(DIMS[name]) == 4 else (int(wanted.sum()),)
         grid = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from clearcube.errors import InputError
 from clearcube.methods import MethodInfo
+from clearcube.network_filler.adaptation import STEPS
 from clearcube.network_filler.cells import CELL
 from clearcube.network_filler.checkpoints import default_weights, located, network_at
 from clearcube.network_filler.published import PublishedFiller
@@ -23,7 +24,7 @@ def make_network_filler(name: str, **options: Any) -> Filler:
     """The filler of a network by name.
 
     `weights` is the checkpoint to use instead of the embedded one: a file of clearcube's or of the authors, or the
-    name of an embedded one.
+    name of an embedded one. `adapt` (seq2seq) trains the network on the cube first: True, or a number of steps.
 
     Raises
     ------
@@ -69,8 +70,8 @@ def _make_published(name: str, path: str) -> Filler:
     return PublishedFiller(path, name)
 
 
-def _make_seq2seq(path: str) -> Filler:
-    return NetworkFiller(path, "seq2seq")
+def _make_seq2seq(path: str, adapt: bool | int = False) -> Filler:
+    return NetworkFiller(path, "seq2seq", adapt=STEPS if adapt is True else int(adapt))
 
 
 NETWORKS: Mapping[str, MethodInfo] = MappingProxyType(
@@ -84,7 +85,7 @@ NETWORKS: Mapping[str, MethodInfo] = MappingProxyType(
                 "its own, scaled by its errors on hidden observations",
                 32,
                 _make_seq2seq,
-                ("weights",),
+                ("weights", "adapt"),
                 judges=True,
             ),
             _published("ganfilling", "the published generator with memory in time; needs --weights where none ship"),

@@ -26,6 +26,8 @@ REPETITIONS = 12
 HIDING = SamplingConfig(partial=0.4, frames_hidden=0.2, runs=0.25, ends=0.15, second_gap=0.0)
 """How often each kind of gap is made."""
 LEAST_SQUARE = 1e-12
+APART = 10_000
+"""Added to the positions of dates from one experiment to the next."""
 
 
 class Estimates(NamedTuple):
@@ -51,6 +53,11 @@ class GapErrors(NamedTuple):
         at = self.kind == kind
         return GapErrors(self.error[..., at], self.std[:, at], self.kind[at], self.date[at])
 
+    def on_dates(self, positions: Sequence[int]) -> GapErrors | None:
+        """Those on dates at these positions in the blocks; None if there are none."""
+        at = np.isin(self.date % APART, positions)
+        return GapErrors(self.error[..., at], self.std[:, at], self.kind[at], self.date[at]) if at.any() else None
+
     @property
     def dates(self) -> int:
         """How many dates they are of: errors of one date are alike."""
@@ -75,7 +82,7 @@ def gap_errors(estimate: Callable[[Block], Estimates], sample: Sequence[Block], 
     parts = [errors_at(estimate, block, hidden) for block, hidden in tried if hidden.any()]
     if not parts:
         return None
-    apart = [part._replace(date=part.date + 10_000 * i) for i, part in enumerate(parts)]
+    apart = [part._replace(date=part.date + APART * i) for i, part in enumerate(parts)]
     return GapErrors(*(np.concatenate(each, axis=-1) for each in zip(*apart, strict=True)))
 
 

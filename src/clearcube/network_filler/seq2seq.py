@@ -19,6 +19,8 @@ from clearcube.methods.error_model import measure_errors
 from clearcube.methods.hidden_errors import without_empty_dates
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
+from clearcube.network_filler.adaptation import adapt
+from clearcube.network_filler.adapted import Adapted, network_with, store, stored
 from clearcube.network_filler.checkpoints import metadata_at, network_at, sha256_of
 from clearcube.network_filler.gap_kinds import gap_kinds
 from clearcube.network_filler.hidden_gaps import Estimates, gap_errors
@@ -50,18 +52,24 @@ class NetworkFiller:
     """Fills with the network of a checkpoint.
 
     path : of the checkpoint. threads : of torch, in each call.
+    adapt : steps of training on the cube's sample, 0 = none. keep : file in which the outcome of that is kept, and
+    from which it is taken where it is there already.
 
     Raises
     ------
-    InputError : the checkpoint cannot be used to fill.
+    InputError : the checkpoint cannot be used to fill, or the number of steps is negative.
     """
 
     path: str
     name: str = "network"
     threads: int = 1
+    adapt: int = 0
+    keep: str | None = None
 
     def __post_init__(self) -> None:
         _network(self.path)
+        if self.adapt < 0:
+            raise InputError(f"adapt is {self.adapt} steps; it cannot be negative")
 
     @property
     def halo(self) -> int:
@@ -97,6 +105,8 @@ class NetworkFiller:
     def prepare(self, sample: Sequence[Block]) -> PreparedNetwork:
         """Measure the network's errors on the sample by hiding, to know its std and how far to trust it.
 
+        An adapted network is measured on the dates that it was not adapted to.
+
         Raises
         ------
         InputError : fewer than three dates, or a band whose wavelength is unknown or not optical.
@@ -106,8 +116,22 @@ class NetworkFiller:
         noise = measure_errors(partial(fill_block, rule=LINEAR), blocks).table[:, OBSERVED]
         basis = sampled_basis(blocks)
         prior = Prior.of(metadata_at(self.path).get(PRIOR))
-        errors = gap_errors(partial(estimates_of, self, basis), _some(blocks))
-        return PreparedNetwork(self, self.digest, basis, mixture(errors, prior, len(noise)), noise)
+        adapted = self._adapted(blocks) if self.adapt else None
+        weights = adapted.weights if adapted else None
+        errors = gap_errors(partial(estimates_of, self, basis, weights=weights), _some(blocks))
+        if adapted and weights and errors:
+            errors = errors.on_dates(adapted.held_out)
+        return PreparedNetwork(self, self.digest, basis, mixture(errors, prior, len(noise)), noise, adapted)
+
+    def _adapted(self, blocks: Sequence[Block]) -> Adapted:
+        """The outcome of the adaptation: the one that was kept, else a new one."""
+        network, digest = _network(self.path), self.digest
+        if self.keep and Path(self.keep).is_file():
+            return stored(Path(self.keep), digest)
+        adapted = adapt(network, blocks, self.adapt, precision(), judged_on=_some(blocks))
+        if self.keep:
+            store(Path(self.keep), adapted, network, digest)
+        return adapted
 
 
 @dataclass(frozen=True)
@@ -115,7 +139,8 @@ class PreparedNetwork:
     """A network that knows its errors on this cube.
 
     digest : sha256 of the checkpoint. basis : the cube's empirical orthogonal functions. mixture : how far network,
-    functions and interpolation are trusted. noise : (B,) std of an observation.
+    functions and interpolation are trusted. noise : (B,) std of an observation. adapted : what training on the cube
+    came to, where it was asked for.
     """
 
     filler: NetworkFiller
@@ -123,6 +148,7 @@ class PreparedNetwork:
     basis: Basis
     mixture: Mixture
     noise: NDArray[np.float32] = field(repr=False)
+    adapted: Adapted | None = field(default=None, repr=False)
 
     @property
     def error_correlation(self) -> NDArray[np.float64]:
@@ -158,7 +184,7 @@ class PreparedNetwork:
             "error_hidden_observations": self.mixture.hidden,
             "error_std_observed": np.round(self.noise.astype(float), 6).tolist(),
             "error_correlation": np.round(self.mixture.correlation, 6).tolist(),
-        }
+        } | (self.adapted.summary() if self.adapted else {})
 
     def _tile(self, block: Block) -> int:
         """Side of the windows within the block: a multiple of what the network asks for, memory permitting."""
@@ -169,7 +195,8 @@ class PreparedNetwork:
     def _fill(self, block: Block) -> Estimate:
         """A part that is small enough."""
         torch.set_num_threads(self.filler.threads)
-        output = applied(_network(self.filler.path, self.digest), block, precision())
+        weights = self.adapted.weights if self.adapted else None
+        output = applied(_network(self.filler.path, self.digest, weights), block, precision())
         kind = gap_kinds(block.observed, block.dates)
         made = _with_functions(output, reconstruct_block(block, basis=self.basis))
         observed, believed = block.observed[:, None], _array(output.believed)[:, None]
@@ -196,10 +223,10 @@ def _has_bfloat16() -> bool:
     return "avx512_bf16" in text or "amx_bf16" in text
 
 
-def estimates_of(filler: NetworkFiller, basis: Basis, block: Block) -> Estimates:
-    """All estimates of a block from what it observed alone."""
+def estimates_of(filler: NetworkFiller, basis: Basis, block: Block, *, weights: bytes | None = None) -> Estimates:
+    """All estimates of a block from what it observed alone. weights : those of the adapted network."""
     torch.set_num_threads(filler.threads)
-    output = applied(_network(filler.path), block, precision())
+    output = applied(_network(filler.path, weights=weights), block, precision())
     return _with_functions(output, reconstruct_refitted(block, basis=basis))
 
 
@@ -215,13 +242,13 @@ def _array(values: torch.Tensor) -> NDArray[Any]:
     return np.asarray(first.numpy() if first.dtype == torch.bool else first.float().numpy())
 
 
-def _network(path: str, digest: str | None = None) -> Seq2Seq:
-    """The network of a checkpoint."""
+def _network(path: str, digest: str | None = None, weights: bytes | None = None) -> Seq2Seq:
+    """The network of a checkpoint; with these tensors, where they are given."""
     model = network_at(path, digest)
     if not isinstance(model, Seq2Seq):
         config: Any = model.config
         raise InputError(f"{path} holds {kind_of(config)}, not seq2seq; leave out --method, or give other weights")
-    return model
+    return model if weights is None else network_with(model, weights)
 
 
 def _some(blocks: Sequence[Block]) -> list[Block]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,6 +87,8 @@ def choice_for(cube: xr.Dataset, options: Mapping[str, Any], settings: FillSetti
         against = f"no weights of {BEST} ship with this version"
     if not against and (seen := _observed_dates(cube, FEWEST_DATES)) < FEWEST_DATES:
         against = f"only {seen} of the dates have observations, {BEST} needs {FEWEST_DATES}"
+    if against and options.get("adapt"):
+        raise InputError(f"adapt trains {BEST}, which cannot fill this cube: {against}; leave it out")
     if against:
         return checked(Choice(filler_named(LAST_RESORT, {}), f"auto: {against}"), settings)
     reason = f"auto: every band is optical with a known wavelength, and at least {FEWEST_DATES} dates have observations"
@@ -131,6 +134,11 @@ def filler_named(method: str, options: Mapping[str, Any]) -> Filler:
     if method not in NETWORKS:
         raise InputError(f"unknown method '{method}'; choose one of {', '.join([AUTO, *METHODS, *NETWORKS])}")
     return make_network_filler(method, **options)
+
+
+def kept_beside(filler: Filler, folder: Path) -> Filler:
+    """The filler, with what it learns kept in the folder, so that a resumed run does not learn it anew."""
+    return replace(filler, keep=str(folder / "adapted.safetensors")) if getattr(filler, "adapt", 0) else filler  # type: ignore[type-var]
 
 
 def _info(name: str) -> MethodInfo:

@@ -16,7 +16,7 @@ from clearcube.errors import InputError
 from clearcube.fill_cube import FillSettings, Progress, StagedFill, Workers, fill_with
 from clearcube.fill_cube.output import wanted_dates
 from clearcube.version import __version__
-from clearcube.workflows.choosing import AUTO, Choice, choice_of, filler_named
+from clearcube.workflows.choosing import AUTO, Choice, choice_of, filler_named, kept_beside
 from clearcube.writers.encoding import OutputFormat
 from clearcube.writers.rasters import finish_cogs
 from clearcube.writers.stage import Stage, opened
@@ -57,7 +57,7 @@ def fill(
         `replaced`.
     ndvi : add `ndvi` and `ndvi_std`.
     window : pixels per side that are filled at once.
-    options : the method's own.
+    options : the method's own; `weights` (a checkpoint) and `adapt` (train on this cube first) for networks.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def fill_files(request: FillRequest, progress: Progress) -> FillSummary:
     with opened(request.output, fingerprint, resume=request.resume, overwrite=request.overwrite) as stage:
         staged = StagedFill(
             cube,
-            choice.filler,
+            kept_beside(choice.filler, stage.path),
             request.settings,
             request.output_format,
             stage,

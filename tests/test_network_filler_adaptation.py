@@ -1,0 +1,148 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from builders import BANDS
+from test_network_filler import METADATA, TINY
+
+import clearcube
+from clearcube.cube import new_cube
+from clearcube.errors import InputError
+from clearcube.filler import Block
+from clearcube.network_filler import adaptation, make_network_filler
+from clearcube.network_filler.adaptation import adapt, held_out_dates
+from clearcube.network_filler.adapted import Adapted, network_with, store, stored, tensors_as_bytes
+from clearcube.networks import checkpoint
+from clearcube.networks.seq2seq import Seq2Seq
+
+
+def noisy_block(times=16, height=40, width=40):
+    """Nothing changes but noise: a mean of many dates is better than interpolation, which knows two."""
+    rng = np.random.default_rng(0)
+    dates = np.datetime64("2020-01-01", "D") + 5 * np.arange(times)
+    values = np.full((times, 4, height, width), 0.3) + rng.normal(0, 0.05, (times, 4, height, width))
+    observed = np.ones(values[:, 0].shape, bool)
+    for date in range(0, times, 3):
+        observed[date, :, : rng.integers(8, 20)] = False
+    return Block(values.astype(np.float32), observed, dates, BANDS)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return Seq2Seq(TINY).eval()
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory, model):
+    target = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    checkpoint.save(target, model, METADATA)
+    return target
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """So few and small samples that steps take no time, and so large steps that they tell."""
+    monkeypatch.setattr(adaptation, "SIZE", 16)
+    monkeypatch.setattr(adaptation, "FRAMES", 24)
+    monkeypatch.setattr(adaptation, "_cores", lambda: 1)
+    monkeypatch.setattr(adaptation, "LEARNING_RATE", 2e-2)
+    monkeypatch.setattr("clearcube.training.samples.BANK_SCENES", 1)
+
+
+def same(one, two):
+    states = (one.state_dict(), two.state_dict())
+    return all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_it_learns_from_the_cube_and_is_reproducible(model, quick):
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    one, two = (adapt(model, [noisy_block()], 20, "float32") for _ in range(2))
+    assert one.gain > 0.5
+    assert one.weights == two.weights is not None
+    assert one.summary() == {"adapted": True, "adaptation_steps": 20, "adaptation_gain_db": round(one.gain, 3)}
+    assert not same(network_with(model, one.weights), model)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_what_does_not_help_is_not_kept(model, quick, monkeypatch):
+    monkeypatch.setattr(adaptation, "LEARNING_RATE", 1.0)
+    outcome = adapt(model, [noisy_block()], 4, "float32")
+    assert outcome.weights is None
+    assert outcome.gain < 0
+
+
+def test_held_out_dates_are_never_seen(model, quick, monkeypatch):
+    whole = noisy_block()
+    chosen = list(held_out_dates([whole]))
+    changed = Block(whole.reflectance.copy(), whole.observed, whole.dates, BANDS)
+    changed.reflectance[chosen] = 0.7
+    monkeypatch.setattr(adaptation, "LEAST_GAIN", -1e9)
+    one, two = (adapt(model, [each], 3, "float32") for each in (whole, changed))
+    assert one.weights == two.weights is not None
+
+
+def test_dates_are_held_out_where_enough_are_left():
+    whole = noisy_block()
+    chosen = held_out_dates([whole])
+    assert chosen == (2, 6, 10, 14)
+    few = Block(whole.reflectance[:4], whole.observed[:4], whole.dates[:4], BANDS)
+    assert held_out_dates([few]) == ()
+
+
+def test_a_short_cube_is_left_as_it_is(model):
+    whole = noisy_block(4)
+    outcome = adapt(model, [whole], 50, "float32")
+    assert outcome == Adapted(50, None, (), outcome.gain)
+    assert outcome.summary()["adaptation_gain_db"] is None
+
+
+def test_the_prepared_filler_carries_what_was_learnt(path, quick, tmp_path):
+    whole = noisy_block()
+    filler = make_network_filler("seq2seq", weights=path, adapt=20)
+    prepared = filler.prepare([whole])
+    assert prepared.summary()["adapted"] is True
+    again = pickle.loads(pickle.dumps(prepared))
+    np.testing.assert_array_equal(again.fill(whole).mean, prepared.fill(whole).mean)
+    assert make_network_filler("seq2seq", weights=path, adapt=True).adapt == adaptation.STEPS
+    with pytest.raises(InputError, match="adapt is -1 steps"):
+        make_network_filler("seq2seq", weights=path, adapt=-1)
+
+
+def test_what_was_learnt_is_kept_and_not_learnt_again(path, quick, tmp_path, monkeypatch):
+    from clearcube.workflows.choosing import kept_beside
+
+    filler = kept_beside(make_network_filler("seq2seq", weights=path, adapt=20), tmp_path)
+    whole = noisy_block()
+    first = filler.prepare([whole])
+    assert (tmp_path / "adapted.safetensors").is_file()
+    monkeypatch.setattr("clearcube.network_filler.seq2seq.adapt", None)
+    second = filler.prepare([whole])
+    assert second.adapted.weights is not None
+    np.testing.assert_array_equal(first.fill(whole).mean, second.fill(whole).mean)
+    assert first.summary() == second.summary()
+
+
+def test_the_kept_file_is_checked(tmp_path, model, path):
+    file = tmp_path / "adapted.safetensors"
+    outcome = Adapted(7, tensors_as_bytes(model), (1, 5), 0.25)
+    for each in (outcome, Adapted(7, None, (1, 5), -0.5)):
+        store(file, each, model, "base")
+        assert stored(file, "base") == each
+    with pytest.raises(InputError, match="adapted from other weights"):
+        stored(file, "other")
+    with pytest.raises(InputError, match="does not tell how it was adapted"):
+        stored(path, "base")
+
+
+def test_fill_adapts_on_request(path, quick):
+    whole = noisy_block()
+    cube = new_cube(whole.reflectance, whole.observed, whole.dates, BANDS)
+    filled = clearcube.fill(cube, weights=str(path), adapt=2)
+    assert '"adaptation_steps": 2' in filled.attrs["prepared"]
+    unknown = cube.assign_coords(wavelength=("band", [np.nan] * 4))
+    with pytest.raises(InputError, match="adapt trains seq2seq, which cannot fill this cube: the wavelength"):
+        clearcube.fill(unknown, adapt=2)
+    with pytest.raises(InputError, match="no option 'adapt'"):
+        clearcube.fill(cube, "linear", adapt=2)
