@@ -157,7 +157,8 @@ def write(output: xr.Dataset, request: ForecastRequest) -> None:
     form = OutputFormat()
     height, width = output.sizes["y"], output.sizes["x"]
     with opened(request.output, {"command": request.command}, resume=False, overwrite=True) as stage:
-        create_store(output.chunk(), stage.filled, form, max(height, width))
+        empty = {str(name): variable.variable.chunk() for name, variable in output.data_vars.items()}
+        create_store(output.assign(empty), stage.filled, form, max(height, width))
         store = OutputStore.opened(stage.filled, form, ())
         values = {name: output[name].values for name in ("ndvi", "ndvi_std", "source")}
         store.write(Window(0, height, 0, width), values)

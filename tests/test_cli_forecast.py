@@ -1,0 +1,225 @@
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from typer.testing import CliRunner
+
+from clearcube.cli import app
+from clearcube.cube import Source, band_named, new_cube
+from clearcube.networks import checkpoint
+from clearcube.networks.forecast import ForecastConfig, ForecastNet
+from clearcube.workflows.forecast import target_dates
+
+START = np.datetime64("2021-04-01", "D")
+TINY_RUN = """
+output = "{folder}/run"
+[network]
+fine = 4
+coarse = 4
+time = 4
+[episodes]
+simulated = 2
+validation = 1
+size = 16
+fills = ["linear"]
+[optimisation]
+steps = 2
+crop = 16
+batch = 2
+precision = "float32"
+[check]
+every = 2
+save = 2
+"""
+
+
+def weights(folder, **sizes):
+    path = folder / f"weights{len(sizes)}.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = ForecastNet(ForecastConfig(**{"fine": 4, "coarse": 4, "time": 4, **sizes}))
+    checkpoint.save(path, net, {"scaling": "", "provenance": {}, "licence": "Apache-2.0"})
+    return str(path)
+
+
+def cube(folder, times=10, bands=("red", "nir"), step=5):
+    rng = np.random.default_rng(0)
+    dates = START + step * np.arange(times)
+    reflectance = rng.uniform(0.05, 0.4, (times, len(bands), 16, 20)).astype(np.float32)
+    observed = rng.random((times, 16, 20)) > 0.3
+    made = new_cube(
+        reflectance, observed, dates, [band_named(name) for name in bands],
+        y=5_600_000 - 10.0 * np.arange(16), x=500_000 + 10.0 * np.arange(20), crs=32631,
+    )  # fmt: skip
+    path = folder / f"cube{times}{len(bands)}.nc"
+    variables = {name: made["reflectance"].isel(band=i, drop=True) for i, name in enumerate(bands)}
+    clear = made["observed"].astype(np.uint8)
+    xr.Dataset({**variables, "clear": clear}, attrs={"crs": "EPSG:32631"}).to_netcdf(path)
+    return str(path)
+
+
+def run(*args):
+    return CliRunner().invoke(app, ["forecast", *map(str, args), "--mask", "clear=clear", "-q"])
+
+
+@pytest.fixture
+def told(tmp_path):
+    return ["--fill", "linear", "--weights", weights(tmp_path)]
+
+
+@pytest.mark.parametrize("suffix", ["nc", "zarr"])
+def test_a_forecast_says_what_it_is(tmp_path, told, suffix):
+    out = tmp_path / f"out.{suffix}"
+    result = run(cube(tmp_path), out, *told)
+    assert result.exit_code == 0, result.output
+    with xr.open_dataset(out) as found:
+        assert found["ndvi"].dims == ("time", "y", "x")
+        assert found["lead_time"].values.tolist() == list(range(5, 101, 5))
+        assert found["lead_time"].attrs["units"] == "days"
+        assert found["time"].values[0] == np.datetime64("2021-05-21")
+        assert (found["source"] == Source.FORECAST).all()
+        assert found.attrs["Conventions"].startswith("CF-")
+        assert found.attrs["model"] == "convlstm"
+        assert found.attrs["fill"] == "linear"
+        assert found.attrs["guided"].startswith("no")
+        assert found["ndvi"].attrs["grid_mapping"] == "spatial_ref"
+        assert np.isfinite(found["ndvi_std"]).all()
+    assert [path.name for path in tmp_path.glob("*.stage")] == []
+
+
+def test_unfilled_contexts_give_another_forecast(tmp_path):
+    given, told = cube(tmp_path), ["--weights", weights(tmp_path)]
+    for fill in ("none", "last"):
+        assert run(given, tmp_path / f"{fill}.nc", "--fill", fill, *told).exit_code == 0
+    with xr.open_dataset(tmp_path / "none.nc") as one, xr.open_dataset(tmp_path / "last.nc") as other:
+        assert not np.array_equal(one["ndvi"], other["ndvi"])
+
+
+def test_persistence_by_name(tmp_path):
+    result = run(cube(tmp_path), tmp_path / "out.nc", "--fill", "linear", "--model", "persistence", "--horizon", "10d")
+    assert result.exit_code == 0, result.output
+    with xr.open_dataset(tmp_path / "out.nc") as found:
+        assert found.sizes["time"] == 2
+        assert np.array_equal(found["ndvi"][0], found["ndvi"][1], equal_nan=True)
+
+
+def test_another_step(tmp_path, told):
+    assert run(cube(tmp_path), tmp_path / "out.nc", *told, "--every", "12d", "--horizon", "40").exit_code == 0
+    with xr.open_dataset(tmp_path / "out.nc") as found:
+        assert found["lead_time"].values.tolist() == [12, 24, 36]
+
+
+def test_what_comes_before_the_time_asked_for_changes_nothing(tmp_path, told):
+    given = cube(tmp_path, times=24)
+    for name, time in (("a", "/2021-06-20"), ("b", "2021-04-10/2021-06-20")):
+        assert run(given, tmp_path / f"{name}.nc", *told, "--time", time).exit_code == 0
+    with xr.open_dataset(tmp_path / "a.nc") as found:
+        assert found["time"].values[0] == np.datetime64("2021-06-25")
+
+
+@pytest.mark.parametrize(
+    ("times", "bands", "options", "message"),
+    [
+        (2, ("red", "nir"), [], "at least 3 dates"),
+        (10, ("red", "green"), [], "NDVI needs the bands"),
+        (10, ("blue", "nir"), [], "NDVI needs the bands"),
+        (10, ("red", "nir"), ["--horizon", "105d"], "trained to look 100 days"),
+        (10, ("red", "nir"), ["--horizon", "3d"], "before the first step"),
+        (10, ("red", "nir"), ["--horizon", "soon"], "number of days"),
+        (10, ("red", "nir"), ["--model", "prophet"], "unknown model"),
+        (10, ("red", "nir"), ["--fill", "guess"], "unknown method"),
+        (10, ("red", "nir"), ["--model", "persistence"], "no option 'weights'"),
+    ],
+)
+def test_bad_input_ends_with_2_and_leaves_nothing(tmp_path, told, times, bands, options, message):
+    out = tmp_path / "out.nc"
+    result = run(cube(tmp_path, times, bands), out, *told, *options)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert not list(tmp_path.glob("out.nc*"))
+
+
+def test_outputs_that_cannot_be(tmp_path, told):
+    given = cube(tmp_path)
+    for out, message in ((tmp_path / "out.tif", "name it .zarr or .nc"), (given, "is an input too")):
+        result = run(given, out, *told)
+        assert (result.exit_code, message in result.output) == (2, True)
+
+
+def test_an_output_is_replaced_only_on_request(tmp_path, told):
+    given, out = cube(tmp_path), tmp_path / "out.nc"
+    assert run(given, out, *told).exit_code == 0
+    assert "--overwrite" in run(given, out, *told).output
+    assert run(given, out, *told, "--overwrite", "--horizon", "5d").exit_code == 0
+    with xr.open_dataset(out) as found:
+        assert found.sizes["time"] == 1
+
+
+def table(folder, days, hole=()):
+    path = folder / "weather.csv"
+    lines = [f"{START - 10 + day},12,2,{'' if day in hole else 180}" for day in range(days)]
+    path.write_text("\n".join(["date,temperature,precipitation,radiation", *lines]))
+    return path
+
+
+def test_guided_forecasts_are_named_so(tmp_path):
+    told = ["--fill", "linear", "--weights", weights(tmp_path, weather=3)]
+    result = run(cube(tmp_path), tmp_path / "out.nc", *told, "--weather", table(tmp_path, 160))
+    assert result.exit_code == 0, result.output
+    with xr.open_dataset(tmp_path / "out.nc") as found:
+        assert found.attrs["guided"].startswith("by the weather")
+
+
+@pytest.mark.parametrize(
+    ("days", "hole", "message"),
+    [
+        (100, (), "the weather lacks temperature"),
+        (160, range(60, 70), "lacks radiation from"),
+        (0, (), "a row for each"),
+    ],
+)
+def test_weather_with_missing_days(tmp_path, days, hole, message):
+    told = ["--fill", "linear", "--weights", weights(tmp_path, weather=3)]
+    result = run(cube(tmp_path), tmp_path / "out.nc", *told, "--weather", table(tmp_path, days, hole))
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_guided_weights_without_weather(tmp_path):
+    result = run(cube(tmp_path), tmp_path / "out.nc", "--fill", "linear", "--weights", weights(tmp_path, weather=3))
+    assert (result.exit_code, "guided forecasts" in result.output) == (2, True)
+
+
+def test_weather_for_a_model_that_knows_none(tmp_path, told):
+    result = run(cube(tmp_path), tmp_path / "out.nc", *told, "--weather", table(tmp_path, 160))
+    assert (result.exit_code, "knows no weather" in result.output) == (2, True)
+
+
+def test_dates_by_the_usual_step():
+    dates = np.array(["2021-01-01", "2021-01-03", "2021-01-05", "2021-01-20"], "datetime64[D]")
+    assert (target_dates(dates, 7, None) - dates[-1]).astype(int).tolist() == [2, 4, 6]
+
+
+def test_training_from_the_command_line(tmp_path):
+    config = tmp_path / "run.toml"
+    config.write_text(TINY_RUN.format(folder=tmp_path))
+    result = CliRunner().invoke(app, ["train-forecast", str(config)])
+    assert result.exit_code == 0, result.output
+    assert "episodes 2 of 2" in result.output
+    _, metadata = checkpoint.load(tmp_path / "run/last.safetensors")
+    assert metadata["provenance"]["simulated_episodes"] == 2
+    again = CliRunner().invoke(app, ["train-forecast", str(config), "--resume", "-q"])
+    assert again.exit_code == 0, again.output
+
+
+def test_test_files_never_train(tmp_path, monkeypatch):
+    import hashlib
+    from pathlib import Path
+
+    path = cube(tmp_path)
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    monkeypatch.setattr("clearcube.training.packing.test_sums", lambda: {digest: "a test cube"})
+    config = tmp_path / "run.toml"
+    config.write_text(f'train = ["{path}"]\n' + TINY_RUN.format(folder=tmp_path))
+    result = CliRunner().invoke(app, ["train-forecast", str(config)])
+    assert (result.exit_code, "only measure" in result.output) == (2, True)

@@ -1,0 +1,301 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from clearcube.errors import InputError
+from clearcube.filler import Block
+from clearcube.forecasting.batches import Batches
+from clearcube.forecasting.contexts import filled_context
+from clearcube.forecasting.pack import PackedEpisodes, joined, packed, simulated_pack
+from clearcube.forecasting.simulated import simulate_episode, simulated_episode
+from clearcube.forecasting.training import ForecastData, load_state, loss_terms, new_learner, train, train_step
+from clearcube.forecasting.training_config import ForecastTraining, forecast_config_from, read_forecast_config
+from clearcube.forecasting.windows import real_pack, stretches
+from clearcube.methods import make_filler
+from clearcube.networks import checkpoint
+from clearcube.networks.forecast import Steps
+from clearcube.simulation.climate import EVALUATION_BELTS
+from clearcube.training.validation import NamedBlock
+
+FILLS = ("last", "linear")
+GRID = {"step_days": 5, "steps": 20}
+
+
+def fillers():
+    return {name: make_filler(name) for name in FILLS}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("episodes")
+
+
+@pytest.fixture(scope="module")
+def data(folder):
+    train_pack = simulated_pack(folder, range(6), 16, fillers(), **GRID)
+    return ForecastData(train_pack, simulated_pack(folder, range(50, 53), 16, fillers(), **GRID), FILLS)
+
+
+def config(tmp_path, **changes):
+    rates = {"steps": 4, "crop": 16, "batch": 2, "precision": "float32"} | changes.pop("optimisation", {})
+    sizes = {"fine": 6, "coarse": 6, "time": 6}
+    table = {"output": str(tmp_path / "run"), "network": sizes, "optimisation": rates, "episodes": {"size": 16}}
+    return forecast_config_from(table | {"check": {"every": 2, "save": 2}} | changes)
+
+
+def test_simulated_episodes_are_the_same_for_a_seed_and_of_their_kind():
+    one, again, other = (simulated_episode(3, size=16, evaluation=kind) for kind in (True, True, False))
+    assert np.array_equal(one.context.reflectance, again.context.reflectance, equal_nan=True)
+    assert one.name != other.name
+    assert one.context.dates[0] >= np.datetime64("2023-01-01")
+    assert other.context.dates[0] < np.datetime64("2022-01-01")
+    assert (np.diff(one.context.dates).astype(int) == 5).all()
+    assert one.leads.tolist() == list(range(5, 101, 5))
+
+
+def test_context_of_an_episode_is_nan_where_not_observed():
+    episode = simulated_episode(1, size=16)
+    nan = np.isnan(episode.context.reflectance).any(axis=1)
+    assert nan[~episode.context.observed].all()
+    assert not nan[episode.context.observed].any()
+    assert episode.weather.dates[-1] >= episode.target_dates[-1]
+
+
+def test_target_is_a_clear_observation_near_the_truth():
+    made = simulate_episode(2, size=24)
+    episode = made.episode
+    known = np.isfinite(episode.target_ndvi)
+    assert 0.05 < known.mean() < 1
+    truth = episode.truth_ndvi[len(episode.context.dates) :]
+    assert np.sqrt(np.mean((episode.target_ndvi[known] - truth[known]) ** 2)) < 0.15
+    np.testing.assert_array_equal(episode.target_ndvi[known], made.clear_ndvi[10:][known])
+
+
+def test_belts_of_evaluation_are_narrow_and_apart():
+    assert all(low < high for low, high in EVALUATION_BELTS)
+
+
+def test_filled_contexts_keep_observations_and_see_no_cloud():
+    context = simulated_episode(4, size=16).context
+    cloudy = np.where(context.observed[:, None], context.reflectance, np.float32(0.9))
+    seen = context.observed.any(axis=0)
+    for name in ("last", "linear", "whittaker"):
+        filled = filled_context(replace(context, reflectance=cloudy), make_filler(name))
+        at = np.broadcast_to(context.observed[:, None], filled.reflectance.shape)
+        assert np.array_equal(filled.reflectance[at], context.reflectance[at])
+        assert np.isfinite(filled.reflectance[:, :, seen]).all()
+        assert np.array_equal(
+            filled.reflectance, filled_context(context, make_filler(name)).reflectance, equal_nan=True
+        )
+
+
+def test_filled_contexts_are_those_of_the_prepared_filler():
+    context = simulated_episode(4, size=16).context
+    filler = make_filler("linear")
+    mean = filler.prepare([context]).fill(context).mean
+    assert np.array_equal(filled_context(context, filler).reflectance, mean, equal_nan=True)
+
+
+def test_without_a_filler_the_context_stays_bare():
+    context = simulated_episode(4, size=16).context
+    assert np.array_equal(filled_context(context, None).reflectance, context.reflectance, equal_nan=True)
+
+
+def test_a_pack_holds_what_the_episode_holds(data):
+    made = simulate_episode(0, size=16)
+    pack, context = data.train, made.episode.context
+    bare = context.reflectance[:, 2:].astype(np.float16)  # red and near infrared of blue, green, red, near infrared
+    np.testing.assert_array_equal(pack.red_nir[0, 0], bare)
+    np.testing.assert_array_equal(pack.observed[0], context.observed)
+    np.testing.assert_allclose(pack.target[0], made.clear_ndvi[10:], atol=1e-3)
+    assert pack.leads[0].tolist() == made.episode.leads.tolist()
+    assert pack.days[0, -1] == 0
+    assert np.isfinite(pack.weather).all()
+    assert len(pack) == 6
+
+
+def test_episodes_are_read_again_from_their_files(folder, data, monkeypatch):
+    def fail(*args, **kwargs):
+        raise AssertionError("made again")
+
+    monkeypatch.setattr("clearcube.forecasting.pack.simulate_episode", fail)
+    again = simulated_pack(folder, range(6), 16, fillers(), **GRID)
+    assert np.array_equal(again.red_nir, data.train.red_nir, equal_nan=True)
+    with pytest.raises(AssertionError, match="made again"):
+        simulated_pack(folder, range(6), 16, {"linear": make_filler("linear")}, **GRID)
+
+
+def test_a_context_that_cannot_be_filled_stays_bare():
+    class Refusing:
+        def prepare(self, sample):
+            raise InputError("too little")
+
+    episode = simulated_episode(1, size=16)
+    pack = packed(episode, episode.target_ndvi, {"x": Refusing()}, **GRID)
+    assert np.array_equal(pack.red_nir[:, 0], pack.red_nir[:, 1], equal_nan=True)
+
+
+def test_batches_depend_on_seed_and_step_alone(data, tmp_path):
+    one, other = (Batches(config(tmp_path), data.train, None) for _ in range(2))
+    one.batch(0)
+    for a, b in zip(one.batch(5).context, other.batch(5).context, strict=True):
+        assert a is None or torch.equal(a, b)
+
+
+def test_batches_hold_crops_of_all_fillings(data, tmp_path):
+    batches = Batches(config(tmp_path, optimisation={"crop": 8, "fewer_dates": 0.0, "batch": 4}), data.train, None)
+    drawn = [batches.batch(step) for step in range(6)]
+    assert drawn[0].context.red_nir.shape == (4, 10, 2, 8, 8)
+    assert drawn[0].target.shape == (4, 20, 8, 8)
+    given = torch.cat([batch.context.given.flatten(1).float().mean(1) for batch in drawn])
+    assert (given < 1).any()
+    assert (given == 1).any()
+
+
+def test_contexts_may_lose_dates_but_never_the_last(data, tmp_path):
+    batches = Batches(config(tmp_path, optimisation={"fewer_dates": 1.0}), data.train, None)
+    counts = {batches.batch(step).context.days.shape[1] for step in range(20)}
+    assert len(counts) > 2
+    assert all((batches.batch(step).context.days[:, -1] == 0).all() for step in range(5))
+
+
+def test_weather_is_given_to_guided_networks(data, tmp_path):
+    guided = config(tmp_path, network={"fine": 4, "coarse": 4, "weather": 3})
+    assert Batches(guided, data.train, None).batch(0).context.weather.shape[2] == 3
+    assert Batches(config(tmp_path), data.train, None).batch(0).context.weather is None
+
+
+def test_loss_by_hand(data, tmp_path):
+    batch = Batches(config(tmp_path, optimisation={"batch": 1}), data.train, None).batch(0)
+    target = torch.full_like(batch.target, np.nan)
+    target[:, 3] = 0.5
+    steps = Steps(torch.zeros(1, 16, 16), torch.full((1, 20, 16, 16), 0.4), torch.zeros(1, 20, 16, 16))
+    terms = loss_terms(steps, batch._replace(target=target), 5)
+    assert float(terms["error"]) == pytest.approx(0.01 / 0.02, rel=1e-4)
+    assert float(terms["likelihood"]) == pytest.approx(0.5 * 0.01, rel=1e-4)
+
+
+def test_a_run_writes_log_state_and_weights(data, tmp_path):
+    settings, records = config(tmp_path), []
+    progress = train(settings, replace(data, files={"a.nc": "00"}), records.append)
+    assert progress.step == 4
+    net, metadata = checkpoint.load(tmp_path / "run/last.safetensors")
+    assert net.config == settings.network
+    assert metadata["provenance"]["files"] == {"a.nc": "00"}
+    assert metadata["provenance"]["config"] == json.loads(json.dumps(settings.plain()))
+    assert metadata["guided"] is False
+    assert {"none", "last", "persistence linear", "spread"} <= set(records[-1]["rmse"])
+    lines = (tmp_path / "run/log.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == records
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(data, tmp_path):
+    whole = config(tmp_path / "a")
+    train(whole, data)
+    broken = config(tmp_path / "b")
+    train(broken, data, until=2)
+    train(broken, data, resume=True)
+    one, other = (checkpoint.load(tmp_path / name / "run/last.safetensors")[0] for name in "ab")
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_states_that_cannot_be_resumed(data, tmp_path):
+    settings = config(tmp_path)
+    with pytest.raises(InputError, match="no state to resume"):
+        train(settings, data, resume=True)
+    train(settings, data, until=2)
+    with pytest.raises(InputError, match="another configuration"):
+        load_state(tmp_path / "run", new_learner(settings), replace(settings, seed=5))
+    (tmp_path / "run/state.pt").write_bytes(b"half")
+    with pytest.raises(InputError, match="not a complete state"):
+        load_state(tmp_path / "run", new_learner(settings), settings)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path):
+    settings = config(tmp_path)
+    learner = new_learner(settings)
+    with torch.no_grad():
+        learner.network.out.bias.fill_(float("nan"))
+    with pytest.raises(InputError, match="not a finite number"):
+        train_step(learner, Batches(settings, data.train, None).batch(0), settings, 0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"episodes": {"sise": 3}}, "'sise' is not known"),
+        ({"optimisation": {"crop": 30}}, "multiple of 4"),
+        ({"optimisation": {"precision": "int8"}}, "precision"),
+        ({"network": {"steps": 0}}, "positive sizes"),
+        ({"episodes": {"real": 1.0}}, "real must lie"),
+        ({"seed": "a"}, "give a whole number"),
+    ],
+)
+def test_configurations_that_cannot_be(table, message):
+    with pytest.raises(InputError, match=message):
+        forecast_config_from(table)
+
+
+def test_configuration_files(tmp_path):
+    with pytest.raises(InputError, match="no such configuration"):
+        read_forecast_config(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("= 3")
+    with pytest.raises(InputError, match="not a TOML file"):
+        read_forecast_config(tmp_path / "bad.toml")
+
+
+def test_the_shipped_configuration_is_one(request):
+    found = read_forecast_config(request.config.rootpath / "configs/forecast.toml")
+    assert isinstance(found, ForecastTraining)
+    assert "seq2seq" in found.episodes.fills
+
+
+def real_cube(times=40, size=20, step=4):
+    episode = simulated_episode(1, size=size)
+    rng = np.random.default_rng(0)
+    reflectance = rng.uniform(0.1, 0.4, (times, 4, size, size)).astype(np.float32)
+    observed = rng.random((times, size, size)) < 0.6
+    dates = np.datetime64("2018-01-01", "D") + step * np.arange(times)
+    return NamedBlock("real", Block(reflectance, observed, dates, episode.context.bands))
+
+
+def test_real_cubes_give_stretches_within_the_horizon():
+    found = list(stretches(real_cube(), 16, 60))
+    assert [str(each.context.dates[0]) for each in found[:2]] == ["2018-01-01", "2018-01-21"]
+    assert all(each.leads[-1] <= 60 for each in found)
+    assert all(np.isnan(each.target_ndvi).any() for each in found)
+
+
+def test_dark_stretches_are_left_out():
+    cube = real_cube()
+    hidden = replace(cube.block, observed=np.zeros_like(cube.block.observed))
+    assert not list(stretches(NamedBlock("dark", hidden), 16, 100))
+    assert real_pack([NamedBlock("dark", hidden)], 16, fillers(), **GRID) is None
+
+
+def test_real_and_simulated_episodes_learn_together(data, tmp_path):
+    real = real_pack([real_cube()], 16, fillers(), **GRID)
+    assert isinstance(real, PackedEpisodes)
+    assert real.target.shape[1] == 20
+    assert np.isnan(real.weather).all()
+    assert len(joined([real, data.train])) == len(real) + 6
+    settings = config(tmp_path, episodes={"size": 16, "real": 0.5})
+    assert train(settings, replace(data, real=real)).step == 4
+
+
+@pytest.mark.slow
+def test_a_short_training_beats_persistence_by_a_tenth(tmp_path):
+    train_pack = simulated_pack(tmp_path, range(24), 32, fillers(), **GRID)
+    test_pack = simulated_pack(tmp_path, range(500, 512), 32, fillers(), **GRID)
+    rates = {"steps": 150, "crop": 32, "batch": 4, "precision": "float32"}
+    settings = config(
+        tmp_path, optimisation=rates, network={"fine": 12, "coarse": 16}, check={"every": 150, "save": 150},
+        episodes={"size": 32},
+    )  # fmt: skip
+    found = train(settings, ForecastData(train_pack, test_pack, FILLS)).validations[-1]["rmse"]
+    for name in ("none", *FILLS):
+        assert found[name] < 0.9 * found[f"persistence {name}"], (name, found)
