@@ -52,7 +52,7 @@ def plot(
     What was said of the input when it was filled is said again: --mask, --scale, --bands and so on.
     """
     with explained():
-        filled, figure, inputs = _sorted(paths, source or [])
+        filled, figure, inputs = in_order(paths, source or [])
         from clearcube.workflows.plot import PlotRequest, plot_files
 
         place = None if at is None else o.numbers(at, float, "--at", "X,Y")
@@ -73,10 +73,10 @@ def plot(
     typer.echo(str(figure))
 
 
-def _sorted(paths: list[str], inputs: list[str]) -> tuple[list[str], Path, list[str]]:
+def in_order(paths: list[str], inputs: list[str]) -> tuple[list[str], Path, list[str]]:
     """What is filled, the figure, and the inputs: with `--input A B` the shell's B comes after the figure.
 
-    >>> _sorted(["a.nc", "b.nc", "f.pdf", "y.nc"], ["x.nc"])
+    >>> in_order(["a.nc", "b.nc", "f.pdf", "y.nc"], ["x.nc"])
     (['a.nc', 'b.nc'], PosixPath('f.pdf'), ['x.nc', 'y.nc'])
     """
     figures = [i for i, path in enumerate(paths) if path.lower().endswith(FIGURES)]

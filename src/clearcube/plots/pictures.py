@@ -20,7 +20,7 @@ COMPOSITES = {"true colour": ("red", "green", "blue"), "false colour": ("nir", "
 """What is shown as red, green and blue, the first that a cube has; a cube with neither is shown in grey, one band."""
 SINGLE = ("red", "green", "nir", "nir08", "blue")
 """The band shown in grey, the first that a cube has; else its first."""
-STRETCH = (1, 98)
+STRETCH = (2, 98)
 """Percentiles of the observed values that become black and white."""
 DARKEST, BRIGHTEST = 0.0, 0.3
 """Black and white where nothing was observed, reflectance."""
