@@ -25,10 +25,9 @@ from clearcube.forecasting.baselines_series import days_since_seen
 from clearcube.forecasting.baselines_tables import CLIMATOLOGY, ERRORS, EVERYWHERE, day_of_year
 from clearcube.forecasting.episode import Forecaster, ndvi_of
 from clearcube.forecasting.simulated import random_season, simulate_episode
-from clearcube.forecasting.vegetation import OTHER, VEGETATION, legend_of, vegetation_of
+from clearcube.forecasting.vegetation import LEGENDS, legend_of
 from clearcube.readers.open import open_cube
 from clearcube.simulation import simulate
-from clearcube.simulation.landcover import LandCover
 
 PACKAGE = Path(__file__).parents[1] / "src" / "clearcube" / "forecasting"
 BIN_DAYS, BINS = 5, 74
@@ -76,21 +75,12 @@ class Courses:
                 yield kind, index * BIN_DAYS + BIN_DAYS // 2, float(mean[index]), float(std[index])
 
 
-def simulated_kinds(landcover: NDArray[np.uint8]) -> dict[str, NDArray[np.bool_]]:
-    """Every class of the simulation, and the classes that forecasts are scored by."""
-    kinds = {cover.name.lower(): landcover == cover for cover in LandCover}
-    return kinds | scored_kinds(landcover, "simulated")
-
-
-def scored_kinds(
-    landcover: NDArray[np.integer] | None, classes: str, frame: tuple[int, int] = (0, 0)
-) -> dict[str, NDArray[np.bool_]]:
-    """Classes of `VEGETATION`, and all pixels together."""
-    vegetation = vegetation_of(
-        landcover, classes, frame if landcover is None else (landcover.shape[0], landcover.shape[1])
-    )
-    named = {name: vegetation == index for index, name in enumerate(VEGETATION[: OTHER - 1])}
-    return named | {EVERYWHERE: np.ones(vegetation.shape, bool)}
+def kinds_in(landcover: NDArray[np.integer] | None, legend: str, frame: Sequence[int]) -> dict[str, NDArray[np.bool_]]:
+    """Kind of land -> its pixels (H, W), and all pixels together."""
+    kinds = {EVERYWHERE: np.ones(frame, bool)}
+    for code, kind in LEGENDS.get(legend, {}).items() if landcover is not None else ():
+        kinds[kind] = kinds.get(kind, np.zeros(frame, bool)) | (landcover == code)
+    return kinds
 
 
 class Errors:
@@ -138,7 +128,7 @@ def add_cube(courses: Courses, path: str) -> None:
     )
     landcover = cube["landcover"].values if "landcover" in cube else None
     legend = "" if landcover is None else legend_of(landcover)
-    courses.add(ndvi, dates_of(cube), scored_kinds(landcover, legend, (ndvi.shape[1], ndvi.shape[2])))
+    courses.add(ndvi, dates_of(cube), kinds_in(landcover, legend, ndvi.shape[1:]))
 
 
 def write(name: str, head: Sequence[str], rows: Iterator[tuple[object, ...]]) -> None:
@@ -165,7 +155,7 @@ def main() -> None:
         courses.add(
             made.clear_ndvi,
             np.concatenate([episode.context.dates, episode.target_dates]),
-            simulated_kinds(episode.landcover),
+            kinds_in(episode.landcover, episode.classes, episode.landcover.shape),
         )
         for model in (Persistence(), Harmonic()):
             errors.add(model, episode.context, episode.target_dates, episode.target_ndvi)

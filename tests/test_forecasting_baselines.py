@@ -12,8 +12,8 @@ from clearcube.forecasting.baselines_tables import EVERYWHERE, courses, kinds_of
 from clearcube.forecasting.contexts import filled_context
 from clearcube.forecasting.episode import Forecaster, ndvi_of
 from clearcube.forecasting.registry import make_forecaster
+from clearcube.forecasting.vegetation import LEGENDS
 from clearcube.methods import make_filler
-from clearcube.simulation.landcover import LandCover
 
 NAN = np.nan
 ALL = (Persistence(), Climatology(), Harmonic())
@@ -79,7 +79,7 @@ def test_climatology_follows_the_land_cover_and_not_the_context():
     place = episode()
     forecast = Climatology("simulated").forecast(place.context, place.target_dates, landcover=place.landcover)
     for code in np.unique(place.landcover):
-        usual, spread = courses()[LandCover(code).name.lower()].at(place.target_dates)
+        usual, spread = courses()[LEGENDS["simulated"][code]].at(place.target_dates)
         here = place.landcover == code
         np.testing.assert_allclose(forecast.mean[:, here], np.repeat(usual[:, None], here.sum(), 1), rtol=1e-6)
         np.testing.assert_allclose(forecast.std[:, here], np.repeat(spread[:, None], here.sum(), 1), rtol=1e-6)
@@ -89,7 +89,7 @@ def test_climatology_follows_the_land_cover_and_not_the_context():
 
 def test_without_land_cover_the_likeliest_course_is_taken():
     dates = days(10, first=60)
-    wanted = ("maize", "conifer", "water")
+    wanted = ("grass", "tree", "water")
     series = np.stack([courses()[kind].at(dates)[0] for kind in wanted] + [np.full(10, NAN)], axis=1)
     context = context_of(series[:, None].astype(np.float32), dates)
     later = days(20, first=110)
@@ -99,19 +99,19 @@ def test_without_land_cover_the_likeliest_course_is_taken():
 
 
 def test_courses_are_plausible_and_go_round_the_year():
-    assert {"cereal", "maize", "conifer", "tree", "grass", "crop", EVERYWHERE} <= set(courses())
+    assert {"tree", "grass", "crop", "water", EVERYWHERE} <= set(courses())
     for course in courses().values():
         assert (np.abs(course.mean) <= 1).all() and (course.std >= 0.03).all() and (np.diff(course.days) > 0).all()
     turn = np.array(["2020-12-31", "2021-01-01"], "datetime64[D]")
-    mean, _ = courses()["conifer"].at(turn)
+    mean, _ = courses()["tree"].at(turn)
     assert abs(mean[1] - mean[0]) < 0.02
     summer, winter = (np.array([day], "datetime64[D]") for day in ("2021-08-01", "2021-01-15"))
-    assert courses()["maize"].at(summer)[0] > courses()["maize"].at(winter)[0] + 0.2
+    assert courses()["tree"].at(summer)[0] > courses()["tree"].at(winter)[0] + 0.1
 
 
 def test_kinds_of_unknown_codes_are_empty():
     assert kinds_of(np.array([[10, 15, 40]]), "worldcover", (1, 3)).tolist() == [["tree", "", "crop"]]
-    assert kinds_of(np.array([[1, 200]]), "simulated", (1, 2)).tolist() == [["maize", ""]]
+    assert kinds_of(np.array([[1, 8, 200]]), "simulated", (1, 3)).tolist() == [["crop", "water", ""]]
     assert (kinds_of(None, "", (2, 2)) == "").all()
 
 

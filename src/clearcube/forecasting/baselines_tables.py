@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.forecasting.vegetation import OTHER, VEGETATION, vegetation_of
-from clearcube.simulation.landcover import LandCover
+from clearcube.forecasting.vegetation import LEGENDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 CLIMATOLOGY, ERRORS = "climatology.csv", "baseline_errors.csv"
 """Tables beside this module: kind, day of year, mean, std; and model, days, rms."""
 EVERYWHERE = "all"
-"""Kind of every pixel taken together."""
+"""Name of the course of all kinds together."""
 YEAR_DAYS = 366.0
 
 
@@ -52,7 +51,7 @@ def day_of_year(dates: NDArray[np.datetime64]) -> Floats:
 
 @cache
 def courses() -> Mapping[str, Course]:
-    """Kind -> its course: classes of `VEGETATION` and of the simulation in small letters, and `all`."""
+    """Kind of land -> its course; `all` is every pixel taken together."""
     rows: dict[str, list[tuple[float, ...]]] = {}
     for row in _rows(CLIMATOLOGY):
         rows.setdefault(row["kind"], []).append((float(row["day"]), float(row["mean"]), float(row["std"])))
@@ -60,15 +59,13 @@ def courses() -> Mapping[str, Course]:
 
 
 def kinds_of(landcover: NDArray[np.integer] | None, classes: str, frame: tuple[int, int]) -> NDArray[np.str_]:
-    """The kind of each pixel, (H, W): the finest that there is a course of, "" where the land cover does not tell."""
-    if classes == "simulated" and landcover is not None:
-        names = np.array([cover.name.lower() for cover in LandCover])
-        inside = (landcover >= 0) & (landcover < len(names))
-        kinds = np.where(inside, names[np.where(inside, landcover, 0)], "")
-    else:
-        known = (*VEGETATION[:OTHER], "")
-        kinds = np.array(known)[vegetation_of(landcover, classes, frame)]
-    return np.where(np.isin(kinds, list(courses())), kinds, "")
+    """The kind of land of each pixel, (H, W); "" where the land cover does not tell or the kind has no course."""
+    kinds = np.full(frame, "", "<U16")
+    if landcover is not None:
+        for code, kind in LEGENDS.get(classes, {}).items():
+            if kind in courses():
+                kinds[landcover == code] = kind
+    return kinds
 
 
 def usual_error(model: str, days: NDArray[np.integer]) -> NDArray[np.float32]:

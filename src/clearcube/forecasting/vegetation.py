@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.simulation.landcover import LandCover
+from clearcube.simulation.landcover import CROPS, LandCover
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,26 +18,35 @@ VEGETATION = ("tree", "shrub", "grass", "crop", "unknown", "other")
 OTHER = VEGETATION.index("other")
 UNKNOWN = VEGETATION.index("unknown")
 
-_WORLDCOVER = {10: "tree", 20: "shrub", 30: "grass", 40: "crop"}
-_EARTHNET = {73: "crop", 75: "crop", 82: "tree", 83: "tree", 102: "grass", 103: "shrub", 104: "shrub"}
+_WORLDCOVER = {10: "tree", 20: "shrub", 30: "grass", 40: "crop", 50: "urban", 60: "bare", 70: "snow", 80: "water"}
+_EARTHNET = {
+    62: "urban",
+    73: "crop",
+    75: "crop",
+    82: "tree",
+    83: "tree",
+    102: "grass",
+    103: "shrub",
+    104: "shrub",
+    121: "bare",
+    123: "snow",
+    162: "water",
+}
 _SIMULATED = {
-    LandCover.CEREAL: "crop",
-    LandCover.MAIZE: "crop",
-    LandCover.RAPESEED: "crop",
-    LandCover.BEET: "crop",
-    LandCover.CUT_GRASS: "grass",
-    LandCover.GRASSLAND: "grass",
-    LandCover.BROADLEAF: "tree",
-    LandCover.CONIFER: "tree",
+    **{int(cover): "crop" for cover in CROPS},
+    **{int(cover): "grass" for cover in (LandCover.CUT_GRASS, LandCover.GRASSLAND)},
+    **{int(cover): "tree" for cover in (LandCover.BROADLEAF, LandCover.CONIFER)},
+    **{int(cover): cover.name.lower() for cover in (LandCover.WATER, LandCover.URBAN, LandCover.BARE, LandCover.SNOW)},
 }
 LEGENDS: Mapping[str, Mapping[int, str]] = MappingProxyType(
     {
         "worldcover": MappingProxyType(_WORLDCOVER),
         "earthnet": MappingProxyType(_EARTHNET),
-        "simulated": MappingProxyType({int(code): name for code, name in _SIMULATED.items()}),
+        "simulated": MappingProxyType(_SIMULATED),
     }
 )
-"""Legend (`Episode.classes`) -> code -> class; every other code, interpolated ones among them, is `other`."""
+"""Legend (`Episode.classes`) -> code -> kind of land, as coarse as ESA WorldCover; other codes, interpolated ones among
+them, are of no kind. Kinds that are not in `VEGETATION` are not scored."""
 
 
 def vegetation_of(landcover: NDArray[np.integer] | None, classes: str, frame: tuple[int, int]) -> NDArray[np.intp]:
@@ -49,7 +58,8 @@ def vegetation_of(landcover: NDArray[np.integer] | None, classes: str, frame: tu
         return np.full(frame, UNKNOWN, np.intp)
     found = np.full(frame, OTHER, np.intp)
     for code, name in LEGENDS[classes].items():
-        found[landcover == code] = VEGETATION.index(name)
+        if name in VEGETATION:
+            found[landcover == code] = VEGETATION.index(name)
     return found
 
 
