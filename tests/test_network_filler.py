@@ -216,3 +216,11 @@ def test_fill_uses_the_embedded_weights():
     cube = cloudy_cube(6, 24, 24).drop_vars("truth")
     filled = clearcube.fill(cube, "seq2seq")
     assert np.isfinite(filled["reflectance"].values[:, :, 20:, 20:]).all()
+
+
+@pytest.mark.parametrize("prior", [5, {"gram": "x", "spread": 1}, {"gram": [[1.0]], "spread": [1.0]}, {}])
+def test_metadata_that_mean_nothing_are_refused(tmp_path, prior):
+    path = tmp_path / "w.safetensors"
+    checkpoint.save(path, Seq2Seq(TINY), METADATA | {"mixture_prior": prior})
+    with pytest.raises(InputError, match="'mixture_prior' in the checkpoint's metadata cannot be used"):
+        NetworkFiller(str(path))

@@ -22,7 +22,7 @@ from clearcube.methods.temporal_kernels import LINEAR
 from clearcube.network_filler.adaptation import adapt
 from clearcube.network_filler.adapted import Adapted, network_with, store, stored
 from clearcube.network_filler.checkpoints import metadata_at, network_at, sha256_of
-from clearcube.network_filler.gap_kinds import gap_kinds
+from clearcube.network_filler.gap_kinds import GAP_KINDS, gap_kinds
 from clearcube.network_filler.hidden_gaps import Estimates, gap_errors
 from clearcube.network_filler.mixture import ESTIMATES, Mixture, Prior, mixture
 from clearcube.networks.seq2seq import Seq2Seq
@@ -68,6 +68,7 @@ class NetworkFiller:
 
     def __post_init__(self) -> None:
         _network(self.path)
+        prior_of(self.path)
         if self.adapt < 0:
             raise InputError(f"adapt is {self.adapt} steps; it cannot be negative")
 
@@ -115,7 +116,7 @@ class NetworkFiller:
         blocks = without_empty_dates(sample)
         noise = measure_errors(partial(fill_block, rule=LINEAR), blocks).table[:, OBSERVED]
         basis = sampled_basis(blocks)
-        prior = Prior.of(metadata_at(self.path).get(PRIOR))
+        prior = prior_of(self.path)
         adapted = self._adapted(blocks) if self.adapt else None
         weights = adapted.weights if adapted else None
         errors = gap_errors(partial(estimates_of, self, basis, weights=weights), _some(blocks))
@@ -249,6 +250,24 @@ def _network(path: str, digest: str | None = None, weights: bytes | None = None)
         config: Any = model.config
         raise InputError(f"{path} holds {kind_of(config)}, not seq2seq; leave out --method, or give other weights")
     return model if weights is None else network_with(model, weights)
+
+
+def prior_of(path: str) -> Prior:
+    """What a checkpoint says of its errors, or what is believed where it says nothing.
+
+    Raises
+    ------
+    InputError : it says something else than it should.
+    """
+    count = len(ESTIMATES)
+    try:
+        prior = Prior.of(metadata_at(path).get(PRIOR))
+        shapes = prior.gram.shape, prior.spread.shape
+        if shapes != ((GAP_KINDS, count, count), (GAP_KINDS,)) or not np.isfinite(prior.gram).all():
+            raise ValueError(f"shapes {shapes}")
+    except (TypeError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: '{PRIOR}' in the checkpoint's metadata cannot be used ({error})") from error
+    return prior
 
 
 def _some(blocks: Sequence[Block]) -> list[Block]:
