@@ -6,7 +6,7 @@ from builders import BANDS, cloudy_cube
 from clearcube.cube import dates_of
 from clearcube.errors import InputError
 from clearcube.forecasting.episode import ndvi_of
-from clearcube.forecasting.reading import episode_of, latitude_of, read_episode, tile_of
+from clearcube.forecasting.reading import elevation_of, episode_of, latitude_of, read_episode, tile_of
 
 
 def test_the_first_dates_are_the_context():
@@ -83,3 +83,11 @@ def test_nothing_else_is_needed_than_a_cube(tmp_path):
     cube.to_zarr(tmp_path / "a.zarr", zarr_format=2)
     place = read_episode("a", [str(tmp_path / "a.zarr")])
     assert isinstance(cube, xr.Dataset) and place.context.reflectance.shape == (10, 4, 8, 9)
+
+
+def test_elevation_is_in_metres():
+    values = np.array([[0.5, 0.55]], np.float32)
+    cube = xr.Dataset({"elevation": (("y", "x"), values)})
+    np.testing.assert_allclose(elevation_of(cube), values)
+    np.testing.assert_allclose(elevation_of(cube.assign_attrs(format="earthnet")), [[0, 200]], atol=1e-3)
+    assert elevation_of(xr.Dataset()) is None

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from clearcube.cube import band_named, new_cube
 from clearcube.errors import InputError
 from clearcube.forecasting.episode import Weather
-from clearcube.forecasting.sources import read_weather, weather_in
+from clearcube.forecasting.reading import read_weather
 from clearcube.forecasting.weather import (
     EARTHNET,
     LONGEST_HOLE,
@@ -19,6 +20,7 @@ from clearcube.forecasting.weather import (
     on_every_day,
     with_radiation,
 )
+from clearcube.forecasting.weather_table import read_weather_table
 from clearcube.simulation.weather import above_the_air
 
 START = np.datetime64("2020-05-01", "D")
@@ -133,12 +135,6 @@ def test_earthnet_of_another_shape(tmp_path):
         earthnet_weather(earthnet_file(tmp_path, (80, 80, 4, 150)), START, 39.0)
 
 
-def test_weather_comes_with_an_earthnet_file(tmp_path):
-    found = weather_in([str(earthnet_file(tmp_path))])
-    assert found is not None
-    assert "radiation" in found.names
-
-
 def test_minicubes_bring_eobs():
     time = START.astype("datetime64[ns]") + np.arange(3).astype("timedelta64[D]")
     values = {"eobs_tg": ("time", [10.0, 11, 12]), "eobs_rr": ("time", [0.0, np.nan, 2])}
@@ -147,22 +143,16 @@ def test_minicubes_bring_eobs():
     np.testing.assert_array_equal(found.values, np.array([[10, 0], [11, np.nan], [12, 2]], np.float32))
 
 
-def test_no_weather_is_no_mistake(tmp_path):
-    xr.Dataset({"a": ("x", [1.0])}).to_netcdf(tmp_path / "a.nc")
-    assert weather_in([str(tmp_path / "a.nc")]) is None
-
-
-def test_real_weather_makes_sense(shared):
-    found = weather_in([str(next((shared / "data/train/greenearthnet").glob("*.nc")))])
-    low, high = (found.values[:, found.names.index(name)] for name in ("temperature_min", "temperature_max"))
-    assert (high >= low).all()
-    assert len(found.dates) == 150
+def test_weather_of_a_part_of_the_time_keeps_its_days(tmp_path):
+    path = str(earthnet_file(tmp_path))
+    crop = new_cube(np.zeros((1, 1, 2, 2), np.float32), np.ones((1, 2, 2), bool), ["2017-09-02"], [band_named("red")])
+    assert read_weather([path], crop).dates[0] == np.datetime64("2017-06-30")
 
 
 def test_a_table_of_weather(tmp_path):
     path = tmp_path / "w.csv"
     path.write_text("date,temperature,precipitation,radiation\n2020-05-01,10,0,200\n2020-05-02,,1.5,180\n")
-    found = read_weather(path)
+    found = read_weather_table(path)
     np.testing.assert_array_equal(found.values, np.array([[10, 0, 200], [np.nan, 1.5, 180]], np.float32))
 
 
@@ -180,9 +170,9 @@ def test_tables_that_cannot_be_used(tmp_path, text, message):
     path = tmp_path / "w.csv"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        read_weather(path)
+        read_weather_table(path)
 
 
 def test_no_table(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
-        read_weather(tmp_path / "none.csv")
+        read_weather_table(tmp_path / "none.csv")

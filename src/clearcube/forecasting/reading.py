@@ -15,16 +15,16 @@ from clearcube.filler import Block
 from clearcube.forecasting.episode import CONTEXT_DATES, FEWEST_CONTEXT_DATES, TARGET_DATES, Episode, ndvi_of
 from clearcube.forecasting.vegetation import legend_of
 from clearcube.forecasting.weather import earthnet_weather, eobs_weather, with_radiation
+from clearcube.readers.earthnet_names import parse_name
 from clearcube.readers.open import open_cube
 from clearcube.readers.store_files import decoded_dates, open_store
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import NDArray
 
     from clearcube.forecasting.episode import Weather
 
-DAYS_TO_FIRST_DATE = 4
-"""From the first day of EarthNet2021's weather to its first image."""
 USUAL_LATITUDE = 48.0
 STORES = (".nc", ".nc4", ".zarr")
 """Endings of files that may hold E-OBS variables."""
@@ -64,11 +64,10 @@ def read_weather(sources: Sequence[str], cube: xr.Dataset) -> Weather | None:
     ------
     InputError : a file has weather of a shape that it cannot have.
     """
-    first = dates_of(cube)[0] - np.timedelta64(DAYS_TO_FIRST_DATE, "D")
     for source in sources:
         weather = None
         if source.endswith(".npz"):
-            weather = earthnet_weather(source, first, latitude_of(cube))
+            weather = earthnet_weather(source, parse_name(source).start, latitude_of(cube))
         elif source.rstrip("/").endswith(STORES):
             stored = open_store(source)
             if "time" in stored.variables:
@@ -123,11 +122,19 @@ def episode_of(
         target_dates=dates[context_dates : context_dates + target_dates],
         target_ndvi=ndvi_of(seen[context_dates:], bands),
         weather=weather,
-        elevation=part["elevation"].values.astype(np.float32) if "elevation" in part else None,
+        elevation=elevation_of(part),
         landcover=landcover,
         classes="" if landcover is None else _legend(part),
         place=tile_of(name),
     )
+
+
+def elevation_of(cube: xr.Dataset) -> NDArray[np.float32] | None:
+    """Elevation in metres, (H, W); None where a cube has none. EarthNet2021's comes as (metres / 2000 + 1) / 2."""
+    if "elevation" not in cube:
+        return None
+    values: NDArray[np.float32] = cube["elevation"].values.astype(np.float32)
+    return 2000 * (2 * values - 1) if cube.attrs.get("format") == "earthnet" else values
 
 
 def _legend(cube: xr.Dataset) -> str:

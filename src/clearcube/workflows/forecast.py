@@ -70,6 +70,7 @@ def forecast_files(request: ForecastRequest, progress: Progress) -> ForecastSumm
     ------
     InputError : an input, an option, the weather or the output cannot be used; nothing was written.
     """
+    from clearcube.forecasting.reading import elevation_of
     from clearcube.readers.open import open_cube
 
     _check_output(request)
@@ -85,7 +86,7 @@ def forecast_files(request: ForecastRequest, progress: Progress) -> ForecastSumm
         context,
         target,
         weather=_weather(request, forecaster, cube),
-        elevation=_elevation(cube),
+        elevation=elevation_of(cube),
         landcover=cube["landcover"].values if "landcover" in cube else None,
     )
     guided = bool(getattr(forecaster, "guided", False))
@@ -204,18 +205,15 @@ def _filler(request: ForecastRequest) -> Any:
 
 def _weather(request: ForecastRequest, forecaster: Forecaster, cube: xr.Dataset) -> Weather | None:
     """The weather for a guided model: the user's, else what comes with the input."""
-    from clearcube.forecasting.sources import read_weather, weather_in
+    from clearcube.forecasting.reading import read_weather
+    from clearcube.forecasting.weather_table import read_weather_table
 
     guided = bool(getattr(forecaster, "guided", False))
     if request.weather is not None:
         if not guided:
             raise InputError(f"the model '{request.model}' with these weights knows no weather; leave --weather out")
-        return read_weather(request.weather)
-    return weather_in(list(cube.attrs.get("source_files", request.inputs))) if guided else None
-
-
-def _elevation(cube: xr.Dataset) -> NDArray[np.float32] | None:
-    return cube["elevation"].values.astype(np.float32) if "elevation" in cube else None
+        return read_weather_table(request.weather)
+    return read_weather(list(cube.attrs.get("source_files", request.inputs)), cube) if guided else None
 
 
 def _attrs(request: ForecastRequest, cube: xr.Dataset, forecaster: Forecaster, *, guided: bool) -> dict[str, Any]:
