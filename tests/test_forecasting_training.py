@@ -233,6 +233,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path):
         ({"network": {"steps": 0}}, "positive sizes"),
         ({"episodes": {"real": 1.0}}, "real must lie"),
         ({"seed": "a"}, "give a whole number"),
+        ({"network": {"weather": 3}, "train": ["a.nc"]}, "simulated places alone"),
+        ({"network": {"weather": 2}}, "must be 0 or 3"),
     ],
 )
 def test_configurations_that_cannot_be(table, message):
@@ -248,10 +250,19 @@ def test_configuration_files(tmp_path):
         read_forecast_config(tmp_path / "bad.toml")
 
 
-def test_the_shipped_configuration_is_one(request):
-    found = read_forecast_config(request.config.rootpath / "configs/forecast.toml")
+@pytest.mark.parametrize(("name", "weather"), [("forecast", 0), ("forecast-guided", 3)])
+def test_the_shipped_configurations_are_such(request, name, weather):
+    found = read_forecast_config(request.config.rootpath / f"configs/{name}.toml")
     assert isinstance(found, ForecastTraining)
     assert "seq2seq" in found.episodes.fills
+    assert found.network.weather == weather
+
+
+def test_a_guided_run(data, tmp_path):
+    settings = config(tmp_path, network={"fine": 4, "coarse": 4, "time": 4, "weather": 3})
+    train(settings, data)
+    _, metadata = checkpoint.load(tmp_path / "run/last.safetensors")
+    assert metadata["guided"] is True
 
 
 def real_cube(times=40, size=20, step=4):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from clearcube.errors import InputError
 from clearcube.forecasting.batches import Batch, Batches, Choice, collated
+from clearcube.forecasting.training_config import forecast_config_from
 from clearcube.networks import checkpoint
 from clearcube.networks.forecast import ForecastNet, Steps, at_leads
 from clearcube.training.state import LICENCE, command, hardware
@@ -245,10 +246,12 @@ def load_state(folder: Path, learner: Learner, config: ForecastTraining) -> dict
         raise InputError(f"{path}: no state to resume from; start without --resume")
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        same = json.loads(saved["config"]) == json.loads(json.dumps(config.plain()))
+        same = forecast_config_from(json.loads(saved["config"])) == config
         if same:
             for name, part in vars(learner).items():
                 part.load_state_dict(saved["learner"][name])
+    except InputError:
+        same = False
     except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, ValueError) as error:
         raise InputError(f"{path}: not a complete state of a run ({error}); start again without --resume") from None
     if not same:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clearcube.errors import InputError
+from clearcube.forecasting.weather import VARIABLES
 from clearcube.networks.forecast import ForecastConfig
 from clearcube.training.config import CubeSource, _build, _plain, _source
 
@@ -20,6 +21,7 @@ class EpisodesConfig:
     simulated, validation : numbers of simulated places. size : pixels along their sides.
     fills : methods that contexts are filled with beforehand; unfilled ones are always among them.
     real : share of a batch that is drawn from real cubes, where there are any.
+    folder : where episodes are kept once they are made; "" = in the output folder.
     """
 
     simulated: int = 300
@@ -27,6 +29,7 @@ class EpisodesConfig:
     size: int = 48
     fills: tuple[str, ...] = ("linear", "last", "whittaker", "seq2seq")
     real: float = 0.2
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,11 @@ class ForecastTraining:
         _require(rates.precision in ("float32", "bfloat16"), "optimisation.precision must be float32 or bfloat16")
         _require(episodes.simulated > 0 and episodes.validation > 0, "episodes need simulated and validation places")
         _require(0 <= episodes.real < 1, "episodes.real must lie in [0, 1)")
+        _require(
+            not (self.network.weather and self.train),
+            "a network with weather learns from simulated places alone: take the cubes out of [[train]]",
+        )
+        _require(self.network.weather in (0, len(VARIABLES)), f"network.weather must be 0 or {len(VARIABLES)}")
         _require(self.check.every > 0 and self.check.save > 0, "check.every and check.save must be positive")
 
     def plain(self) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def gathered_episodes(settings: ForecastTraining, report: Callable[[dict[str, An
         def told(done: int, of: int) -> None:
             report({"episodes": done, "of": of})
 
-        folder = Path(settings.output) / "episodes"
+        folder = Path(episodes.folder or Path(settings.output) / "episodes")
         return simulated_pack(folder, range(first, first + count), episodes.size, fillers, **grid, report=told)
 
     weights = {name: getattr(filler, "path", None) for name, filler in fillers.items()}
