@@ -25,10 +25,10 @@ def unseen(seed):
 def test_a_short_training_beats_linear_interpolation(tmp_path):
     config = TrainingConfig(
         output=str(tmp_path),
-        network=Seq2SeqConfig(channels=(16, 24, 32), hidden=(8, 16), look_channels=(8, 8), look_hidden=(0,)),
-        sampling=SamplingConfig(size=48, frames=36, dates=(8,), patterns=0.7, simulated=1.0, free_bands=0.0),
-        optimisation=OptimisationConfig(steps=400, precision="float32", average=0.97),
-        check=ValidationConfig(every=400, save=400, scenarios=("partial",), seeds=(0, 1)),
+        network=Seq2SeqConfig(channels=(12, 16, 24), hidden=(6, 8), look_channels=(8, 8), look_hidden=(0,)),
+        sampling=SamplingConfig(size=48, frames=24, dates=(8,), patterns=0.7, simulated=1.0, free_bands=0.0),
+        optimisation=OptimisationConfig(steps=120, precision="float32", average=0.97),
+        check=ValidationConfig(every=120, save=120, scenarios=("partial",), seeds=(0, 1)),
     )
     progress = train(config, TrainingData((), tuple(map(unseen, range(6)))))
     assert progress.validations[-1]["gains"]["partial"] > 0.1
