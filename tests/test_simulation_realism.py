@@ -8,6 +8,7 @@ from clearcube.simulation.realism import (
     clear_run_lengths,
     rates_of_change,
     spatial_correlation,
+    spatial_spectrum,
 )
 
 TIMES, SIZE = 41, 48
@@ -82,6 +83,16 @@ def test_spatial_correlation_falls_with_distance():
     assert (np.diff(correlation, axis=0) < 0).all()
     np.testing.assert_allclose(
         spatial_correlation(series("white") - PLACES.astype(np.float32), EVERYWHERE), 0, atol=0.03
+    )
+
+
+def test_a_wave_lies_in_the_ring_of_its_length_and_noise_in_all_by_their_area():
+    wave = np.sin(2 * np.pi * np.arange(SIZE) / 6)  # 6 pixels long
+    frames = np.broadcast_to(wave, (3, 2, SIZE, SIZE)).astype(np.float32)
+    assert spatial_spectrum(frames, EVERYWHERE[:3])[2].min() > 0.98
+    noise = np.random.default_rng(0).standard_normal((20, 1, SIZE, SIZE)).astype(np.float32)
+    np.testing.assert_allclose(
+        spatial_spectrum(noise, EVERYWHERE[:20])[:, 0], [1 / 85, 4 / 85, 16 / 85, 64 / 85], atol=0.02
     )
 
 

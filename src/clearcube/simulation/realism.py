@@ -6,6 +6,7 @@ Works on arrays of any cube, real or simulated, so that both fill the same table
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,8 @@ SMOOTH_SIGMA = 6.0
 """Standard deviation of the Gaussian that makes the smooth field, pixels."""
 CORRELATION_LAGS = (1, 2, 4, 8, 16)
 """Distances at which the spatial correlation of the frames is measured, pixels."""
+OCTAVES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
+"""Edges of the rings of spatial frequency in which variance is counted, cycles a pixel."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,21 @@ def spatial_correlation(reflectance: NDArray[np.float32], observed: NDArray[np.b
         left, right = frames[..., :-lag], frames[..., lag:]
         rows.append(_mean(left * right) / _mean((left**2 + right**2) / 2))
     return np.array(rows)
+
+
+def spatial_spectrum(reflectance: NDArray[np.float32], observed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Shares of the variance of clear frames by wavelength: 32-16, 16-8, 8-4 and 4-2 pixels; (rings, B), sums to 1.
+
+    What is longer is left out. Frames are tapered; unseen pixels have the mean of their frame.
+    """
+    frames = _clear_frames(reflectance, observed)
+    height, width = frames.shape[-2:]
+    taper = np.hanning(height)[:, None] * np.hanning(width)
+    power = np.abs(np.fft.fft2(np.nan_to_num(frames) * taper)) ** 2
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
+    rings = [(radius >= low) & (radius < high) for low, high in pairwise(OCTAVES)]
+    sums = np.array([power[..., ring].sum(axis=(0, 2)) for ring in rings])
+    return np.asarray(sums / sums.sum(axis=0))
 
 
 def rates_of_change(
