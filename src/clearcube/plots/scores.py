@@ -91,6 +91,7 @@ def _draw_trade_off(
     if perceptual.less_is_better:
         axis.invert_xaxis()
     axis.margins(0.14)
+    axis.ticklabel_format(axis="x", scilimits=(-2, 4), useMathText=True)
     order = "less" if perceptual.less_is_better else "more"
     axis.set(xlabel=f"{perceptual.label}; {order} is better", ylabel="PSNR (dB)", title="(b) distortion and perception")
     axis.grid(linewidth=0.4, color="0.88")
