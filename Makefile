@@ -24,6 +24,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 results: $(READY)
+	$(BIN)/python scripts/results.py
 	$(BIN)/python scripts/forecast_results.py
 
 format: $(READY)

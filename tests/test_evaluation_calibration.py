@@ -9,6 +9,7 @@ from clearcube.evaluation.calibration import (
     calibration_sums,
     coverage_error,
     gaussian_crps,
+    sparsification_curves,
     sparsification_error,
     uncertainty_error,
 )
@@ -68,6 +69,21 @@ def test_errors_by_hand():
     large, small = np.minimum(kept, 0.5), np.maximum(kept - 0.5, 0)
     expected = np.sqrt((4 * large + small) / kept) - np.sqrt((large + 4 * small) / kept)
     assert wrong == pytest.approx(expected.mean() / math.sqrt(2.5))
+    assert np.isnan(sparsification_error((0 * counts, 0 * squared), (0 * counts, 0 * squared)))
+
+
+def test_sparsification_takes_the_most_uncertain_pixels_away_one_by_one():
+    generator = np.random.default_rng(0)
+    std, error = generator.uniform(0, 1, (2, 400))
+    edges = np.linspace(0, 1, 401)  # one pixel a bin at most, as good as exact
+    spread, oracle = (
+        (np.histogram(by, edges)[0].astype(float), np.histogram(by, edges, weights=error**2)[0]) for by in (std, error)
+    )
+    for curve, by in zip(sparsification_curves(spread, oracle), (std, error), strict=True):
+        left = np.sort(by)[::-1]
+        for share in (0, 25, 50, 75):
+            kept = error[by <= left[4 * share]]
+            assert curve[share] == pytest.approx(math.sqrt((kept**2).mean()), rel=0.02)
 
 
 @pytest.mark.parametrize("value", [1e6, np.nan])

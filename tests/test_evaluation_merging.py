@@ -33,12 +33,20 @@ def done(*arguments):
 
 def place(seed):
     """A cube with a date half under cloud, and land cover where the seed is even."""
-    cube = cloudy_cube(times=8, height=20, width=20, cloud=0.02, seed=seed, never=False).drop_vars("truth")
-    cube["observed"][2, :, :10] = False
-    cube["reflectance"][2, :, :, :10] = 0.6
+    cube = cloudy_cube(times=8, height=16, width=16, cloud=0.02, seed=seed, never=False).drop_vars("truth")
+    cube["observed"][2, :, :8] = False
+    cube["reflectance"][2, :, :, :8] = 0.6
     if seed % 2 == 0:
-        cube["landcover"] = (("y", "x"), np.repeat([[10, 40]], 20, 0).repeat(10, 1).astype(np.uint8))
+        cube["landcover"] = (("y", "x"), np.repeat([[10, 40]], 16, 0).repeat(8, 1).astype(np.uint8))
     return cube
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_figures():
+    """Figures are tested elsewhere; to draw them takes longer than all the rest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clearcube.workflows.figures.report_svgs", lambda results: {})
+        yield
 
 
 @pytest.fixture(scope="module")

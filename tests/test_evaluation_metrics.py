@@ -43,7 +43,8 @@ def naive(filled, truth, counted):
         angles.append(math.degrees(math.acos(min(1.0, cosine))))
     positive = (f[1] + f[2] > 0) & (t[1] + t[2] > 0)
     mine, theirs = (
-        [(n - r) / (n + r) for r, n in zip(a[1], a[2], strict=True)] for a in (f[:, positive], t[:, positive])
+        [max(-1, min(1, (n - r) / (n + r))) for r, n in zip(a[1], a[2], strict=True)]
+        for a in (f[:, positive], t[:, positive])
     )
     e = [a - b for a, b in zip(mine, theirs, strict=True)]
     found |= {("sam", "all"): math.fsum(angles) / len(angles), ("ndvi_bias", "ndvi"): math.fsum(e) / len(e)}
@@ -86,6 +87,12 @@ def test_masked_pixels_have_no_influence(value):
         spoiled = [filled.copy(), truth.copy()]
         np.moveaxis(spoiled[which], 1, 0)[:, ~counted] = value
         assert table(*spoiled, counted) == expected
+
+
+def test_ndvi_beyond_its_limits_is_clipped_before_its_error_is_taken():
+    filled, truth = (np.array(v, np.float32).reshape(1, 2, 1, 1) for v in ((0.02, -0.01), (-0.01, 0.02)))
+    sums = distortion_sums(filled, truth, np.ones((1, 1, 1), bool), ("red", "nir"))
+    assert sums["ndvi_absolute"].total == 2 and sums["ndvi_truth"].total == 1
 
 
 def test_perfect_and_offset_fills():

@@ -32,6 +32,11 @@ def test_ndvi_is_undefined_where_reflectances_do_not_sum_to_more_than_zero():
     np.testing.assert_array_equal(index, [0.5, np.nan, np.nan])
 
 
+def test_ndvi_beyond_its_limits_is_clipped():
+    index = normalised_difference(np.array([0.02, -0.01]), np.array([-0.01, 0.02]))
+    assert index.tolist() == [1.0, -1.0]
+
+
 def test_pixels_that_do_not_count_have_no_influence():
     values = np.array([[[[1.0, 2.0]], [[3.0, 4.0]]], [[[1e6, np.nan]], [[np.inf, 5.0]]]])
     counted = np.array([[[True, True]], [[False, False]]])

@@ -5,12 +5,14 @@ Errors are always taken pixel by pixel and band by band, as distances; they are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtr
 
+from clearcube.compilation import compiled
 from clearcube.cube import red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.evaluation.statistics import Sums, normalised_difference
@@ -178,15 +180,13 @@ def _share(part: Values, whole: Values) -> Values:
     return np.asarray(np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), np.nan))
 
 
-def sparsification_error(spread: tuple[Values, Values], oracle: tuple[Values, Values]) -> float:
+def sparsification_error(spread: tuple[Values, Values], oracle: tuple[Values, Values]) -> Values:
     """AUSE: area between the curves of sparsification by std and by error, relative to the RMSE of all pixels.
 
-    0 = std orders the pixels as their errors do. Parameters as `sparsification_curves`; NaN without errors.
+    0 = std orders the pixels as their errors do; NaN without errors. Parameters as `sparsification_curves`.
     """
-    if not spread[1].sum():
-        return float("nan")
     by_std, by_error = sparsification_curves(spread, oracle)
-    return float((by_std - by_error).mean() / by_std[0])
+    return _share((by_std - by_error).mean(axis=-1), by_std[..., 0])
 
 
 def sparsification_curves(
@@ -194,16 +194,35 @@ def sparsification_curves(
 ) -> tuple[Values, Values]:
     """RMSE of what is left when the share 0, 1/steps, ... of largest std, and of largest error, is taken away.
 
-    spread, oracle : count and sum of squared errors by bin of std, and of error, (bins,) each, bins ascending, with at
-        least one pixel; (steps,) each, unit of the value.
+    spread, oracle : count and sum of squared errors by bin of std, and of error, (..., bins) each, bins ascending;
+        (..., steps) each, unit of the value, NaN where nothing is counted.
     """
-    kept = 1 - np.arange(steps) / steps
-    by_std, by_error = (_left(counts, squared, kept) for counts, squared in (spread, oracle))
+    by_std, by_error = (_left(counts, squared, steps) for counts, squared in (spread, oracle))
     return by_std, by_error
 
 
-def _left(count: Values, squared: Values, kept: Values) -> Values:
-    """RMSE of the share of pixels in the lowest bins; within a bin errors are alike."""
-    shares = np.concatenate([[0.0], np.cumsum(count) / count.sum()])
-    total = np.interp(kept, shares, np.concatenate([[0.0], np.cumsum(squared)]))
-    return np.asarray(np.sqrt(total / (kept * count.sum())))
+def _left(count: Values, squared: Values, steps: int) -> Values:
+    """RMSE of the share 1, 1 - 1/steps, ... of the pixels, those in the lowest bins; within a bin errors are alike."""
+    counts, squares = (np.ascontiguousarray(each, np.float64).reshape(-1, count.shape[-1]) for each in (count, squared))
+    left = np.full((len(counts), steps), np.nan)
+    _take_away(counts, squares, left)
+    return left.reshape(*count.shape[:-1], steps)
+
+
+@compiled()
+def _take_away(counts: Values, squares: Values, left: Values) -> None:
+    """Write the RMSE of what is left of each row of bins, (rows, steps)."""
+    rows, bins = counts.shape
+    steps = left.shape[1]
+    for row in range(rows):
+        pixels, total = counts[row].sum(), squares[row].sum()
+        last = bins - 1
+        above = 0.0  # pixels in the bins that are taken away whole
+        for step in range(steps if pixels > 0 else 0):
+            gone = pixels * step / steps
+            while last > 0 and above + counts[row, last] <= gone:
+                above += counts[row, last]
+                total -= squares[row, last]
+                last -= 1
+            part = (gone - above) / counts[row, last] if counts[row, last] > 0 else 0.0
+            left[row, step] = math.sqrt(max(total - part * squares[row, last], 0.0) / (pixels - gone))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
@@ -60,6 +59,7 @@ class Comparison:
         self.failures: list[Problem] = []
         self.left_out: list[Problem] = []
         self.distances: dict[tuple[str, str], float] = {}
+        self._pooled: dict[Group, dict[str, float]] = {}
         self._values = TemporaryFile()  # noqa: SIM115  (closed with the comparison)
         finalize(self, self._values.close)
 
@@ -70,6 +70,7 @@ class Comparison:
         """
         assert not self.cubes or (self.methods, self.scenarios) == (tuple(methods), tuple(scenarios))
         self.methods, self.scenarios = tuple(methods), tuple(scenarios)
+        self._pooled.clear()
         self.cubes.append(record.cube)
         values = np.full((len(self.scenarios), len(self.methods), len(HEADLINE), 3), np.nan)
         for place in product(range(len(self.scenarios)), range(len(self.methods))):
@@ -146,6 +147,12 @@ class Comparison:
 
     def pooled(self, method: str, scenario: str, which: str = "hidden") -> dict[str, float]:
         """Headline metrics of the pooled sums; nothing of cubes with different bands, which do not pool."""
+        place = (method, scenario, which)
+        if place not in self._pooled:
+            self._pooled[place] = self._pooled_metrics(*place)
+        return self._pooled[place]
+
+    def _pooled_metrics(self, method: str, scenario: str, which: str) -> dict[str, float]:
         wanted = (HIDDEN, MISSED) if which == HIDDEN else (which,)
         pools = [(group[2], pool) for (group, _), pool in self.pools.items() if group[:2] == (method, scenario)]
         chosen = [(HIDDEN if name == which else name, pool) for name, pool in pools if name in wanted]
@@ -165,6 +172,6 @@ def headline(found: Iterable[Score]) -> dict[str, float]:
 def _headlines(pools: Mapping[str, Pool]) -> Iterator[Score]:
     """Scores over all strata, of all bands together or of NDVI; those of missed pixels are called so."""
     for which, pool in pools.items():
-        for score in pool.scores() if pool.tally else ():
-            if score.stratum[0] == "all" and score.band in (ALL_BANDS, NDVI):
-                yield replace(score, metric=f"{MISSED}_{score.metric}") if which == MISSED else score
+        for score in pool.whole() if pool.tally else ():
+            if score.band in (ALL_BANDS, NDVI):
+                yield score._replace(metric=f"{MISSED}_{score.metric}") if which == MISSED else score

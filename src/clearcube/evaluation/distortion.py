@@ -45,8 +45,9 @@ def distortion_sums(
     Returns
     -------
     `BAND_STATISTICS` (cells, B); `angle` (cells, 1), degrees between the spectra, of pixels where neither is zero;
-    `INDEX_STATISTICS` (cells, 1), of pixels where red + near infrared is positive in both; `missing` and `untrue`
-    (cells, 1): pixels without value in the fill and in the truth, their weight counts all pixels.
+    `INDEX_STATISTICS` (cells, 1), of NDVI clipped to [-1, 1], of pixels where red + near infrared is positive in
+    both; `missing` and `untrue` (cells, 1): pixels without value in the fill and in the truth, their weight counts all
+    pixels.
     """
     red, infrared = _index_bands(bands)
     labels = np.zeros(counted.shape, np.int32) if cell is None else np.ascontiguousarray(cell, np.int32)
@@ -132,11 +133,11 @@ def _accumulate(
                     r, n = np.float64(filled[t, red, y, x]), np.float64(filled[t, infrared, y, x])
                     p, q = np.float64(truth[t, red, y, x]), np.float64(truth[t, infrared, y, x])
                     if r + n > 0 and p + q > 0:
-                        v = (q - p) / (q + p)
-                        e = (n - r) / (n + r) - v
+                        i = min(max((q - p) / (q + p), -1.0), 1.0)
+                        e = min(max((n - r) / (n + r), -1.0), 1.0) - i
                         others[c, 6] += 1
                         others[c, 7] += abs(e)
                         others[c, 8] += e * e
                         others[c, 9] += e
-                        others[c, 10] += v
-                        others[c, 11] += v * v
+                        others[c, 10] += i
+                        others[c, 11] += i * i

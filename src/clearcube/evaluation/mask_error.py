@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -50,12 +50,20 @@ def cloudy_frames(cubes: Iterable[tuple[str, Block]]) -> tuple[CloudyFrame, ...]
     """Dates of the cubes of which 10 to 95 % are cloud with values; the order of the cubes does not matter."""
     kept: dict[str, CloudyFrame] = {}
     for key, block in cubes:
-        cloud = ~block.observed & np.isfinite(block.reflectance).all(axis=1)
-        for t in np.flatnonzero(_within(cloud.mean(axis=(1, 2)))):
-            name = hashlib.sha256(f"{key}\n{t}".encode()).hexdigest()
-            kept[name] = CloudyFrame(key, block.reflectance[t].copy(), cloud[t].copy())
-        kept = dict(sorted(kept.items())[:FRAMES])
+        kept = with_frames(kept, key, block)
     return tuple(kept.values())
+
+
+def with_frames(kept: Mapping[str, CloudyFrame], key: str, block: Block) -> dict[str, CloudyFrame]:
+    """What is kept of cloudy frames, checksum -> frame, with those of one more cube."""
+    cloud = ~block.observed & np.isfinite(block.reflectance).all(axis=1)
+    added = {
+        hashlib.sha256(f"{key}\n{t}".encode()).hexdigest(): CloudyFrame(
+            key, block.reflectance[t].copy(), cloud[t].copy()
+        )
+        for t in np.flatnonzero(_within(cloud.mean(axis=(1, 2))))
+    }
+    return dict(sorted({**kept, **added}.items())[:FRAMES])
 
 
 def _within(share: NDArray[np.float64]) -> NDArray[np.bool_]:

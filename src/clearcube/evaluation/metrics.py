@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ DATE_STATISTICS = (
 """Statistics of whole dates. Each date counts for the strata that hold most of its pixels."""
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """A metric of a stratum and band.
 
     sum, weight : what adds up over cubes, NaN where the metric needs more than one sum. value : the metric itself.
@@ -145,26 +143,26 @@ def _names(sums: Sums, bands: Sequence[str], prefix: str = "") -> tuple[str, ...
 def _rows(
     metric: str, values: Values, strata: Sequence[tuple[str, str]], bands: Sequence[str], sums: Sums | None = None
 ) -> Iterator[Score]:
-    for (s, b), value in np.ndenumerate(values):
-        if sums is not None and sums.weight[s, b] == 0:
-            continue
-        total, weight = (sums.total[s, b], sums.weight[s, b]) if sums is not None else (np.nan, np.nan)
-        yield Score(strata[s], bands[b], metric, float(total), float(weight), float(value))
+    """A row for each stratum and band, where something is counted."""
+    nothing = np.full(values.shape, np.nan)
+    total, weight = (nothing, nothing) if sums is None else (sums.total, sums.weight)
+    for stratum, *rows in zip(strata, values.tolist(), total.tolist(), weight.tolist(), strict=True):
+        for band, value, t, w in zip(bands, *rows, strict=True):
+            if w != 0:
+                yield Score(stratum, band, metric, t, w, value)
 
 
 def _calibration(tally: Tally, strata: Sequence[tuple[str, str]], bands: Sequence[str], prefix: str) -> Iterator[Score]:
     """UCE, AUCE and AUSE by stratum and band and, of reflectance, of the bands together."""
     part = {name: _with_sum(tally[prefix + name].total) for name in cal.BINNED}
     names = _names(tally[f"{prefix}levels"], bands, prefix)
+    spread, oracle = ((part[f"{by}_count"], part[f"{by}_squared"]) for by in ("spread", "oracle"))
     found = {
         "uce": cal.uncertainty_error(part["spread_count"], part["spread_variance"], part["spread_squared"]),
         "auce": cal.coverage_error(part["levels"]),
-        "ause": np.full(part["levels"].shape[:2], np.nan),
+        "ause": cal.sparsification_error(spread, oracle),
     }
     counted = part["levels"].sum(axis=-1) > 0
-    for place in map(tuple, np.argwhere(counted)):
-        spread, oracle = ((part[f"{by}_count"][place], part[f"{by}_squared"][place]) for by in ("spread", "oracle"))
-        found["ause"][place] = cal.sparsification_error(spread, oracle)
     for metric, values in found.items():
         for s, b in np.argwhere(counted):
             yield Score(strata[s], names[b], prefix + metric, np.nan, np.nan, float(values[s, b]))
@@ -194,7 +192,7 @@ def _whole_dates(tally: Tally, strata: Sequence[tuple[str, str]], bands: Sequenc
             yield from _defined(metric, _ratio(*pair), strata, names)
     if "grey_filled" in tally:
         bits = [entropy(_with_sum(tally[f"grey_{which}"].total)) for which in ("filled", "clear")]
-        yield from _rows("entropy_ratio", _ratio(*bits), strata, _names(tally["grey_filled"], bands))
+        yield from _rows("entropy_ratio", _ratio(*bits), strata[:1], _names(tally["grey_filled"], bands))
 
 
 def _defined(metric: str, values: Values, strata: Sequence[tuple[str, str]], names: Sequence[str]) -> Iterator[Score]:

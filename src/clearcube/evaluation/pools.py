@@ -37,6 +37,11 @@ class Pool:
                 self.tally[name] = _widened(self.tally[name], self.strata, names)
         self.strata = names
 
+    def whole(self) -> Iterator[Score]:
+        """Every metric by band, over all strata."""
+        first = {name: Sums(s.total[:1], s.weight[:1]) if by_stratum(name) else s for name, s in self.tally.items()}
+        return scores(first, self.strata[:1], self.bands)
+
     def scores(self) -> Iterator[Score]:
         """Every metric by stratum and band."""
         return scores(self.tally, self.strata, self.bands)

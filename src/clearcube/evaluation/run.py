@@ -138,11 +138,18 @@ def bank_of(series: Iterable[tuple[str, NDArray[np.bool_]]]) -> MaskBank:
     """
     kept: dict[str, NDArray[np.bool_]] = {}
     for key, observed in series:
-        for t, mask in enumerate(observed):
-            if MASK_COVER[0] <= (~mask).mean() <= MASK_COVER[1]:
-                kept[hashlib.sha256(f"{key}\n{t}".encode()).hexdigest()] = mask
-        kept = dict(sorted(kept.items())[:BANK_SIZE])
+        kept = with_masks(kept, key, observed)
     return MaskBank(tuple(kept.values()))
+
+
+def with_masks(kept: Mapping[str, NDArray[np.bool_]], key: str, observed: NDArray[np.bool_]) -> dict[str, Any]:
+    """What is kept for a bank, checksum -> mask, with the masks of one more cube."""
+    added = {
+        hashlib.sha256(f"{key}\n{t}".encode()).hexdigest(): mask
+        for t, mask in enumerate(observed)
+        if MASK_COVER[0] <= (~mask).mean() <= MASK_COVER[1]
+    }
+    return dict(sorted({**kept, **added}.items())[:BANK_SIZE])
 
 
 def digest_of(bank: MaskBank) -> str:

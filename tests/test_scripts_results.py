@@ -1,0 +1,57 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from results_page import READING, UNWRITTEN, Part, page, reading_of  # noqa: E402
+from test_evaluation_report import comparison  # noqa: E402
+
+
+def part(**changes):
+    values = {"found": comparison(), "figures": {"scores": "a.svg"}, "clear": {"c0": "[75, 100] %"}} | changes
+    return Part("real", "Test cubes", ("a",), ("linear", "mine", "other", "broken"), ("frames",), (0,), **values)
+
+
+def test_the_page_keeps_what_a_person_wrote(tmp_path):
+    path = tmp_path / "results.md"
+    first = page([part()], [], path)
+    assert UNWRITTEN in first
+    path.write_text(first.replace(UNWRITTEN, "Mine is better.\n\nBy much."))
+    again = page([part()], [], path)
+    assert reading_of(path) == "Mine is better.\n\nBy much." and again == path.read_text()
+    assert again.index(READING) < again.index("## Test cubes") < again.index("## Appendix")
+
+
+def test_the_page_has_gains_with_intervals_strata_and_every_cube(tmp_path):
+    text = page([part()], [part(about={"mine": "mine: without a mask"})], tmp_path / "results.md")
+    gains = next(line for line in text.splitlines() if line.startswith("| mine | +3.01 ["))
+    assert not gains.endswith("~ |")
+    assert any(line.startswith("| mine: without a mask | +3.01 [") for line in text.splitlines())
+    appendix = text.split("## Appendix")[1]
+    assert appendix.count("\n| c") == 9 and "| c0 | [75, 100] % |" in appendix  # its head too begins with c
+    assert "Failed: broken (frames)." in appendix and "images/a.svg" in text
+    for line in text.splitlines():
+        assert "nan" not in line, line
+
+
+@pytest.mark.slow
+def test_the_quick_run_writes_the_page(shared, tmp_path):
+    command = [
+        sys.executable,
+        SCRIPTS / "results.py",
+        "--quick",
+        "--work",
+        tmp_path,
+        "--data",
+        shared / "data" / "test",
+    ]
+    subprocess.run([*map(str, command), "--workers", "1"], check=True, capture_output=True)
+    text = (tmp_path / "quick" / "results.md").read_text()
+    assert "## Simulated cubes" in text and "| nearest |" in text
+    assert (tmp_path / "quick" / "images" / "results-real-scores.png").stat().st_size > 10_000
+    assert np.isfinite([float(row.split("|")[3]) for row in text.splitlines() if row.startswith("| scene")]).all()
