@@ -11,7 +11,15 @@ from clearcube.forecasting.batches import Batches
 from clearcube.forecasting.contexts import filled_context
 from clearcube.forecasting.pack import PackedEpisodes, joined, packed, simulated_pack
 from clearcube.forecasting.simulated import simulate_episode, simulated_episode
-from clearcube.forecasting.training import ForecastData, load_state, loss_terms, new_learner, train, train_step
+from clearcube.forecasting.training import (
+    ForecastData,
+    load_state,
+    loss_terms,
+    new_learner,
+    stretch_std,
+    train,
+    train_step,
+)
 from clearcube.forecasting.training_config import ForecastTraining, forecast_config_from, read_forecast_config
 from clearcube.forecasting.windows import real_pack, stretches
 from clearcube.methods import make_filler
@@ -213,6 +221,17 @@ def test_states_that_cannot_be_resumed(data, tmp_path):
     (tmp_path / "run/state.pt").write_bytes(b"half")
     with pytest.raises(InputError, match="not a complete state"):
         load_state(tmp_path / "run", new_learner(settings), settings)
+
+
+def test_stds_are_stretched_by_the_factor(data, tmp_path):
+    settings = config(tmp_path)
+    network, batch = new_learner(settings).network, Batches(settings, data.train, None).batch(0)
+    with torch.no_grad():
+        before = network(batch.context)
+        stretch_std(network, 1.5)
+        after = network(batch.context)
+    torch.testing.assert_close(after.log_std - before.log_std, torch.full_like(after.log_std, np.log(1.5)))
+    assert torch.equal(after.mean, before.mean)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path):

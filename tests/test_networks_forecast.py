@@ -77,11 +77,37 @@ def test_ndvi_by_hand():
     )
 
 
+def one_pixel(ndvi, given, observed, days):
+    shape = (1, len(ndvi), 1, 1)
+    flags = [torch.tensor(each).reshape(shape) for each in (given, observed)]
+    told = Context(None, *flags, torch.tensor([days]), None)
+    values = torch.tensor(ndvi).reshape(shape)
+    return static_maps(values, told, persistence(values, told.given)).flatten()
+
+
 def test_static_maps_by_hand():
-    ndvi = torch.tensor([0.2, 0.6, 0.4]).reshape(1, 3, 1, 1)
-    given = torch.tensor([True, True, False]).reshape(1, 3, 1, 1)
-    found = static_maps(ndvi, given, persistence(ndvi, given)).flatten()
-    torch.testing.assert_close(found, torch.tensor([1.2, 4 * (0.6 - 0.4), 2 * 0.4, 2 / 3]))
+    found = one_pixel([0.2, 0.6, 0.4], [True, True, True], [True, True, False], [-10.0, -5.0, 0.0])
+    torch.testing.assert_close(found, torch.tensor([0.8, 0.0, 0.8, 2 / 3, 0.8, 0.1]))
+
+
+def test_static_maps_of_a_pixel_that_was_never_observed():
+    found = one_pixel([0.2, 0.6], [True, True], [False, False], [-5.0, 0.0])
+    torch.testing.assert_close(found, torch.tensor([1.2, 0, 0, 0, 0, 0]))
+
+
+def test_a_fill_hides_nothing_of_what_was_observed():
+    # what was observed reaches the network unchanged, whatever lies in the gaps
+    net, bare = network(), context()
+    values = torch.where(bare.given.unsqueeze(2), bare.red_nir, torch.tensor(0.2))
+    filled = bare._replace(red_nir=values, given=torch.ones_like(bare.given))
+    shown = {}
+    for name, each in (("bare", bare), ("filled", filled)):
+        inputs = []
+        handle = net.stem.register_forward_pre_hook(lambda module, args, kept=inputs: kept.append(args[0]))
+        run(net, each)
+        handle.remove()
+        shown[name] = torch.nn.functional.pixel_shuffle(inputs[0], 2)[:, 1:5]  # NDVI, red, near infrared, observed
+    torch.testing.assert_close(shown["bare"], shown["filled"])
 
 
 def test_values_where_nothing_is_given_do_not_matter():

@@ -29,7 +29,7 @@ FALLBACK_NDVI = 0.4
 """Persistence where nothing at all is given."""
 MULTIPLE = 4
 """Heights and widths are padded to multiples of this."""
-SPATIAL, STATIC = 6, 4
+SPATIAL, STATIC = 8, 6
 """Maps of each date of the context, and those that every step of the forecast is made with at full resolution."""
 
 
@@ -163,16 +163,20 @@ class ForecastNet(nn.Module):
         coarse, _ = self.carry_coarse(None, steps, coarse_state)
         grown = each_frame(lambda x: F.interpolate(x, scale_factor=2.0, mode="nearest"), coarse)
         fine, _ = self.carry_fine(grown, steps, fine_state)
-        residual, log_std = self._finished(fine, static_maps(ndvi, context.given, base))
+        residual, log_std = self._finished(fine, static_maps(ndvi, context, base))
         inside = (..., slice(height), slice(width))
         return Steps(base[inside].float(), (base.unsqueeze(1) + residual)[inside].float(), log_std[inside].float())
 
     def _maps(self, context: Context, ndvi: Tensor, base: Tensor) -> Tensor:
-        """What each date shows, (T, N, fine, H / 2, W / 2)."""
-        given, observed = context.given.float(), context.observed.float()
-        anomaly = 4 * (ndvi - base.unsqueeze(1)) * given
-        scaled = context.red_nir * context.red_nir.new_tensor([5.0, 2.0])[:, None, None] * given.unsqueeze(2)
-        parts = [anomaly, 2 * ndvi * given, scaled[:, :, 0], scaled[:, :, 1], given, observed]
+        """What each date shows, (T, N, fine, H / 2, W / 2).
+
+        What was observed is shown by itself and what is given once more: a fill adds to it and hides nothing.
+        """
+        given, observed = context.given.float(), (context.observed & context.given).float()
+        anomaly = 4 * (ndvi - base.unsqueeze(1))
+        seen = context.red_nir * context.red_nir.new_tensor([5.0, 2.0])[:, None, None] * observed.unsqueeze(2)
+        parts = [anomaly * observed, 2 * ndvi * observed, seen[:, :, 0], seen[:, :, 1], observed]
+        parts += [anomaly * given, 2 * ndvi * given, given]
         if self.config.elevation:
             level = context.elevation if context.elevation is not None else torch.zeros_like(base)
             parts.append(level.unsqueeze(1).expand_as(ndvi))
@@ -219,22 +223,20 @@ def persistence(ndvi: Tensor, given: Tensor) -> Tensor:
     return torch.where(known, value, torch.where(count > 0, mean, FALLBACK_NDVI))
 
 
-def static_maps(ndvi: Tensor, given: Tensor, base: Tensor) -> Tensor:
-    """What every step knows of a pixel, (N, 4, H, W): its last value, how it lies to its mean, its range, how often."""
-    count = given.sum(1).clamp(min=1)
-    mean = torch.where(given, ndvi, 0.0).sum(1) / count
-    low = torch.where(given, ndvi, 1.0).amin(1)
-    high = torch.where(given, ndvi, -1.0).amax(1)
-    seen = given.any(1)
-    return torch.stack(
-        [
-            2 * base,
-            torch.where(seen, 4 * (base - mean), 0.0),
-            torch.where(seen, 2 * (high - low), 0.0),
-            given.float().mean(1),
-        ],
-        1,
-    )
+def static_maps(ndvi: Tensor, context: Context, base: Tensor) -> Tensor:
+    """What every step knows of a pixel, (N, 6, H, W).
+
+    Its base; of its observations how the base lies to their mean, their range, their share, how the last one lies to
+    the base, and how long ago it was. 0 where a pixel was never observed.
+    """
+    observed = context.observed & context.given
+    seen, count = observed.any(1), observed.sum(1).clamp(min=1)
+    mean = torch.where(observed, ndvi, 0.0).sum(1) / count
+    low, high = torch.where(observed, ndvi, 1.0).amin(1), torch.where(observed, ndvi, -1.0).amax(1)
+    last = persistence(ndvi, observed)
+    age = torch.where(observed, -context.days[..., None, None], 100.0).amin(1)
+    of_observations = [4 * (base - mean), 2 * (high - low), observed.float().mean(1), 4 * (last - base), age / 50]
+    return torch.stack([2 * base, *(torch.where(seen, each, 0.0) for each in of_observations)], 1)
 
 
 def padded(context: Context) -> Context:
