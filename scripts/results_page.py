@@ -46,7 +46,7 @@ UNCERTAINTY = (
 )
 """Metric, head of its column, form."""
 NOTE = (
-    "Scored are hidden pixels that are observed at another date, by the protocol in [conventions](conventions.md). "
+    "Scored are hidden pixels that are observed at another date, by the protocol in [evaluation](evaluation.md). "
     "Detail and coherence are of frequencies from a quarter to half a cycle per pixel; detail, sharpness and roughness "
     "are ratios, 1 = as in the truth or on clear dates; patches is the Frechet distance of their statistics; 50 % to "
     "95 % are shares of the truth inside the intervals of that probability."
