@@ -5,7 +5,7 @@ from builders import BANDS, cloudy_cube
 from clearcube.filler import Block
 from clearcube.network_filler.gap_kinds import GAP_KINDS, gap_kinds
 from clearcube.network_filler.hidden_gaps import Estimates, GapErrors, errors_at, gap_errors
-from clearcube.network_filler.mixture import NORMAL_90, PRIOR_DATES, Prior, best_shares, mixture, spread_of
+from clearcube.network_filler.mixture import CAUTION, PRIOR_DATES, Prior, best_shares, mixture, spread_of
 
 DAY = np.datetime64("2020-01-01")
 
@@ -49,17 +49,20 @@ def errors_of(kind, dates, pixels=500):
 def test_without_errors_the_prior_holds():
     prior = Prior(np.tile(np.diag([1.0, 0.25, 1.0]), (GAP_KINDS, 1, 1)), np.full(GAP_KINDS, 1.5))
     made = mixture(None, prior, 2)
-    np.testing.assert_allclose(made.shares, np.tile([1 / 6, 4 / 6, 1 / 6], (GAP_KINDS, 1)), rtol=1e-5)
+    best = np.array([1 / 6, 4 / 6, 1 / 6])
+    np.testing.assert_allclose(made.shares[:3], np.tile(best, (3, 1)), rtol=1e-5)
+    careful = CAUTION * best + [1 - CAUTION, 0, 0]
+    np.testing.assert_allclose(made.shares[3:], np.tile(careful, (GAP_KINDS - 3, 1)), rtol=1e-5)
     np.testing.assert_array_equal(made.spread, np.float32(1.5))
     assert made.hidden == 0
 
 
 def test_many_dates_overrule_the_prior_in_their_kind_alone():
     prior = Prior.of(None)
-    made = mixture(errors_of(3, 400), prior, 1)
-    np.testing.assert_allclose(made.shares[3], np.array([25, 100, 4]) / 129, atol=0.02)
+    made = mixture(errors_of(2, 400), prior, 1)
+    np.testing.assert_allclose(made.shares[2], np.array([25, 100, 4]) / 129, atol=0.02)
     mixed = 1 / np.sqrt(1 / 0.02**2 + 1 / 0.01**2 + 1 / 0.05**2)
-    assert made.spread[3, 0] == pytest.approx(mixed / 0.005, rel=0.05)
+    assert made.spread[2, 0] == pytest.approx(mixed / 0.005, rel=0.05)
     np.testing.assert_allclose(made.shares[0], best_shares(prior.gram[0]), rtol=1e-6)
 
 
