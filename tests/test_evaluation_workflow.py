@@ -1,0 +1,155 @@
+"""What a user meets on the command line: networks, judges of pictures, bad input, files of other programs."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from builders import cloudy_cube
+from test_evaluation_pictures import alexnet, tiny_inception
+from test_network_filler import saved
+from typer.testing import CliRunner
+
+from clearcube.cli import app
+from clearcube.evaluation.records import load
+
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_figures():
+    """Figures are tested elsewhere; to draw them takes longer than all the rest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clearcube.workflows.figures.report_svgs", lambda results: {})
+        yield
+
+
+def run(*arguments):
+    return runner.invoke(app, [str(argument) for argument in arguments])
+
+
+def place(seed, size=32, **options):
+    return cloudy_cube(times=8, height=size, width=size, cloud=0.02, seed=seed, never=False, **options)
+
+
+def write(cube, path):
+    cube.drop_vars("truth", errors="ignore").to_zarr(path, zarr_format=2)
+    return path
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return write(place(0), tmp_path_factory.mktemp("cubes") / "place0.zarr")
+
+
+@pytest.fixture(scope="module")
+def judged(store, tmp_path_factory):
+    """A run with a network of one's own and networks that judge pictures."""
+    folder = tmp_path_factory.mktemp("judged")
+    torch.save(alexnet(), folder / "lpips.pth")
+    torch.save(tiny_inception(), folder / "inception.pth")
+    judges = ("--lpips", folder / "lpips.pth", "--fid", folder / "inception.pth")
+    weights = ("--weights", saved(folder, 0.05, "mine"), "--weights", saved(folder, 0.0, "other"))
+    arguments = ("--methods", "linear", "--scenarios", "frames", "--seeds", "0-1", "--out", folder / "out", "--quiet")
+    result = run("evaluate", store, *arguments, *judges, *weights)
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def test_networks_of_ones_own_stand_in_the_table(judged):
+    rows = [line.split(",") for line in (judged / "out" / "summary.csv").read_text().splitlines()[1:]]
+    psnr = {row[0]: float(row[3]) for row in rows if row[2] == "psnr"}
+    assert psnr.keys() == {"linear", "mine", "other"} and all(np.isfinite(list(psnr.values())))
+    about = json.loads((judged / "out" / "provenance.json").read_text())
+    assert len(about["settings"]["weights"]["mine"]) == 64 and about["settings"]["judges"].keys() == {"lpips", "fid"}
+
+
+def test_lpips_and_fid_are_reported_where_weights_are_given(judged):
+    rows = [line.split(",") for line in (judged / "out" / "summary.csv").read_text().splitlines()[1:]]
+    found = {(row[0], row[2]): row[3] for row in rows}
+    for metric in ("lpips", "fid"):
+        assert float(found["linear", metric]) > 0, metric
+    features = load(judged / "out" / "sums" / "place0.npz").outcomes["linear", "frames", 0].features
+    assert features["filled"].shape == features["truth"].shape and features["truth"].shape[1] == 12
+    assert "| fid |" in (judged / "out" / "report.md").read_text()
+
+
+def test_two_methods_of_one_name_are_refused(store, judged):
+    arguments = ("--methods", "linear", "--out", judged / "none", "--weights", judged / "mine.safetensors")
+    result = run("evaluate", store, *arguments, "--weights", judged / "mine.safetensors")
+    assert result.exit_code == 2 and "two methods would be called 'mine'" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--lpips", "none.pth"), "the weights none.pth do not exist; check --lpips"),
+        (("--fid", "none.pth"), "the weights none.pth do not exist; check --fid"),
+        (("--methods", "linear,ganfilling-tiny"), "unknown method 'ganfilling-tiny'"),
+    ],
+)
+def test_weights_that_are_not_there_are_named(store, tmp_path, arguments, words):
+    result = run("evaluate", store, "--methods", "linear", "--out", tmp_path / "out", *arguments)
+    assert result.exit_code == 2 and words in result.output.replace("\n", " ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cube_without_a_clear_date_is_left_out_and_nothing_to_score_is_no_success(store, tmp_path):
+    cloudy = place(1)
+    cloudy["observed"][:, 4:] = False
+    write(cloudy, tmp_path / "cloudy.zarr")
+    options = ("--methods", "linear", "--scenarios", "frames", "--seeds", "0", "--quiet")
+    result = run("evaluate", tmp_path / "cloudy.zarr", *options, "--out", tmp_path / "alone")
+    assert result.exit_code == 1 and "nothing could be scored: cloudy (frames)" in result.output
+    assert "no clear date between two others" in (tmp_path / "alone" / "report.md").read_text()
+    result = run("evaluate", tmp_path / "cloudy.zarr", store, *options, "--out", tmp_path / "both")
+    assert result.exit_code == 0
+    page = (tmp_path / "both" / "report.md").read_text()
+    assert "## Left out" in page and "| cloudy | frames | linear 0 |" in page
+
+
+def test_a_cube_that_cannot_be_read_is_named_and_the_others_go_on(store, tmp_path):
+    (tmp_path / "broken.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    options = ("--methods", "linear", "--scenarios", "frames", "--seeds", "0", "--quiet")
+    result = run("evaluate", store, tmp_path / "broken.nc", *options, "--out", tmp_path / "out")
+    assert result.exit_code == 1 and "all methods on broken" in result.output
+    assert "| broken |" in (tmp_path / "out" / "report.md").read_text()
+    assert list(json.loads((tmp_path / "out" / "provenance.json").read_text())["inputs"]) == ["place0"]
+    result = run("evaluate", tmp_path / "broken.nc", *options, "--out", tmp_path / "none")
+    assert result.exit_code == 2 and "no cube can be read" in result.output
+
+
+def test_predictions_on_another_grid_or_of_other_dates_or_bands_are_refused(store, tmp_path):
+    truth = place(0)
+    moved = truth.assign_coords(x=truth["x"] + 40.0)
+    later = truth.assign_coords(time=truth["time"] + np.timedelta64(1, "D"))
+    zone = place(0, crs=32632)
+    cases = {
+        "moved": (moved, "lie on other grids: x begins"),
+        "later": (later, "differ in 'time'"),
+        "zone": (zone, "lie on other grids: EPSG:32632 and EPSG:32631"),
+        "small": (truth.isel(y=slice(0, 20)), "has the shape"),
+        "fewer": (truth.isel(time=slice(0, 6)), "has the shape"),
+        "bands": (truth.isel(band=[1, 0, 2, 3]), "differ in 'band'"),
+    }
+    for name, (cube, words) in cases.items():
+        result = run("score", write(cube, tmp_path / f"{name}.zarr"), store, "--on", "all")
+        assert result.exit_code == 2 and words in result.output.replace("\n", " "), (name, result.output)
+
+
+def test_a_fill_of_this_program_is_scored_with_its_uncertainty(store, tmp_path):
+    cube = place(0)
+    hidden = np.zeros(cube["observed"].shape, bool)
+    hidden[3] = cube["observed"].values[3]
+    np.save(tmp_path / "hidden.npy", hidden)
+    given = cube.assign(observed=cube["observed"] & ~hidden, reflectance=cube["reflectance"].where(~hidden[:, None]))
+    write(given, tmp_path / "given.zarr")
+    result = run("fill", tmp_path / "given.zarr", tmp_path / "filled.zarr", "--method", "linear", "--mask", "observed")
+    assert result.exit_code == 0, result.output
+    result = run("score", tmp_path / "filled.zarr", store, "--hidden", tmp_path / "hidden.npy")
+    assert result.exit_code == 0, result.output
+    found = {line.split()[0]: line.split()[-1] for line in result.output.splitlines()[1:]}
+    assert {"psnr", "ssim", "sam", "coverage90", "crps", "ndvi_uce", "niqe", "roughness_ratio"} <= found.keys()
+    assert 0.5 < float(found["coverage90"]) <= 1
+    result = run("score", tmp_path / "filled.zarr", store)  # by what it says of its sources
+    assert f"{'psnr':<16}" in result.output and found["psnr"] in result.output
