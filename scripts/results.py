@@ -47,7 +47,7 @@ class Size:
     """How much is evaluated: simulated cubes, their side and dates, seeds of either kind, methods."""
 
     cubes: int = 200
-    side: int = 64
+    side: int = 48
     dates: int = 24
     real_seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     seeds: tuple[int, ...] = (0,)
