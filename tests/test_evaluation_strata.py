@@ -47,3 +47,24 @@ def test_worldcover_and_no_landcover():
     assert found["landcover", "cropland"] == left.size - 8 and found["landcover", "none"] == 8
     assert counts(strata_of(left, dates))["landcover", "none"] == left.size
     assert ("clear share", "[50, 75) %") in counts(strata_of(left, dates, clear_share=0.6))
+
+
+def test_a_date_belongs_to_the_stratum_that_holds_most_of_its_pixels():
+    left, dates = case()
+    landcover = np.array([62, 82, 82] * 14).reshape(6, 7)
+    strata = strata_of(left, dates, landcover)
+    counted = np.zeros_like(left)
+    counted[1] = landcover == 62
+    counted[2] = True
+    members = {name: row for name, row in zip(strata.names, strata.dates_with(counted), strict=True)}
+    assert members["all", "all"].tolist() == [1] * 8
+    assert members["landcover", "artificial"][1] == 1 and members["landcover", "broadleaf"][2] == 1
+    for family in ("gap", "position", "landcover", "season", "clear share"):
+        assert sum(row for (name, _), row in members.items() if name == family).tolist() == [1] * 8
+    assert members["season", "DJF"][1] == 1 and members["season", "MAM"][2] == 1
+
+
+def test_classes_that_a_cube_names_itself():
+    left, dates = case()
+    found = counts(strata_of(left, dates, np.array([0, 1, 5] * 14).reshape(6, 7), classes={0: "maize", 1: "urban"}))
+    assert found["landcover", "maize"] == found["landcover", "urban"] == found["landcover", "none"] == left.size / 3

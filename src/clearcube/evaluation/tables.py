@@ -16,7 +16,7 @@ from clearcube.evaluation.metrics import scores
 from clearcube.evaluation.pools import WHOLE
 from clearcube.evaluation.records import Record
 
-ROWS = 100_000
+ROWS = 30_000
 """Rows that are written at once."""
 TEXTS = ("cube", "method", "scenario", "pixels", "family", "stratum", "band", "metric")
 NUMBERS = ("sum", "weight", "value")
