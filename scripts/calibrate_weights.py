@@ -15,13 +15,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
-from score_weights import opened, sample_of
+from score_weights import opened
 
 from clearcube.filler import Block
-from clearcube.methods.dineof import sampled_basis
 from clearcube.network_filler.gap_kinds import GAP_KINDS
-from clearcube.network_filler.hidden_gaps import GapErrors, errors_at
-from clearcube.network_filler.mixture import Prior, best_shares, spread_of
+from clearcube.network_filler.hidden_gaps import errors_at
+from clearcube.network_filler.mixture import NORMAL_90, Prior, best_shares
 from clearcube.network_filler.seq2seq import PRIOR, NetworkFiller, estimates_of
 from clearcube.networks.checkpoint import load, save
 from clearcube.simulation import random_config, simulate
@@ -46,40 +45,40 @@ def _scene(seed: int) -> NamedBlock:
     return NamedBlock(f"scene {seed}", Block(scene.reflectance, scene.observed, scene.dates, scene.bands))
 
 
-def measured(filler: NetworkFiller, test: Experiment) -> GapErrors:
-    """Errors at the hidden pixels of an experiment, as a fill of the rest would make them."""
-    basis = sampled_basis(sample_of(test.left))
-    return errors_at(
-        partial(estimates_of, filler, basis), test.cube.block, test.cube.block.observed & ~test.left.observed
-    )
+Found = tuple[int, str, np.ndarray, np.ndarray]
+"""Kind of gap, cube, gram of the errors, and some errors of the best mixture in units of the network's std."""
 
 
-def by_kind(filler: NetworkFiller, tests: Sequence[Experiment]) -> Iterator[tuple[int, str, np.ndarray, float]]:
-    """Kind of gap, cube, gram and spread, of every experiment that has such gaps."""
+def by_kind(filler: NetworkFiller, tests: Sequence[Experiment]) -> Iterator[Found]:
+    """What is found of every experiment and each kind of gap that it has."""
+    rng = np.random.default_rng(0)
     for test in tests:
-        errors = measured(filler, test)
+        hidden = test.cube.block.observed & ~test.left.observed
+        errors = errors_at(partial(estimates_of, filler), test.cube.block, hidden)
         for kind in range(GAP_KINDS):
             own = errors.of_kind(kind)
             if own.kind.size >= FEWEST_PIXELS:
                 mixed = np.einsum("e,ebn->bn", best_shares(own.gram), own.error)
-                yield kind, test.cube.name, own.gram, float(np.log(spread_of(mixed, own.std)).mean())
+                yield kind, test.cube.name, own.gram, rng.choice(np.abs(mixed / own.std).ravel(), FEWEST_PIXELS)
 
 
-def prior_of(found: Sequence[tuple[int, str, np.ndarray, float]]) -> Prior:
-    """Means over experiments of a cube, over cubes of a group, over the two groups."""
+def prior_of(found: Sequence[Found]) -> Prior:
+    """Grams are means over experiments of a cube, over cubes of a group, over the two groups; spreads are pooled."""
     start = Prior.of(None)
     for kind in range(GAP_KINDS):
-        groups = []
-        for simulated in (False, True):
-            own = [each for each in found if each[0] == kind and each[1].startswith("scene ") == simulated]
-            names = {each[1] for each in own}
-            if names:
-                grams = [np.mean([e[2] for e in own if e[1] == name], axis=0) for name in names]
-                groups.append((np.mean(grams, axis=0), np.mean([e[3] for e in own])))
-        if groups:
-            start.gram[kind] = np.mean([gram for gram, _ in groups], axis=0)
-            start.spread[kind] = np.exp(np.mean([spread for _, spread in groups]))
+        own = [each for each in found if each[0] == kind]
+        groups = [[each for each in own if each[1].startswith("scene ") == simulated] for simulated in (False, True)]
+        grams = [_mean_gram(group) for group in groups if group]
+        if grams:
+            start.gram[kind] = np.mean(grams, axis=0)
+            start.spread[kind] = np.quantile(np.concatenate([each[3] for each in own]), 0.9) / NORMAL_90
     return start
+
+
+def _mean_gram(group: Sequence[Found]) -> np.ndarray:
+    names = sorted({each[1] for each in group})
+    means = [np.mean([each[2] for each in group if each[1] == name], axis=0) for name in names]
+    return np.asarray(np.mean(means, axis=0))
 
 
 def main() -> None:

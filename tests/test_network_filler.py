@@ -11,7 +11,6 @@ from clearcube import network_filler
 from clearcube.cube import Band
 from clearcube.errors import InputError
 from clearcube.filler import Block, Filler, PreparedFiller
-from clearcube.methods.dineof import reconstruct_block, sampled_basis
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
 from clearcube.network_filler import NetworkFiller, make_network_filler
@@ -78,7 +77,7 @@ def with_shares(prepared, *shares):
 
 def test_an_untrained_network_is_linear_interpolation(untrained):
     whole = block()
-    mean = with_shares(NetworkFiller(untrained).prepare([whole]), 0, 1, 0).fill(whole).mean
+    mean = with_shares(NetworkFiller(untrained).prepare([whole]), 0, 1).fill(whole).mean
     np.testing.assert_allclose(mean, fill_block(whole, rule=LINEAR), atol=2e-6)
 
 
@@ -88,14 +87,6 @@ def test_what_is_not_observed_has_no_influence(random):
     changed = dataclasses.replace(whole, reflectance=other)
     prepared = NetworkFiller(random).prepare([whole])
     np.testing.assert_array_equal(prepared.fill(whole).mean, prepared.fill(changed).mean)
-
-
-def test_functions_take_their_share(random):
-    whole = block()
-    mean = with_shares(NetworkFiller(random).prepare([whole]), 0, 0, 1).fill(whole).mean
-    functions = reconstruct_block(whole, basis=sampled_basis([whole]))
-    gap = np.broadcast_to(~whole.observed[:, None], mean.shape)
-    np.testing.assert_allclose(mean[gap], functions[gap], atol=1e-6)
 
 
 def test_believed_observations_keep_their_values(random):

@@ -38,20 +38,20 @@ def test_spread_makes_intervals_hold():
 
 
 def errors_of(kind, dates, pixels=500):
-    """Interpolation errs by 0.02, the network by 0.01, the functions by 0.05, independently; its std says 0.005."""
+    """Interpolation errs by 0.02, the network by 0.01, independently; its std says 0.005."""
     rng = np.random.default_rng(2)
     count = dates * pixels
-    error = rng.normal(size=(3, 1, count)) * np.array([0.02, 0.01, 0.05])[:, None, None]
+    error = rng.normal(size=(2, 1, count)) * np.array([0.02, 0.01])[:, None, None]
     each = np.repeat(np.arange(dates), pixels)
     return GapErrors(error.astype(np.float32), np.full((1, count), 0.005, np.float32), np.full(count, kind), each)
 
 
 def test_without_errors_the_prior_holds():
-    prior = Prior(np.tile(np.diag([1.0, 0.25, 1.0]), (GAP_KINDS, 1, 1)), np.full(GAP_KINDS, 1.5))
+    prior = Prior(np.tile(np.diag([1.0, 0.25]), (GAP_KINDS, 1, 1)), np.full(GAP_KINDS, 1.5))
     made = mixture(None, prior, 2)
-    best = np.array([1 / 6, 4 / 6, 1 / 6])
+    best = np.array([0.2, 0.8])
     np.testing.assert_allclose(made.shares[:3], np.tile(best, (3, 1)), rtol=1e-5)
-    careful = CAUTION * best + [1 - CAUTION, 0, 0]
+    careful = CAUTION * best + [1 - CAUTION, 0]
     np.testing.assert_allclose(made.shares[3:], np.tile(careful, (GAP_KINDS - 3, 1)), rtol=1e-5)
     np.testing.assert_array_equal(made.spread, np.float32(1.5))
     assert made.hidden == 0
@@ -60,21 +60,21 @@ def test_without_errors_the_prior_holds():
 def test_many_dates_overrule_the_prior_in_their_kind_alone():
     prior = Prior.of(None)
     made = mixture(errors_of(2, 400), prior, 1)
-    np.testing.assert_allclose(made.shares[2], np.array([25, 100, 4]) / 129, atol=0.02)
-    mixed = 1 / np.sqrt(1 / 0.02**2 + 1 / 0.01**2 + 1 / 0.05**2)
+    np.testing.assert_allclose(made.shares[2], np.array([0.2, 0.8]), atol=0.02)
+    mixed = 1 / np.sqrt(1 / 0.02**2 + 1 / 0.01**2)
     assert made.spread[2, 0] == pytest.approx(mixed / 0.005, rel=0.05)
     np.testing.assert_allclose(made.shares[0], best_shares(prior.gram[0]), rtol=1e-6)
 
 
 def test_few_dates_lean_on_the_prior():
-    prior = Prior(np.tile(np.diag([1.0, 1e-6, 1.0]), (GAP_KINDS, 1, 1)), np.ones(GAP_KINDS))
+    prior = Prior(np.tile(np.diag([1.0, 1e-6]), (GAP_KINDS, 1, 1)), np.ones(GAP_KINDS))
     errors = errors_of(0, int(PRIOR_DATES))
     made = mixture(errors, prior, 1)
     np.testing.assert_allclose(made.shares[0], best_shares((errors.gram + prior.gram[0]) / 2), rtol=1e-5)
 
 
 def test_a_prior_survives_as_plain_numbers():
-    prior = Prior(np.random.default_rng(0).uniform(size=(GAP_KINDS, 3, 3)), np.arange(1.0, GAP_KINDS + 1))
+    prior = Prior(np.random.default_rng(0).uniform(size=(GAP_KINDS, 2, 2)), np.arange(1.0, GAP_KINDS + 1))
     again = Prior.of(prior.plain())
     np.testing.assert_allclose(again.gram, prior.gram, atol=1e-4)
     np.testing.assert_array_equal(again.spread, prior.spread)
@@ -100,7 +100,7 @@ def test_kinds_of_gaps_by_hand():
 def constant(value):
     def estimate(block):
         shape = block.reflectance.shape
-        return Estimates(np.stack([np.full(shape, value, np.float32)] * 3), np.ones(shape, np.float32))
+        return Estimates(np.stack([np.full(shape, value, np.float32)] * 2), np.ones(shape, np.float32))
 
     return estimate
 
@@ -118,7 +118,7 @@ def test_errors_are_of_hidden_pixels_that_are_seen_elsewhere():
 
     found = errors_at(estimate, whole, hidden)
     np.testing.assert_allclose(found.error, 0.3, rtol=1e-6)
-    assert found.error.shape == (3, 1, 1)
+    assert found.error.shape == (2, 1, 1)
     assert found.date.tolist() == [1]
     assert np.isnan(seen[0].reflectance[1, 0, 0, 0])
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-ESTIMATES = ("linear", "network", "eof")
-"""What is mixed: interpolation by date, the network, empirical orthogonal functions."""
+ESTIMATES = ("linear", "network")
+"""What is mixed: interpolation by date and the network."""
 NORMAL_90 = 1.6448536269514722
 PRIOR_DATES = 6.0
 """Hidden dates that a prior weighs as much as: errors of one date are alike."""
@@ -51,7 +51,7 @@ class Prior:
         """From lists of numbers; None: errors that have nothing in common, the network's half those of the others."""
         if plain is not None:
             return cls(np.array(plain["gram"], float), np.array(plain["spread"], float))
-        gram = np.diag([1.0, 0.5, 1.0])
+        gram = np.diag([1.0, 0.5])
         return cls(np.tile(gram, (GAP_KINDS, 1, 1)), np.ones(GAP_KINDS))
 
 

@@ -13,7 +13,6 @@ import torch
 
 from clearcube.errors import InputError
 from clearcube.filler import Block, Estimate, cut, middle
-from clearcube.methods.dineof import reconstruct_block, reconstruct_refitted, sampled_basis
 from clearcube.methods.error_kernels import OBSERVED
 from clearcube.methods.error_model import measure_errors
 from clearcube.methods.hidden_errors import without_empty_dates
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clearcube.cube import Band
-    from clearcube.methods.dineof_basis import Basis
     from clearcube.networks.seq2seq import Output
 
 FEWEST_DATES = 3
@@ -115,14 +113,13 @@ class NetworkFiller:
         self.check(sample[0].bands, sample[0].dates)
         blocks = without_empty_dates(sample)
         noise = measure_errors(partial(fill_block, rule=LINEAR), blocks).table[:, OBSERVED]
-        basis = sampled_basis(blocks)
         prior = prior_of(self.path)
         adapted = self._adapted(blocks) if self.adapt else None
         weights = adapted.weights if adapted else None
-        errors = gap_errors(partial(estimates_of, self, basis, weights=weights), _some(blocks))
+        errors = gap_errors(partial(estimates_of, self, weights=weights), _some(blocks))
         if adapted and weights and errors:
             errors = errors.on_dates(adapted.held_out)
-        return PreparedNetwork(self, self.digest, basis, mixture(errors, prior, len(noise)), noise, adapted)
+        return PreparedNetwork(self, self.digest, mixture(errors, prior, len(noise)), noise, adapted)
 
     def _adapted(self, blocks: Sequence[Block]) -> Adapted:
         """The outcome of the adaptation: the one that was kept, else a new one."""
@@ -139,14 +136,12 @@ class NetworkFiller:
 class PreparedNetwork:
     """A network that knows its errors on this cube.
 
-    digest : sha256 of the checkpoint. basis : the cube's empirical orthogonal functions. mixture : how far network,
-    functions and interpolation are trusted. noise : (B,) std of an observation. adapted : what training on the cube
-    came to, where it was asked for.
+    digest : sha256 of the checkpoint. mixture : how far network and interpolation are trusted. noise : (B,) std of an
+    observation. adapted : what training on the cube came to, where it was asked for.
     """
 
     filler: NetworkFiller
     digest: str
-    basis: Basis
     mixture: Mixture
     noise: NDArray[np.float32] = field(repr=False)
     adapted: Adapted | None = field(default=None, repr=False)
@@ -181,7 +176,6 @@ class PreparedNetwork:
             "estimates": list(ESTIMATES),
             "estimate_shares": np.round(self.mixture.shares.astype(float), 4).tolist(),
             "network_spread": np.round(self.mixture.spread.astype(float), 4).tolist(),
-            "modes": self.basis.basis.shape[2] - 1,
             "error_hidden_observations": self.mixture.hidden,
             "error_std_observed": np.round(self.noise.astype(float), 6).tolist(),
             "error_correlation": np.round(self.mixture.correlation, 6).tolist(),
@@ -199,7 +193,7 @@ class PreparedNetwork:
         weights = self.adapted.weights if self.adapted else None
         output = applied(_network(self.filler.path, self.digest, weights), block, precision())
         kind = gap_kinds(block.observed, block.dates)
-        made = _with_functions(output, reconstruct_block(block, basis=self.basis))
+        made = _estimates(output)
         observed, believed = block.observed[:, None], _array(output.believed)[:, None]
         mean = np.where(observed, _array(output.mean), self.mixture.mean(made.means, kind))
         std = np.where(believed, self.noise[:, None, None], self.mixture.std(made.std, kind))
@@ -224,17 +218,16 @@ def _has_bfloat16() -> bool:
     return "avx512_bf16" in text or "amx_bf16" in text
 
 
-def estimates_of(filler: NetworkFiller, basis: Basis, block: Block, *, weights: bytes | None = None) -> Estimates:
+def estimates_of(filler: NetworkFiller, block: Block, *, weights: bytes | None = None) -> Estimates:
     """All estimates of a block from what it observed alone. weights : those of the adapted network."""
     torch.set_num_threads(filler.threads)
     output = applied(_network(filler.path, weights=weights), block, precision())
-    return _with_functions(output, reconstruct_refitted(block, basis=basis))
+    return _estimates(output)
 
 
-def _with_functions(output: Output, functions: NDArray[np.float32]) -> Estimates:
-    """The estimates in the order of `ESTIMATES`; where the functions know nothing, interpolation."""
-    base, estimate = _array(output.base), _array(output.estimate)
-    return Estimates(np.stack([base, estimate, np.where(np.isfinite(functions), functions, base)]), _array(output.std))
+def _estimates(output: Output) -> Estimates:
+    """The estimates in the order of `ESTIMATES`."""
+    return Estimates(np.stack([_array(output.base), _array(output.estimate)]), _array(output.std))
 
 
 def _array(values: torch.Tensor) -> NDArray[Any]:
