@@ -165,7 +165,7 @@ def test_cubes_of_other_bands_are_refused_or_followed():
     assert {sampler.batch(step).wavelengths.shape[1] for step in range(4)} == {6}
 
 
-@pytest.mark.parametrize("name", ["ganfilling-small", "utilise", "utilise-ours", "seq2seq-l1", "seq2seq"])
+@pytest.mark.parametrize("name", ["ganfilling-small", "utilise", "utilise-ours", "seq2seq-first", "seq2seq", "seq2seq-adversarial"])
 def test_shipped_configurations_can_be_read(name):
     made = read_config(CONFIGS / f"{name}.toml")
     assert made.output == f"runs/{name}"

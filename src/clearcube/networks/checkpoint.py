@@ -53,9 +53,7 @@ def architecture_of(model: nn.Module) -> str:
     )
 
 
-def save(
-    path: str | os.PathLike[str], model: nn.Module, metadata: Mapping[str, object], *, half: bool = False
-) -> None:
+def save(path: str | os.PathLike[str], model: nn.Module, metadata: Mapping[str, object], *, half: bool = False) -> None:
     """Write a checkpoint; the file appears under its name only when complete.
 
     half : store float16 numbers, half the size; they are float32 again when loaded.
