@@ -22,6 +22,8 @@ simulated = 2
 validation = 1
 size = 16
 fills = ["linear"]
+slow_fills = ["whittaker"]
+slow = 1
 [optimisation]
 steps = 2
 crop = 16
@@ -207,7 +209,7 @@ def test_training_from_the_command_line(tmp_path):
     assert result.exit_code == 0, result.output
     assert "episodes 2 of 2" in result.output
     _, metadata = checkpoint.load(tmp_path / "run/last.safetensors")
-    assert metadata["provenance"]["simulated_episodes"] == 2
+    assert metadata["provenance"]["episodes"] == {"simulated": 2, "real": 0}
     again = CliRunner().invoke(app, ["train-forecast", str(config), "--resume", "-q"])
     assert again.exit_code == 0, again.output
 

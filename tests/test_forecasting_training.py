@@ -16,7 +16,7 @@ from clearcube.forecasting.training import (
     load_state,
     loss_terms,
     new_learner,
-    stretch_std,
+    stretched,
     train,
     train_step,
 )
@@ -33,7 +33,7 @@ GRID = {"step_days": 5, "steps": 20}
 
 
 def fillers():
-    return {name: make_filler(name) for name in FILLS}
+    return {"none": None} | {name: make_filler(name) for name in FILLS}
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +44,25 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def data(folder):
     train_pack = simulated_pack(folder, range(6), 16, fillers(), **GRID)
-    return ForecastData(train_pack, simulated_pack(folder, range(50, 53), 16, fillers(), **GRID), FILLS)
+    return ForecastData(
+        ((train_pack, 1.0),), simulated_pack(folder, range(50, 53), 16, fillers(), **GRID), tuple(fillers())
+    )
+
+
+@pytest.fixture(scope="module")
+def pack(data):
+    return data.train[0][0]
 
 
 def config(tmp_path, **changes):
     rates = {"steps": 4, "crop": 16, "batch": 2, "precision": "float32"} | changes.pop("optimisation", {})
     sizes = {"fine": 6, "coarse": 6, "time": 6}
-    table = {"output": str(tmp_path / "run"), "network": sizes, "optimisation": rates, "episodes": {"size": 16}}
+    table = {
+        "output": str(tmp_path / "run"),
+        "network": sizes,
+        "optimisation": rates,
+        "episodes": {"size": 16, "simulated": 6, "slow": 1},
+    }
     return forecast_config_from(table | {"check": {"every": 2, "save": 2}} | changes)
 
 
@@ -112,9 +124,9 @@ def test_without_a_filler_the_context_stays_bare():
     assert np.array_equal(filled_context(context, None).reflectance, context.reflectance, equal_nan=True)
 
 
-def test_a_pack_holds_what_the_episode_holds(data):
+def test_a_pack_holds_what_the_episode_holds(pack):
     made = simulate_episode(0, size=16)
-    pack, context = data.train, made.episode.context
+    context = made.episode.context
     bare = context.reflectance[:, 2:].astype(np.float16)  # red and near infrared of blue, green, red, near infrared
     np.testing.assert_array_equal(pack.red_nir[0, 0], bare)
     np.testing.assert_array_equal(pack.observed[0], context.observed)
@@ -125,13 +137,13 @@ def test_a_pack_holds_what_the_episode_holds(data):
     assert len(pack) == 6
 
 
-def test_episodes_are_read_again_from_their_files(folder, data, monkeypatch):
+def test_episodes_are_read_again_from_their_files(folder, pack, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("made again")
 
     monkeypatch.setattr("clearcube.forecasting.pack.simulate_episode", fail)
     again = simulated_pack(folder, range(6), 16, fillers(), **GRID)
-    assert np.array_equal(again.red_nir, data.train.red_nir, equal_nan=True)
+    assert np.array_equal(again.red_nir, pack.red_nir, equal_nan=True)
     with pytest.raises(AssertionError, match="made again"):
         simulated_pack(folder, range(6), 16, {"linear": make_filler("linear")}, **GRID)
 
@@ -142,19 +154,19 @@ def test_a_context_that_cannot_be_filled_stays_bare():
             raise InputError("too little")
 
     episode = simulated_episode(1, size=16)
-    pack = packed(episode, episode.target_ndvi, {"x": Refusing()}, **GRID)
+    pack = packed(episode, episode.target_ndvi, {"none": None, "x": Refusing()}, **GRID)
     assert np.array_equal(pack.red_nir[:, 0], pack.red_nir[:, 1], equal_nan=True)
 
 
 def test_batches_depend_on_seed_and_step_alone(data, tmp_path):
-    one, other = (Batches(config(tmp_path), data.train, None) for _ in range(2))
+    one, other = (Batches(config(tmp_path), data.train) for _ in range(2))
     one.batch(0)
     for a, b in zip(one.batch(5).context, other.batch(5).context, strict=True):
         assert a is None or torch.equal(a, b)
 
 
 def test_batches_hold_crops_of_all_fillings(data, tmp_path):
-    batches = Batches(config(tmp_path, optimisation={"crop": 8, "fewer_dates": 0.0, "batch": 4}), data.train, None)
+    batches = Batches(config(tmp_path, optimisation={"crop": 8, "fewer_dates": 0.0, "batch": 4}), data.train)
     drawn = [batches.batch(step) for step in range(6)]
     assert drawn[0].context.red_nir.shape == (4, 10, 2, 8, 8)
     assert drawn[0].target.shape == (4, 20, 8, 8)
@@ -164,7 +176,7 @@ def test_batches_hold_crops_of_all_fillings(data, tmp_path):
 
 
 def test_contexts_may_lose_dates_but_never_the_last(data, tmp_path):
-    batches = Batches(config(tmp_path, optimisation={"fewer_dates": 1.0}), data.train, None)
+    batches = Batches(config(tmp_path, optimisation={"fewer_dates": 1.0}), data.train)
     counts = {batches.batch(step).context.days.shape[1] for step in range(20)}
     assert len(counts) > 2
     assert all((batches.batch(step).context.days[:, -1] == 0).all() for step in range(5))
@@ -172,12 +184,12 @@ def test_contexts_may_lose_dates_but_never_the_last(data, tmp_path):
 
 def test_weather_is_given_to_guided_networks(data, tmp_path):
     guided = config(tmp_path, network={"fine": 4, "coarse": 4, "weather": 3})
-    assert Batches(guided, data.train, None).batch(0).context.weather.shape[2] == 3
-    assert Batches(config(tmp_path), data.train, None).batch(0).context.weather is None
+    assert Batches(guided, data.train).batch(0).context.weather.shape[2] == 3
+    assert Batches(config(tmp_path), data.train).batch(0).context.weather is None
 
 
 def test_loss_by_hand(data, tmp_path):
-    batch = Batches(config(tmp_path, optimisation={"batch": 1}), data.train, None).batch(0)
+    batch = Batches(config(tmp_path, optimisation={"batch": 1}), data.train).batch(0)
     target = torch.full_like(batch.target, np.nan)
     target[:, 3] = 0.5
     steps = Steps(torch.zeros(1, 16, 16), torch.full((1, 20, 16, 16), 0.4), torch.zeros(1, 20, 16, 16))
@@ -195,6 +207,7 @@ def test_a_run_writes_log_state_and_weights(data, tmp_path):
     assert metadata["provenance"]["files"] == {"a.nc": "00"}
     assert metadata["provenance"]["config"] == json.loads(json.dumps(settings.plain()))
     assert metadata["guided"] is False
+    assert checkpoint.load(tmp_path / "run/best.safetensors")[0].config == settings.network
     assert {"none", "last", "persistence linear", "spread"} <= set(records[-1]["rmse"])
     lines = (tmp_path / "run/log.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == records
@@ -223,15 +236,20 @@ def test_states_that_cannot_be_resumed(data, tmp_path):
         load_state(tmp_path / "run", new_learner(settings), settings)
 
 
-def test_stds_are_stretched_by_the_factor(data, tmp_path):
+def test_stds_are_stretched_by_the_spread(data, tmp_path):
     settings = config(tmp_path)
-    network, batch = new_learner(settings).network, Batches(settings, data.train, None).batch(0)
+    network, batch = new_learner(settings).network, Batches(settings, data.train).batch(0)
     with torch.no_grad():
-        before = network(batch.context)
-        stretch_std(network, 1.5)
-        after = network(batch.context)
+        before, after = network(batch.context), stretched(network, {"spread": 1.5})(batch.context)
     torch.testing.assert_close(after.log_std - before.log_std, torch.full_like(after.log_std, np.log(1.5)))
     assert torch.equal(after.mean, before.mean)
+
+
+def test_samples_come_from_packs_by_their_shares(data, pack, tmp_path):
+    other = replace(pack, day_of_year=np.full_like(pack.day_of_year, 999))
+    batches = Batches(config(tmp_path, optimisation={"batch": 40}), ((pack, 3.0), (other, 1.0)))
+    share = np.mean([(batches.batch(step).context.day_of_year == 999).float().mean() for step in range(5)])
+    assert 0.1 < share < 0.4
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path):
@@ -240,12 +258,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path):
     with torch.no_grad():
         learner.network.out.bias.fill_(float("nan"))
     with pytest.raises(InputError, match="not a finite number"):
-        train_step(learner, Batches(settings, data.train, None).batch(0), settings, 0, 0.0)
+        train_step(learner, Batches(settings, data.train).batch(0), settings, 0, 0.0)
 
 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
+        ({"episodes": {"slow": 0}}, "slow must lie"),
         ({"episodes": {"sise": 3}}, "'sise' is not known"),
         ({"optimisation": {"crop": 30}}, "multiple of 4"),
         ({"optimisation": {"precision": "int8"}}, "precision"),
@@ -273,7 +292,7 @@ def test_configuration_files(tmp_path):
 def test_the_shipped_configurations_are_such(request, name, weather):
     found = read_forecast_config(request.config.rootpath / f"configs/{name}.toml")
     assert isinstance(found, ForecastTraining)
-    assert "seq2seq" in found.episodes.fills
+    assert "seq2seq" in found.episodes.slow_fills
     assert found.network.weather == weather
 
 
@@ -307,25 +326,24 @@ def test_dark_stretches_are_left_out():
     assert real_pack([NamedBlock("dark", hidden)], 16, fillers(), **GRID) is None
 
 
-def test_real_and_simulated_episodes_learn_together(data, tmp_path):
+def test_real_and_simulated_episodes_learn_together(data, pack, tmp_path):
     real = real_pack([real_cube()], 16, fillers(), **GRID)
     assert isinstance(real, PackedEpisodes)
     assert real.target.shape[1] == 20
     assert np.isnan(real.weather).all()
-    assert len(joined([real, data.train])) == len(real) + 6
-    settings = config(tmp_path, episodes={"size": 16, "real": 0.5})
-    assert train(settings, replace(data, real=real)).step == 4
+    assert len(joined([real, pack])) == len(real) + 6
+    assert train(config(tmp_path), replace(data, train=((pack, 0.5), (real, 0.5)))).step == 4
 
 
 @pytest.mark.slow
-def test_a_short_training_beats_persistence_by_a_tenth(tmp_path):
-    train_pack = simulated_pack(tmp_path, range(24), 32, fillers(), **GRID)
-    test_pack = simulated_pack(tmp_path, range(500, 512), 32, fillers(), **GRID)
-    rates = {"steps": 150, "crop": 32, "batch": 4, "precision": "float32"}
+def test_a_short_training_beats_persistence_by_a_twentieth(tmp_path):
+    train_pack = simulated_pack(tmp_path, range(80), 24, fillers(), **GRID)
+    test_pack = simulated_pack(tmp_path, range(500, 530), 24, fillers(), **GRID)
+    rates = {"steps": 400, "crop": 24, "batch": 4, "precision": "float32"}
     settings = config(
-        tmp_path, optimisation=rates, network={"fine": 12, "coarse": 16}, check={"every": 150, "save": 150},
-        episodes={"size": 32},
+        tmp_path, optimisation=rates, network={"fine": 16, "coarse": 24}, check={"every": 400, "save": 400},
+        episodes={"size": 24},
     )  # fmt: skip
-    found = train(settings, ForecastData(train_pack, test_pack, FILLS)).validations[-1]["rmse"]
+    found = train(settings, ForecastData(((train_pack, 1.0),), test_pack, tuple(fillers()))).validations[-1]["rmse"]
     for name in ("none", *FILLS):
-        assert found[name] < 0.9 * found[f"persistence {name}"], (name, found)
+        assert found[name] < 0.95 * found[f"persistence {name}"], (name, found)

@@ -98,7 +98,7 @@ def train_forecast(
 
         folder = train_forecaster(config, (lambda record: None) if quiet else _show, resume=resume)
     if not quiet:
-        typer.echo(f"{folder}: weights are in last.safetensors")
+        typer.echo(f"{folder}: weights are in last.safetensors, the best ones in best.safetensors")
 
 
 def _show(record: dict[str, Any]) -> None:

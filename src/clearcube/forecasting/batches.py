@@ -49,10 +49,15 @@ class Choice(NamedTuple):
 
 
 class Batches:
-    """Draws batches; the same seed and step give the same batch, whatever was drawn before."""
+    """Draws batches; the same seed and step give the same batch, whatever was drawn before.
 
-    def __init__(self, config: ForecastTraining, simulated: PackedEpisodes, real: PackedEpisodes | None) -> None:
-        self.config, self.simulated, self.real = config, simulated, real
+    packs : what is drawn from, each with its share of the samples.
+    """
+
+    def __init__(self, config: ForecastTraining, packs: Sequence[tuple[PackedEpisodes, float]]) -> None:
+        self.config, self.packs = config, [pack for pack, _ in packs]
+        shares = np.array([share for _, share in packs])
+        self.shares = shares / shares.sum()
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
@@ -67,15 +72,14 @@ class Batches:
 
     def _dates(self, rng: Generator) -> NDArray[np.intp]:
         """Which dates of the contexts are kept; the last one always is."""
-        count = self.simulated.days.shape[1]
+        count = self.packs[0].days.shape[1]
         if rng.random() >= self.config.optimisation.fewer_dates:
             return np.arange(count)
         kept = int(rng.integers(min(FEWEST_DATES, count), count + 1))
         return np.append(np.sort(rng.choice(count - 1, kept - 1, replace=False)), count - 1)
 
     def _chosen(self, rng: Generator) -> Choice:
-        from_real = self.real is not None and rng.random() < self.config.episodes.real
-        pack = self.real if from_real and self.real is not None else self.simulated
+        pack = self.packs[rng.choice(len(self.packs), p=self.shares)]
         size, crop = pack.observed.shape[-1], self.config.optimisation.crop
         top, left = rng.integers(0, size - crop + 1, 2)
         return Choice(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from clearcube.filler import Block, Filler
 
-    Fillers = Mapping[str, Filler]
+    Fillers = Mapping[str, Filler | None]
 
 SHARD = 20
 """Episodes in a file."""
@@ -33,7 +33,7 @@ SHARD = 20
 class PackedEpisodes:
     """N episodes of T context and Th target dates, F fillings, S x S pixels.
 
-    red_nir : (N, F, T, 2, S, S) float16 reflectance, NaN = no value; the first filling is none at all.
+    red_nir : (N, F, T, 2, S, S) float16 reflectance, NaN = no value.
     observed : (N, T, S, S) bool. days : (N, T) int16 up to the last date of the context. day_of_year : (N,) int16.
     target : (N, Th, S, S) float16 NDVI, NaN = unknown. leads : (N, Th) int16 days.
     weather : (N, T + steps, 3) float32 as the network is given it, NaN = unknown.
@@ -59,12 +59,12 @@ def joined(parts: Sequence[PackedEpisodes]) -> PackedEpisodes:
 def packed(
     episode: Episode, target: NDArray[np.float32], fillers: Fillers, *, step_days: int, steps: int
 ) -> PackedEpisodes:
-    """One episode, filled by each filler; target (Th, H, W) is the NDVI to learn.
+    """One episode, filled by each filler (None: not at all); target (Th, H, W) is the NDVI to learn.
 
     A context that a filler cannot fill, for too little is observed, counts unfilled in its place.
     """
     context = episode.context
-    pairs = [_red_nir(_filled(context, filler)) for filler in (None, *fillers.values())]
+    pairs = [_red_nir(_filled(context, filler)) for filler in fillers.values()]
     last = context.dates[-1]
     count = len(context.dates) + steps
     weather = np.full((count, len(VARIABLES)), np.nan, np.float32)
@@ -139,7 +139,7 @@ def _key(size: int, fillers: Fillers, step_days: int, steps: int) -> str:
     return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:8]
 
 
-def _settings(filler: Filler) -> dict[str, str]:
+def _settings(filler: Filler | None) -> dict[str, str]:
     """A filler's settings, with the content of files in place of their names."""
     values: dict[str, Any] = vars(filler) if hasattr(filler, "__dict__") else {}
     texts = {name: str(value) for name, value in values.items()}

@@ -37,12 +37,16 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class ForecastData:
-    """What is learnt from and judged by. files : name -> sha256 of every file that was read."""
+    """What is learnt from and judged by.
 
-    train: PackedEpisodes
+    train : packs, each with its share of the samples. validation : filled by `fills`, in this order.
+    episodes : how many there are of each kind. files : name -> sha256 of every file that was read.
+    """
+
+    train: tuple[tuple[PackedEpisodes, float], ...]
     validation: PackedEpisodes
     fills: tuple[str, ...]
-    real: PackedEpisodes | None = None
+    episodes: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -57,10 +61,11 @@ class Learner:
 
 @dataclass
 class Progress:
-    """Steps and seconds done, and what the validations found."""
+    """Steps and seconds done, the smallest mean error of a validation, and what all of them found."""
 
     step: int = 0
     seconds: float = 0.0
+    best: float = float("inf")
     validations: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -129,7 +134,7 @@ def train(
     resume: bool = False,
     until: int | None = None,
 ) -> Progress:
-    """Train as configured; writes state, log and `last.safetensors` into the output folder.
+    """Train as configured; writes state, log, `last.safetensors` and `best.safetensors` into the output folder.
 
     report : called with every record that is logged. until : end at this step, as if killed after a save.
 
@@ -168,7 +173,7 @@ def _loop(
     until: int | None,
 ) -> None:
     """Steps until the run is done."""
-    batches, rates, folder = Batches(config, data.train, data.real), config.optimisation, Path(config.output)
+    batches, rates, folder = Batches(config, data.train), config.optimisation, Path(config.output)
     started, recent = time.monotonic() - progress.seconds, []
     while progress.step < rates.steps and progress.seconds < 3600 * rates.hours and progress.step != until:
         share = max(progress.step / rates.steps, progress.seconds / 3600 / rates.hours)
@@ -184,18 +189,22 @@ def _loop(
             found = validated(learner.average, data, config, device)
             progress.validations.append({"step": progress.step, "rmse": found})
             write({"step": progress.step, "seconds": round(progress.seconds, 1), "rmse": found})
-            if done:
-                stretch_std(learner.average, found["spread"])
+            error = float(np.mean([found[name] for name in data.fills]))
+            if error < progress.best:
+                progress.best = error
+                save_weights(folder / "best.safetensors", stretched(learner.average, found), config, data, progress)
         if done or progress.step % config.check.save == 0:
             save_state(folder, learner, progress, config)
             save_weights(folder / "last.safetensors", learner.average, config, data, progress)
 
 
-def stretch_std(network: ForecastNet, factor: float) -> None:
-    """Multiply every std that the network gives by a factor, so that it is right on the validation episodes."""
+def stretched(network: ForecastNet, found: Mapping[str, float]) -> ForecastNet:
+    """The network with every std multiplied by the spread that was found, so that it is right on validation."""
+    copied = copy.deepcopy(network)
     with torch.no_grad():
-        assert network.out.bias is not None
-        network.out.bias[1] += float(np.log(factor))
+        assert copied.out.bias is not None
+        copied.out.bias[1] += float(np.log(found["spread"]))
+    return copied
 
 
 def validated(
@@ -208,7 +217,7 @@ def validated(
     found, scores = {}, []
     pack, size = data.validation, data.validation.observed.shape[-1]
     dates = np.arange(pack.days.shape[1])
-    for filling, name in enumerate(("none", *data.fills)):
+    for filling, name in enumerate(data.fills):
         sums = np.zeros(4)
         for i in range(len(pack)):
             one = [Choice(pack, i, filling, 0, 0, 0, flip=False)]
@@ -282,8 +291,7 @@ def save_weights(
             "seed": config.seed,
             "config": config.plain(),
             "files": dict(data.files),
-            "simulated_episodes": len(data.train),
-            "real_episodes": 0 if data.real is None else len(data.real),
+            "episodes": dict(data.episodes),
             "steps": progress.step,
             "hours": round(progress.seconds / 3600, 3),
             "hardware": hardware(config.optimisation.threads),

@@ -19,16 +19,20 @@ class EpisodesConfig:
     """What is learnt from.
 
     simulated, validation : numbers of simulated places. size : pixels along their sides.
-    fills : methods that contexts are filled with beforehand; unfilled ones are always among them.
-    real : share of a batch that is drawn from real cubes, where there are any.
-    folder : where episodes are kept once they are made; "" = in the output folder.
+    fills : methods that the contexts of all places are filled with beforehand; unfilled ones are always among them.
+    slow_fills : further methods, for the first `slow` places only.
+    real : share of samples from real cubes, where there are any.
+    folder : where episodes are kept once they are made; "" = in the output folder. They are of the fills as they were
+        then: empty it when a method has changed.
     """
 
-    simulated: int = 300
-    validation: int = 16
+    simulated: int = 2000
+    validation: int = 32
     size: int = 48
-    fills: tuple[str, ...] = ("linear", "last", "whittaker", "seq2seq")
-    real: float = 0.2
+    fills: tuple[str, ...] = ("linear", "last")
+    slow_fills: tuple[str, ...] = ("whittaker", "seq2seq")
+    slow: int = 300
+    real: float = 0.1
     folder: str = ""
 
 
@@ -85,6 +89,7 @@ class ForecastTraining:
         _require(rates.batch > 0, "optimisation.batch must be positive")
         _require(rates.precision in ("float32", "bfloat16"), "optimisation.precision must be float32 or bfloat16")
         _require(episodes.simulated > 0 and episodes.validation > 0, "episodes need simulated and validation places")
+        _require(0 < episodes.slow <= episodes.simulated, "episodes.slow must lie between 1 and episodes.simulated")
         _require(0 <= episodes.real < 1, "episodes.real must lie in [0, 1)")
         _require(
             not (self.network.weather and self.train),
