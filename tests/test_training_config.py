@@ -32,7 +32,7 @@ def test_plain_values_make_the_same_configuration(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("stepz = 3", "'stepz' is not known here; known are output, seed"),
+        ("stepz = 3", "'stepz' is not known here; known are output, start"),
         ("[loss]\nl1 = 1", "loss: 'l1' is not known"),
         ("[optimisation]\nsteps = 'many'", "steps is 'many'; give a whole number"),
         ("[optimisation]\nsteps = 0", "must be positive"),

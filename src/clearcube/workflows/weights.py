@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from safetensors import SafetensorError
 
 from clearcube.errors import InputError
 from clearcube.network_filler.checkpoints import SUFFIX, embedded, is_published, located, opened, sha256_of
 from clearcube.network_filler.published import BANDS
-from clearcube.networks.checkpoint import save
+from clearcube.networks.checkpoint import architecture_of, save
 from clearcube.networks.published import load_published
-from clearcube.training.kinds import kind_of
+from clearcube.training.kinds import NetworkConfig, kind_of
 
 SUMS = "SHA256SUMS"
 """File beside the embedded checkpoints with their checksums, as `sha256sum *.safetensors` writes it."""
@@ -49,13 +49,27 @@ def describe(weights: str) -> CheckpointInfo:
     path = Path(located(weights))
     model, metadata = opened(path)
     config: Any = model.config
-    count = getattr(config, "bands", None)
-    bands = "any optical" if count is None else ", ".join(BANDS) if count == len(BANDS) else str(count)
+    fills = isinstance(config, get_args(NetworkConfig))
+    network = kind_of(config) if fills else architecture_of(model)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     size = path.stat().st_size
     return CheckpointInfo(
-        path.stem, path, kind_of(config), bands, parameters, size, sha256_of(path), asdict(config), metadata
+        path.stem,
+        path,
+        network,
+        _bands(config) if fills else "red, near infrared",
+        parameters,
+        size,
+        sha256_of(path),
+        asdict(config),
+        metadata,
     )
+
+
+def _bands(config: Any) -> str:
+    """The bands that a network fills."""
+    count = getattr(config, "bands", None)
+    return "any optical" if count is None else ", ".join(BANDS) if count == len(BANDS) else str(count)
 
 
 def listed() -> list[CheckpointInfo]:
