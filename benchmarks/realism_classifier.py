@@ -73,7 +73,7 @@ def _trained(
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = nn.Sequential(
-        nn.Conv2d(DATES * BANDS, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(DATES * BANDS, 32, 3, stride=2), nn.ReLU(),
         nn.Conv2d(32, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(32, 32, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(32, 1),
     )  # fmt: skip

@@ -82,6 +82,7 @@ class Disturbance:
     anisotropy : relative difference of the visible reflectance of soil between two orbits.
     class_gain, parcel_gain : of the gain of classes and of parcels by themselves, relative.
     growth_field : of a smooth field of green cover that changes from date to date.
+    blur : of the sensor's point spread in the visible, pixels.
     shift : of the misregistration, pixels, each way; band_shift : of single bands against each other.
     grain : of fine detail that each date has of its own, relative, more on some dates than on others;
         nearly the same in all visible bands.
@@ -96,6 +97,7 @@ class Disturbance:
     class_gain: float = 0.012
     parcel_gain: float = 0.015
     growth_field: float = 0.02
+    blur: float = 0.52
     shift: float = 0.2
     band_shift: float = 0.05
     grain: float = 0.025

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from clearcube.simulation.config import SceneConfig
     from clearcube.simulation.spectra import BandOptics
 
-BLUR = 0.45
-"""Standard deviation of the sensor's point spread, pixels."""
+SHARPEST = 0.25
+"""Least standard deviation of a point spread with which frames can be moved by parts of a pixel, pixels."""
 SEAM_GAIN = 0.012
 """Standard deviation of the step in gain at the seam between two detectors, on dates with striping."""
 
@@ -51,9 +51,12 @@ def draw_date_effects(
     )
 
 
-def placement_taps(shift: float) -> NDArray[np.float32]:
-    """Kernel (7,) that blurs by the point spread and moves a frame by `shift` pixels; sums to 1."""
-    taps = np.exp(-0.5 * ((np.arange(TAPS) - TAPS // 2 + shift) / BLUR) ** 2)
+def placement_taps(shift: float, blur: float) -> NDArray[np.float32]:
+    """Kernel (7,) that blurs by a point spread of this standard deviation and moves a frame by `shift` pixels.
+
+    It sums to 1.
+    """
+    taps = np.exp(-0.5 * ((np.arange(TAPS) - TAPS // 2 + shift) / max(blur, SHARPEST)) ** 2)
     return np.asarray(taps / taps.sum(), dtype=np.float32)
 
 

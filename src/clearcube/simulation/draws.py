@@ -103,7 +103,7 @@ def _disturbance(rng: Generator) -> Disturbance:
     """Strengths of what changes from date to date; half a decade around the usual."""
     corrected = 0.3 if rng.random() < 0.25 else 1.0  # view-angle effects taken out (NBAR)
     frame = 0.6 if corrected < 1 else 1.0  # and with them part of the shifts of whole frames
-    strength = _spread(rng, 0.9, 1.6, 0.35, 2.7)
+    strength = _spread(rng, 0.8, 1.6, 0.3, 2.4)
     return Disturbance(
         aerosol=strength * frame * _spread(rng, 0.031, 1.8, 0.01, 0.2),
         aerosol_field=strength * _spread(rng, 0.024, 1.8, 0.004, 0.1),
@@ -112,11 +112,12 @@ def _disturbance(rng: Generator) -> Disturbance:
         class_gain=strength * _spread(rng, 0.025, 1.5, 0.004, 0.06),
         parcel_gain=strength * _spread(rng, 0.028, 1.5, 0.004, 0.06),
         growth_field=_spread(rng, 0.022, 1.7, 0.003, 0.05),
-        shift=_spread(rng, 0.15, 1.8, 0.04, 0.6),
-        band_shift=_spread(rng, 0.025, 1.5, 0.005, 0.1),
-        grain=_spread(rng, 0.021, 1.5, 0.006, 0.07),
+        shift=_spread(rng, 0.18, 1.8, 0.04, 0.6),
+        band_shift=_spread(rng, 0.02, 1.5, 0.005, 0.1),
+        grain=_spread(rng, 0.036, 1.5, 0.01, 0.1),
         noise=_spread(rng, 0.0008, 1.5, 0.0003, 0.003),
         striping=float(rng.choice([0.0, 0.0, 0.05, 0.2])),
+        blur=_spread(rng, 0.52, 1.1, 0.42, 0.7),
     )
 
 

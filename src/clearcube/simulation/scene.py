@@ -90,7 +90,7 @@ def _observe(
     level = np.float32(config.disturbance.noise)
     noise = [band_noise(config, band, seed) for band in config.bands]
     green, dry, raw, seen = (np.empty(shape, dtype=np.float32) for _ in range(4))
-    row, still = np.empty(shape[1], dtype=np.float32), placement_taps(0.0)
+    row, blur = np.empty(shape[1], dtype=np.float32), config.disturbance.blur * optics.blur
     curves, label = ground.curves, ground.parcels.label
     held = curves.wet * ground.holds_water
     grain_of_dates = stream(seed, "grain")
@@ -107,9 +107,10 @@ def _observe(
                 darkening, np.ascontiguousarray(effects.gain[date, :, band]), ground.track_reflectance[band],
                 optics.leaves[band] * np.float32(0.5), grain, grain_weight[band], raw, seen,
             )  # fmt: skip
+            still = placement_taps(0.0, blur[band])
             place_kernel(raw, still, still, row, surface[date, band])
-            down, across = effects.shift[date, band]
-            place_kernel(seen, placement_taps(down), placement_taps(across), row, clear[date, band])
+            down, across = (placement_taps(shift, blur[band]) for shift in effects.shift[date, band])
+            place_kernel(seen, down, across, row, clear[date, band])
             atmosphere_kernel(
                 effects.aerosol[date], optics.path[band], optics.loss[band], effects.column_gain[date],
                 noise[band][date], level, clear[date, band],

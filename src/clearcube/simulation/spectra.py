@@ -40,6 +40,7 @@ class BandOptics:
     leaves : 1 where more layers of leaves go on brightening the canopy (near infrared), 0 where they do not.
     anisotropy : strength of view-angle effects relative to the visible.
     grain : (B, 2), how much of the two kinds of fine detail a band shows, that of the ground and that of leaves.
+    blur : (B,), width of the point spread relative to that in the visible.
     gain_basis : (B, 6), smooth functions of wavelength whose rows have length 1.
     """
 
@@ -51,6 +52,7 @@ class BandOptics:
     leaves: NDArray[np.float32]
     anisotropy: NDArray[np.float32]
     grain: NDArray[np.float32]
+    blur: NDArray[np.float32]
     gain_basis: NDArray[np.float32]
 
 
@@ -109,7 +111,8 @@ def _optics(centres: tuple[float, ...]) -> BandOptics:
         wetting=_single(np.interp(nm, [400, 900, 1400, 2400], [0.46, 0.42, 0.52, 0.62])),
         leaves=_single(leaves),
         anisotropy=_single(1 - 0.3 * red_edge + 0.1 * (nm > 1300)),
-        grain=_single(np.stack([1 - 0.83 * leaves, 0.42 * leaves], axis=1)),
+        grain=_single(np.stack([1 - 0.9 * leaves, 0.5 * leaves], axis=1)),
+        blur=_single(1 + 0.08 * red_edge),
         gain_basis=_single(basis / np.sqrt((basis**2).sum(axis=1, keepdims=True))),
     )
 

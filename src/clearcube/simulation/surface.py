@@ -98,7 +98,7 @@ def _ground(
     by_parcel = rng.normal(0, 1.0, len(parcels.landcover)).astype(np.float32)[parcels.label]
     mixture = 1 / (1 + np.exp(-contrast * (sample(rng, texture, *shape) + by_parcel)))
     lightness = 0.12 * rng.normal(0, 1, len(parcels.landcover)).astype(np.float32)[parcels.label]
-    grain = np.float32(rng.uniform(0.03, 0.15)) * rng.standard_normal(shape, dtype=np.float32)
+    grain = np.float32(rng.uniform(0.02, 0.11)) * rng.standard_normal(shape, dtype=np.float32)
     patches = np.float32(0.10) * sample(rng, texture, *shape)
     bright = np.exp(contrast * (lightness + patches) + grain + rng.normal(0, 0.15))
     one, other = optics.spectra[SOILS[first]][:, None, None], optics.spectra[SOILS[second]][:, None, None]
