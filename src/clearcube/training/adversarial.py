@@ -21,8 +21,10 @@ Learn = Callable[[Tensor], None]
 """Changes the discriminator's weights so that its loss gets smaller."""
 
 
-def judged(judge: nn.Module, output: Output, batch: Batch, clean: Batch | None, precision: str, learn: Learn) -> Tensor:
-    """The generator's adversarial loss, a scalar, after a step of the discriminator.
+def judged(
+    judge: nn.Module, output: Output, batch: Batch, clean: Batch | None, precision: str, learn: Learn
+) -> tuple[Tensor, Tensor]:
+    """The generator's adversarial loss after a step of the discriminator, and the loss of that step; scalars.
 
     clean : series without gaps, which the published discriminator compares the fill with.
     """
@@ -31,11 +33,12 @@ def judged(judge: nn.Module, output: Output, batch: Batch, clean: Batch | None, 
         loss, verdict = _published(judge, output, clean)
     else:
         loss, verdict = _hinge(judge, output, batch, precision)
-    learn(loss())
+    own = loss()
+    learn(own)
     judge.requires_grad_(False)
     said = verdict()
     judge.requires_grad_(True)
-    return said
+    return said, own.detach()
 
 
 Losses = tuple[Callable[[], Tensor], Callable[[], Tensor]]

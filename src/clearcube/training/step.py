@@ -118,11 +118,13 @@ def train_step(
     for i, batch in enumerate(batches):
         output = forward(learner.generator, batch, rates.precision)
         terms = {name: t for name, t in loss_terms(output, batch).items() if learnt(learner.generator, name)}
+        told: dict[str, Tensor] = {}
         if learner.discriminator is not None and progress >= rates.warm_up:
-            terms["adversarial"] = _judged(learner, output, batch, clean[i] if clean else None, rates, where)
-        _check_finite(terms, step, where)
+            judging = _judged(learner, output, batch, clean[i] if clean else None, rates, where)
+            terms["adversarial"], told["discriminator"] = judging
+        _check_finite(terms | told, step, where)
         (weighted(terms, config.loss) / len(batches)).backward()  # type: ignore[no-untyped-call]
-        for name, term in terms.items():
+        for name, term in (terms | told).items():
             sums[name] = sums.get(name, 0.0) + float(term.detach()) / len(batches)
     where.average_gradients(learner.generator)
     norm = nn.utils.clip_grad_norm_(learner.generator.parameters(), rates.clip)
@@ -138,8 +140,8 @@ def _factor(progress: float, rates: OptimisationConfig) -> float:
 
 def _judged(
     learner: Learner, output: Output, batch: Batch, clean: Batch | None, rates: OptimisationConfig, where: OneDevice
-) -> Tensor:
-    """The generator's adversarial loss, after a step of the discriminator."""
+) -> tuple[Tensor, Tensor]:
+    """The generator's adversarial loss after a step of the discriminator, and the loss of that step."""
     judge, optimiser = learner.discriminator, learner.discriminator_optimiser
     assert judge is not None
     assert optimiser is not None
