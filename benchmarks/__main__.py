@@ -5,7 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
-PARTS = ("bench_imports", "bench_linear", "bench_methods", "bench_simulation", "bench_evaluation", "bench_engine")
+PARTS = (
+    "bench_imports",
+    "bench_linear",
+    "bench_methods",
+    "bench_simulation",
+    "bench_evaluation",
+    "bench_engine",
+    "bench_networks",
+)
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clearcube.networks.convlstm import each_frame
 from clearcube.networks.features import Series, relative_days
 from clearcube.networks.unet import SLOPE, UNet
 
@@ -27,7 +26,10 @@ class Situation(NamedTuple):
 
 
 class BandUNet(nn.Module):
-    """Band-wise maps to band-wise maps: bands enter by the spectral matrix, at half resolution; a U-Net."""
+    """Band-wise maps to band-wise maps: bands enter by the spectral matrix, at half resolution; a U-Net.
+
+    All maps are `quartered`, so that the layers that see 2 x 2 pixels at once are products of matrices.
+    """
 
     def __init__(self, kinds: int, channels: tuple[int, ...], hidden: tuple[int, ...], size: int, outputs: int) -> None:
         super().__init__()
@@ -43,36 +45,49 @@ class BandUNet(nn.Module):
         self.head_bias = nn.Parameter(torch.zeros(outputs, 1, 1))
 
     def forward(self, maps: Tensor, valid: Tensor, at: Situation, weight: Tensor, bias: Tensor) -> Tensor:
-        """(T, N, outputs, H, W) float32 from maps (T, N, kinds x B + plain, H, W), as `assembled` gives them.
+        """(T, N, outputs, 4 h, w) float32 from maps (T, N, kinds x B + plain, 4 h, w), as `assembled` gives them.
 
+        valid : (T, N, 1, 4 h, w) bool.
         weight, bias : of the last layer, ([N,] outputs, 4, channels) and ([N,] outputs, 1, 1).
         """
-        x = _by_sample(maps, self._stem(at.enter), None, stride=2)
+        share = torch.unflatten(valid, 3, (4, -1)).float().mean(3)
+        squares = torch.unflatten(maps, 3, (4, -1)).flatten(2, 3).flatten(3)
         constant = self.of_season(at.season) + self.of_band_set(at.enter.sum(-1))
-        x = F.leaky_relu(x + constant[..., None, None], SLOPE, inplace=True)
-        x = self.unet(x, valid, at.days)
-        weight = weight.reshape(-1, *weight.shape[-3:]).flatten(1, 2)[..., None, None]
-        bias = bias.reshape(-1, *bias.shape[-3:]).expand(-1, -1, 4, 1).flatten(1)
-        out = _by_sample(x, weight, bias)
-        return each_frame(lambda y: F.pixel_shuffle(y, 2).float(), out)
+        x = F.leaky_relu(_product(self._stem(at.enter), squares, constant), SLOPE, inplace=True)
+        x = self.unet(torch.unflatten(x, 3, share.shape[3:]), share, at.days)
+        weight = weight.reshape(-1, *weight.shape[-3:]).flatten(1, 2)
+        out = torch.unflatten((weight @ x.flatten(3)).float(), 2, (-1, 4))
+        return torch.unflatten(out, 4, share.shape[3:]).flatten(3, 4) + bias
 
     def _stem(self, enter: Tensor) -> Tensor:
-        """Weights (N or 1, first, kinds x B + plain, 2, 2) of the first layer for these bands."""
+        """Weights (N or 1, first, (kinds x B + plain) x 4) of the first layer for these bands."""
         with torch.autocast(enter.device.type, enabled=False):
             scales = enter.new_tensor(MAP_SCALES[: self.kinds])
             of_bands = torch.unflatten(self.of_bands, 1, (self.kinds, -1))
             of_bands = torch.einsum("ckqyx,k,nqb->nckbyx", of_bands, scales, enter).flatten(2, 3)
-        return torch.cat([of_bands, self.of_plain.expand(len(enter), *self.of_plain.shape)], 2)
+        return torch.cat([of_bands, self.of_plain.expand(len(enter), *self.of_plain.shape)], 2).flatten(2)
 
 
-def _by_sample(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1) -> Tensor:
-    """Convolve (T, N, C, h, w) with one weight (1, ...) for all samples, or with each sample's own (N, ...)."""
-    if len(weight) == 1:
-        bias = None if bias is None else bias[0]
-        return each_frame(lambda y: F.conv2d(y, weight[0], bias, stride), x)
-    biases = [None] * len(weight) if bias is None else list(bias)
-    each = zip(x.unbind(1), weight, biases, strict=True)
-    return torch.stack([F.conv2d(part, w, b, stride) for part, w, b in each], 1)
+def _product(weight: Tensor, x: Tensor, constant: Tensor) -> Tensor:
+    """(T, N, C', P), channels last in memory: weight (N or 1, C', C) times x (T, N, C, P), plus (T, N, C')."""
+    each = weight.mT.expand(len(x), x.shape[1], -1, -1).flatten(0, 1)
+    out = torch.baddbmm(constant.flatten(0, 1).unsqueeze(1), x.flatten(0, 1).mT, each)
+    return torch.unflatten(out, 0, x.shape[:2]).mT
+
+
+def quartered(images: Tensor) -> Tensor:
+    """(T, N, C, 2 h, 2 w) as (T, N, C, 4 h, w): the four pixels of each square in four images, one below the other.
+
+    What is computed pixel by pixel does not mind the order.
+    """
+    squares = torch.unflatten(torch.unflatten(images, 4, (-1, 2)), 3, (-1, 2))
+    return squares.permute(0, 1, 2, 4, 6, 3, 5).flatten(3, 5)
+
+
+def whole(quarters: Tensor) -> Tensor:
+    """The images (T, N, C, 2 h, 2 w) that were `quartered`."""
+    squares = torch.unflatten(quarters, 3, (2, 2, -1))
+    return squares.permute(0, 1, 2, 5, 3, 6, 4).flatten(5, 6).flatten(3, 4)
 
 
 def assembled(maps: list[Tensor]) -> Tensor:

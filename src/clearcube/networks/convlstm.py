@@ -11,12 +11,29 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from clearcube.networks.lstm_kernels import step_kernel
 
 
 def each_frame(layer: Callable[[Tensor], Tensor], sequence: Tensor) -> Tensor:
     """The layer on every frame of a sequence (T, N, ...), all in one call: (T, N, ...)."""
     return torch.unflatten(layer(sequence.flatten(0, 1)), 0, sequence.shape[:2])
+
+
+def pointwise(layer: nn.Conv2d, x: Tensor, *, channels_last: bool = False) -> Tensor:
+    """A 1x1 convolution of x (T, N, C, h, w), its result in memory with channels before or after pixels.
+
+    A product of matrices: unlike a convolution it gives either order without a copy of what it read or made.
+    """
+    flat, weight = x.flatten(0, 1).flatten(2), layer.weight.flatten(1).expand(x.shape[0] * x.shape[1], -1, -1)
+    assert layer.bias is not None
+    if channels_last:
+        out = torch.baddbmm(layer.bias, flat.mT, weight.mT).mT
+    else:
+        out = torch.baddbmm(layer.bias[:, None], weight, flat)
+    return torch.unflatten(torch.unflatten(out, 2, x.shape[3:]), 0, x.shape[:2])
 
 
 class State(NamedTuple):
@@ -90,22 +107,42 @@ class BidirectionalConvLSTM(nn.Module):
         sequence : (T, N, inputs, h, w), dates ascending.
         present : (T, N, 1, h, w) bool, True where the date saw something.
         """
-        gates = each_frame(self.of_input, sequence)
-        ahead, back = gates.contiguous().chunk(2, 2)
-        h = c = gates.new_zeros(sequence.shape[1], 2, self.hidden, *gates.shape[3:])
-        hidden = []
-        for t in range(len(sequence)):
-            both = torch.cat([ahead[t], back[-1 - t]], 1)
-            z = both + self.of_hidden(h.flatten(1, 2))
-            new = self._step(torch.unflatten(z, 1, (2, 4, self.hidden)), c)
-            hidden.append(new.h)
-            passed_on = torch.stack([present[t], present[-1 - t]], 1)
-            h, c = torch.where(passed_on, new.h, h), torch.where(passed_on, new.c, c)
-        return torch.stack([torch.cat([hidden[t][:, 0], hidden[-1 - t][:, 1]], 1) for t in range(len(sequence))])
+        gates = pointwise(self.of_input, sequence)
+        ahead, back = gates.chunk(2, 2)
+        steps = torch.unflatten(torch.cat([ahead, back.flip(0)], 2), 2, (2, 4, self.hidden))
+        passing = torch.stack([present, present.flip(0)], 2)
+        compiled = gates.device.type == "cpu" and not torch.is_grad_enabled()
+        ahead, back = (self.scan_compiled if compiled else self.scan)(steps, passing).unbind(2)
+        return torch.cat([ahead, back.flip(0)], 2)
 
-    @staticmethod
-    def _step(z: Tensor, c: Tensor) -> State:
-        """As `step` for gates (N, 2, 4, hidden, h, w) and memory (N, 2, hidden, h, w)."""
-        i, f, o = z[:, :, :3].sigmoid().unbind(2)
-        c = torch.addcmul(i * z[:, :, 3].tanh(), f, c)
-        return State(h=o * c.tanh(), c=c)
+    def scan(self, steps: Tensor, passing: Tensor) -> Tensor:
+        """Hidden maps (T, N, 2, hidden, h, w) of both directions, each from its own first date.
+
+        steps : (T, N, 2, 4, hidden, h, w), what the input adds to the gates.
+        passing : (T, N, 2, 1, h, w) bool, where the state is passed on.
+        """
+        h = c = torch.zeros_like(steps[0, :, :, 0])
+        weight, hidden = self.of_hidden.weight.to(h.dtype), []
+        for given, passed_on in zip(steps, passing, strict=True):
+            z = given + _recurrent(weight, h)
+            i, f, o = z[:, :, :3].sigmoid().unbind(2)
+            new_c = torch.addcmul(i * z[:, :, 3].tanh(), f, c)
+            new_h = o * new_c.tanh()
+            hidden.append(new_h)
+            h, c = torch.where(passed_on, new_h, h), torch.where(passed_on, new_c, c)
+        return torch.stack(hidden)
+
+    def scan_compiled(self, steps: Tensor, passing: Tensor) -> Tensor:
+        """As `scan`, without gradients, all but the convolutions in float32."""
+        h, c = torch.zeros(2, *steps[0, :, :, 0].shape)
+        weight, hidden = self.of_hidden.weight.to(steps.dtype), torch.empty(len(steps), *h.shape)
+        for out, given, passed_on in zip(hidden, steps.float(), passing, strict=True):
+            z = _recurrent(weight, h.to(steps.dtype)).float()
+            arrays = (part.flatten(-2).numpy() for part in (given, z, passed_on.squeeze(2), c, h, out))
+            step_kernel(*arrays)  # changes c, h and out, which share memory with their arrays
+        return hidden.to(steps.dtype)
+
+
+def _recurrent(weight: Tensor, h: Tensor) -> Tensor:
+    """What the hidden maps (N, 2, hidden, h, w) add to the gates (N, 2, 4, hidden, h, w)."""
+    return torch.unflatten(F.conv2d(h.flatten(1, 2), weight, padding=1, groups=2), 1, (2, 4, -1))

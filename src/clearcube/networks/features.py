@@ -6,6 +6,7 @@ Hidden values have no influence: values are taken where `valid` and nowhere else
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,6 +41,15 @@ class Series:
     difference: Tensor
     anomaly: Tensor
     position: Tensor
+
+
+class Offers(NamedTuple):
+    """What stands ready beside the interpolation, and what completes it; each (T, N, B, H, W), as the functions say."""
+
+    echo: Tensor
+    line: Tensor
+    interpolation: Tensor
+    base: Tensor
 
 
 def held(values: Tensor, valid: Tensor) -> Tensor:
@@ -130,6 +140,11 @@ def completed(s: Series) -> tuple[Tensor, Tensor]:
     mean = base.sum((-1, -2), keepdim=True) / seen.sum((-1, -2), keepdim=True).clamp(min=1)
     base = torch.where(seen, base, mean)
     return torch.where(alone, base, s.interpolation), base
+
+
+def offers(s: Series, days: Tensor, scale: float) -> Offers:
+    """`echo`, `smoother` and `completed` of a series."""
+    return Offers(echo(s), smoother(s, days, scale), *completed(s))
 
 
 def relative_days(days: Tensor) -> Tensor:

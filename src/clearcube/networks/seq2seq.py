@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clearcube.errors import InputError
-from clearcube.networks.band_unet import BandUNet, Situation, assembled, plain
+from clearcube.networks.band_unet import BandUNet, Situation, assembled, plain, quartered, whole
+from clearcube.networks.compiled_features import offers, series
 from clearcube.networks.convlstm import each_frame
-from clearcube.networks.features import NEVER, Series, completed, echo, series, smoother
+from clearcube.networks.features import Series
 from clearcube.networks.spectral import SpectralBasis, projection
 
 YEAR_DAYS = 365.25
@@ -145,7 +146,8 @@ class Seq2Seq(nn.Module):
         """
         height, width = reflectance.shape[-2:]
         with torch.no_grad(), torch.autocast(reflectance.device.type, enabled=False):
-            values, observed = _padded(reflectance.float(), observed, self.config.multiple)
+            padded = _padded(reflectance.float(), observed, self.config.multiple)
+            values, observed = (quartered(part) for part in padded)
             first = series(values, observed, _origin(days))
         with torch.autocast(reflectance.device.type, enabled=False):
             wavelengths = wavelengths.reshape(-1, wavelengths.shape[-1])
@@ -159,7 +161,7 @@ class Seq2Seq(nn.Module):
         return self._fill(first, second, logit, situation, wavelengths).cropped(height, width)
 
     def _judge(self, s: Series, situation: Situation) -> Tensor:
-        """First look: logit of contamination (T, N, 1, H, W)."""
+        """First look: logit of contamination (T, N, 1, 4 h, w)."""
         maps = assembled([s.anomaly, s.interpolation, s.difference, *plain(s)])
         logit: Tensor = self.look(maps, s.valid, situation, self.look.head_weight, self.look.head_bias)
         return logit
@@ -168,20 +170,20 @@ class Seq2Seq(nn.Module):
         """Second look: correct the interpolation `s` of what is believed."""
         bands = s.values.shape[2]
         with torch.no_grad(), torch.autocast(s.values.device.type, enabled=False):
-            shared_error, line = echo(s), smoother(s, situation.days, self.config.smoother_days)
-            interpolation, base = completed(s)
+            shared_error, line, interpolation, base = offers(s, situation.days, self.config.smoother_days)
         with torch.autocast(s.values.device.type, enabled=False):
             weight, bias = self._head(wavelengths)
         maps = assembled([s.anomaly, s.interpolation, s.difference, shared_error, line, *plain(s)])
         out = self.fill(maps, s.valid, situation, weight, bias)
         residual, log_std, blend = torch.split_with_sizes(out, [bands, bands, 2], 2)
-        estimate = interpolation + residual + blend[:, :, :1] * shared_error + blend[:, :, 1:] * line
-        log_std = (log_std + self._spread_by_gap(s, wavelengths)).clamp(*LOG_STD_LIMITS)
+        estimate = torch.addcmul(interpolation + residual, blend[:, :, :1], shared_error)
+        estimate = torch.addcmul(estimate, blend[:, :, 1:], line)
+        log_std = self._spread_by_gap(s, wavelengths, log_std).clamp(*LOG_STD_LIMITS)
         mean = torch.where(s.valid, s.values, estimate)
         if self.training:
             mean = torch.where(first.valid, torch.lerp(first.values, estimate, logit.sigmoid()), estimate)
         parts = (mean, log_std, logit, base, estimate, s.valid)
-        mean, log_std, logit, base, estimate, believed = (part.transpose(0, 1) for part in parts)
+        mean, log_std, logit, base, estimate, believed = (whole(part).transpose(0, 1) for part in parts)
         return Output(mean, log_std, logit.squeeze(2), base, estimate, believed.squeeze(2))
 
     def _head(self, wavelengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -200,15 +202,13 @@ class Seq2Seq(nn.Module):
         start[:, bands : 2 * bands] = START_LOG_STD
         return combined(self.fill.head_weight), bias + start
 
-    def _spread_by_gap(self, s: Series, wavelengths: Tensor) -> Tensor:
-        """(T, N, B, H, W): how log std depends on the days to the nearer and to the farther neighbour."""
-        near, far = torch.minimum(s.before, s.after), torch.maximum(s.before, s.after)
-        gaps = torch.cat([near, far], 2).clamp(max=NEVER).log1p() / 4
+    def _spread_by_gap(self, s: Series, wavelengths: Tensor, log_std: Tensor) -> Tensor:
+        """(T, N, B, 4 h, w): log std with what the days to the nearer and to the farther neighbour add to it."""
+        near, far = torch.minimum(s.before, s.after).log1p(), torch.maximum(s.before, s.after).log1p()
         with torch.autocast(s.values.device.type, enabled=False):
-            slopes = self.spread(wavelengths) @ self.spread_by_gap.weight  # (N or 1, B, 2)
+            slopes = self.spread(wavelengths) @ self.spread_by_gap.weight / 4  # (N or 1, B, 2)
         near_slope, far_slope = slopes[..., None, None].unbind(2)
-        spread: Tensor = gaps[:, :, :1] * near_slope + gaps[:, :, 1:] * far_slope
-        return spread
+        return torch.addcmul(torch.addcmul(log_std, near, near_slope), far, far_slope)
 
 
 def _combine(basis: Tensor, coefficients: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clearcube.networks.convlstm import BidirectionalConvLSTM, each_frame
-from clearcube.networks.features import days_to_neighbours, relative_days
+from clearcube.networks.compiled_features import days_to_neighbours
+from clearcube.networks.convlstm import BidirectionalConvLSTM, each_frame, pointwise
+from clearcube.networks.features import relative_days
 
 SLOPE = 0.1
 """Of the rectifiers below zero."""
@@ -31,14 +32,14 @@ class UNet(nn.Module):
         self.lifts = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(channels))
         self.decoders = nn.ModuleList(_Block(c, c) for c in channels[:-1])
 
-    def forward(self, features: Tensor, valid: Tensor, days: Tensor) -> Tensor:
+    def forward(self, features: Tensor, share: Tensor, days: Tensor) -> Tensor:
         """Features (T, N, C, h, w) from features of the same shape.
 
-        valid : (T, N, 1, 2h, 2w) bool at full resolution. days : (T, N).
+        share : (T, N, 1, h, w) of valid pixels. days : (T, N).
         """
         dates = features.shape[:2]
         x: Tensor = self.encoders[0](features.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-        share = F.avg_pool2d(valid.flatten(0, 1).float(), 2)
+        share = share.flatten(0, 1)
         skips = []
         for encoder, memory in zip(self.encoders[1:], self.memories, strict=True):
             skips.append(x)
@@ -66,8 +67,7 @@ class Memory(nn.Module):
         # gates are split by channel, so this part runs with channels before pixels in memory
         sequence = torch.unflatten(x.contiguous(), 0, share.shape[:2])
         hidden: Tensor = self.lstm(torch.cat([sequence, context.to(x.dtype)], 2), present)
-        remembered: Tensor = self.out(hidden.flatten(0, 1))
-        return x + remembered
+        return x + pointwise(self.out, hidden, channels_last=True).flatten(0, 1)
 
 
 class _Block(nn.Module):
