@@ -69,6 +69,17 @@ def test_netcdf_opens_in_xarray_and_rasterio(cube, filled, tmp_path):
         np.testing.assert_array_equal(ndvi.read(1), filled.ndvi.values[0])
 
 
+def test_netcdf_has_flags_of_their_variable_s_type_and_no_fill_value_of_a_coordinate(cube, tmp_path):
+    legend = {"flag_values": np.array([10, 40], np.int16), "flag_meanings": "trees crops"}
+    cover = np.full((cube.sizes["y"], cube.sizes["x"]), 40, np.int16)
+    finish_netcdf(complete(cube.assign(landcover=(("y", "x"), cover, legend)), tmp_path).filled, tmp_path / "out.nc")
+    stored = xr.open_dataset(tmp_path / "out.nc", decode_cf=False)
+    for name in ("source", "landcover"):
+        assert stored[name].attrs["flag_values"].dtype == stored[name].dtype
+    assert stored.landcover.attrs["flag_meanings"] == "trees crops"
+    assert all("_FillValue" not in stored[name].attrs for name in ("time", "y", "x"))
+
+
 def test_int16_keeps_half_a_count(cube, filled, tmp_path):
     stage = complete(cube, tmp_path, OutputFormat(dtype="int16"))
     finish_netcdf(stage.filled, tmp_path / "out.nc")

@@ -23,7 +23,8 @@ def annotated(output: xr.Dataset, attrs: dict[str, Any]) -> xr.Dataset:
     output = output.assign_attrs(Conventions=CONVENTIONS, **attrs)
     for name, described in _variable_attrs().items():
         if name in output:
-            output[name].attrs = dict(described)
+            legend = {key: value for key, value in output[name].attrs.items() if str(key).startswith("flag_")}
+            output[name].attrs = legend | described
             if "spatial_ref" in output.coords:
                 output[name].attrs["grid_mapping"] = "spatial_ref"
     for name, described in _coordinate_attrs(output).items():
@@ -72,7 +73,7 @@ def _variable_attrs() -> dict[str, dict[str, Any]]:
             "units": "1",
         },
         "source": {
-            "standard_name": f"{STANDARD_NAME} status_flag",
+            "standard_name": "status_flag",
             "long_name": "where the value comes from",
             **flag_attrs(),
         },

@@ -67,6 +67,7 @@ def create_store(template: xr.Dataset, path: Path, output_format: OutputFormat, 
     template : the annotated output with arrays that are never computed (dask), in layout `cube` or `bands`.
     """
     encoding = {str(name): _zarr_encoding(v, output_format, window) for name, v in template.data_vars.items()}
+    encoding |= {str(name): {"_FillValue": None} for name in template.indexes}
     encoding["time"] = {"units": EPOCH, "dtype": "int32"}
     crs = crs_of(template)
     if crs is not None:
@@ -92,8 +93,12 @@ def finish_netcdf(stored: Path, target: Path) -> None:
             variable.attrs.pop("_CRS", None)
             chunks = variable.encoding.get("chunks")
             variable.encoding.clear()
+            if "flag_values" in variable.attrs:  # the store's JSON does not keep the type, which CF demands
+                variable.attrs["flag_values"] = np.array(variable.attrs["flag_values"], dtype=variable.dtype)
             if name in dataset.data_vars and variable.ndim > 1:
                 encoding[str(name)] = {"zlib": True, "complevel": 1, "shuffle": True, "chunksizes": chunks}
+            elif name in dataset.indexes:
+                encoding[str(name)] = {"_FillValue": None}
         dataset.to_netcdf(target, engine="h5netcdf", encoding=encoding)
 
 
