@@ -22,8 +22,6 @@ simulated = 2
 validation = 1
 size = 16
 fills = ["linear"]
-slow_fills = ["whittaker"]
-slow = 1
 [optimisation]
 steps = 2
 crop = 16

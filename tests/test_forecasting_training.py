@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from clearcube.errors import InputError
-from clearcube.filler import Block
+from clearcube.filler import Block, Estimate
 from clearcube.forecasting.batches import Batches
-from clearcube.forecasting.contexts import filled_context
+from clearcube.forecasting.contexts import Denoising, filled_context
 from clearcube.forecasting.pack import PackedEpisodes, joined, packed, simulated_pack
 from clearcube.forecasting.simulated import simulate_episode, simulated_episode
 from clearcube.forecasting.training import (
@@ -61,7 +61,7 @@ def config(tmp_path, **changes):
         "output": str(tmp_path / "run"),
         "network": sizes,
         "optimisation": rates,
-        "episodes": {"size": 16, "simulated": 6, "slow": 1},
+        "episodes": {"size": 16, "simulated": 6},
     }
     return forecast_config_from(table | {"check": {"every": 2, "save": 2}} | changes)
 
@@ -119,6 +119,33 @@ def test_filled_contexts_are_those_of_the_prepared_filler():
     assert np.array_equal(filled_context(context, filler).reflectance, mean, equal_nan=True)
 
 
+class Judge:
+    """Fills with a constant, and takes the observations of one date for contaminated."""
+
+    name, halo = "judge", 0
+
+    def prepare(self, sample):
+        return self
+
+    def fill(self, block):
+        contamination = np.zeros(block.observed.shape, np.float32)
+        contamination[3] = 0.9
+        return Estimate(np.full_like(block.reflectance, 0.25), None, contamination)
+
+
+def test_denoising_replaces_what_is_not_believed_and_says_so():
+    context = simulated_episode(4, size=16).context
+    plain, clean = filled_context(context, Judge()), filled_context(context, Denoising(Judge()))
+    assert np.array_equal(plain.observed, context.observed)
+    elsewhere = (context.observed & (np.arange(10) != 3)[:, None, None]).any(axis=0)
+    assert not clean.observed[3, elsewhere].any()
+    assert (clean.reflectance[3][:, elsewhere] == np.float32(0.25)).all()
+    others = np.arange(10) != 3
+    assert np.array_equal(clean.reflectance[others], plain.reflectance[others])
+    alone = context.observed[3] & ~elsewhere  # a pixel that has nothing else keeps what it has
+    assert clean.observed[3, alone].all()
+
+
 def test_without_a_filler_the_context_stays_bare():
     context = simulated_episode(4, size=16).context
     assert np.array_equal(filled_context(context, None).reflectance, context.reflectance, equal_nan=True)
@@ -129,7 +156,8 @@ def test_a_pack_holds_what_the_episode_holds(pack):
     context = made.episode.context
     bare = context.reflectance[:, 2:].astype(np.float16)  # red and near infrared of blue, green, red, near infrared
     np.testing.assert_array_equal(pack.red_nir[0, 0], bare)
-    np.testing.assert_array_equal(pack.observed[0], context.observed)
+    for kept in pack.observed[0]:
+        np.testing.assert_array_equal(kept, context.observed)
     np.testing.assert_allclose(pack.target[0], made.clear_ndvi[10:], atol=1e-3)
     assert pack.leads[0].tolist() == made.episode.leads.tolist()
     assert pack.days[0, -1] == 0
@@ -264,7 +292,6 @@ def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"episodes": {"slow": 0}}, "slow must lie"),
         ({"episodes": {"sise": 3}}, "'sise' is not known"),
         ({"optimisation": {"crop": 30}}, "multiple of 4"),
         ({"optimisation": {"precision": "int8"}}, "precision"),
@@ -292,7 +319,7 @@ def test_configuration_files(tmp_path):
 def test_the_shipped_configurations_are_such(request, name, weather):
     found = read_forecast_config(request.config.rootpath / f"configs/{name}.toml")
     assert isinstance(found, ForecastTraining)
-    assert "seq2seq" in found.episodes.slow_fills
+    assert "seq2seq" in found.episodes.fills
     assert found.network.weather == weather
 
 

@@ -23,7 +23,7 @@ Inputs = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results; an earlier run in it is continued.")]
 Fills = Annotated[
-    str, typer.Option("--fills", help="How the context is filled, with commas between: none or any method.")
+    str, typer.Option("--fills", help="Fills of the context, with commas between: none, any method, seq2seq-kept.")
 ]
 Models = Annotated[str, typer.Option("--models", help="Models that forecast, with commas between.")]
 Simulated = Annotated[int, typer.Option("--simulated", help="So many simulated cubes too, of places never trained on.")]

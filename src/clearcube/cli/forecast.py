@@ -23,7 +23,14 @@ Horizon = Annotated[str, typer.Option("--horizon", help="Days to look ahead; the
 Step = Annotated[
     str | None, typer.Option("--every", help="Days between two dates of the forecast; by default as in INPUT.")
 ]
-Fill = Annotated[str, typer.Option("--fill", help="How INPUT is filled first: a method of 'fill', or none.")]
+Fill = Annotated[
+    str,
+    typer.Option(
+        "--fill",
+        help="How INPUT is filled first: a method of 'fill', or none. seq2seq replaces observations that it takes for "
+        "contaminated; seq2seq-kept keeps them.",
+    ),
+]
 Model = Annotated[str, typer.Option("--model", "-m", help="convlstm, persistence, climatology, seasonal or harmonic.")]
 Weights = Annotated[str | None, typer.Option("--weights", help="convlstm: checkpoint instead of the embedded one.")]
 FillWeights = Annotated[str | None, typer.Option("--fill-weights", help="Checkpoint of the fill seq2seq.")]

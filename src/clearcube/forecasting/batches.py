@@ -97,7 +97,7 @@ def collated(choices: Sequence[Choice], crop: int, dates: NDArray[np.intp], *, w
     """The chosen samples side by side, with these dates of their contexts."""
     red_nir = np.stack([_cut(c, c.pack.red_nir[c.episode, c.filling][dates], crop) for c in choices])
     given = np.isfinite(red_nir).all(axis=2)
-    observed = np.stack([_cut(c, c.pack.observed[c.episode][dates], crop) for c in choices])
+    observed = np.stack([_cut(c, c.pack.observed[c.episode, c.filling][dates], crop) for c in choices])
     target = np.stack([_cut(c, c.pack.target[c.episode], crop) for c in choices])
     weather = None
     if with_weather:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from clearcube.cube import red_and_near_infrared
 from clearcube.errors import InputError
+from clearcube.evaluation.run import in_parallel
 from clearcube.forecasting.contexts import filled_context
 from clearcube.forecasting.episode import Episode
 from clearcube.forecasting.simulated import simulate_episode
@@ -34,7 +36,8 @@ class PackedEpisodes:
     """N episodes of T context and Th target dates, F fillings, S x S pixels.
 
     red_nir : (N, F, T, 2, S, S) float16 reflectance, NaN = no value.
-    observed : (N, T, S, S) bool. days : (N, T) int16 up to the last date of the context. day_of_year : (N,) int16.
+    observed : (N, F, T, S, S) bool, what each filling kept of what was observed.
+    days : (N, T) int16 up to the last date of the context. day_of_year : (N,) int16 of that date.
     target : (N, Th, S, S) float16 NDVI, NaN = unknown. leads : (N, Th) int16 days.
     weather : (N, T + steps, 3) float32 as the network is given it, NaN = unknown.
     """
@@ -64,7 +67,7 @@ def packed(
     A context that a filler cannot fill, for too little is observed, counts unfilled in its place.
     """
     context = episode.context
-    pairs = [_red_nir(_filled(context, filler)) for filler in fillers.values()]
+    filled = [_filled(context, filler) for filler in fillers.values()]
     last = context.dates[-1]
     count = len(context.dates) + steps
     weather = np.full((count, len(VARIABLES)), np.nan, np.float32)
@@ -72,8 +75,8 @@ def packed(
         horizon = episode.target_dates[-1]
         weather = network_weather(episode.weather, context.dates, horizon, step_days=step_days, steps=steps)
     return PackedEpisodes(
-        red_nir=np.stack(pairs)[None].astype(np.float16),
-        observed=context.observed[None],
+        red_nir=np.stack([_red_nir(each) for each in filled])[None].astype(np.float16),
+        observed=np.stack([each.observed for each in filled])[None],
         days=(context.dates - last).astype(np.int16)[None],
         day_of_year=np.array([day_of_year(last)], np.int16),
         target=target[None].astype(np.float16),
@@ -112,18 +115,22 @@ def simulated_pack(
     """Episodes of simulated places of training; read from the folder as far as they are there already.
 
     They learn from the NDVI of a clear observation at every pixel and date. The folder's files belong to one set of
-    fillers and sizes; others lie beside them.
+    fillers and sizes; others lie beside them. As many files are made at once as there are cores.
     """
     key = _key(size, fillers, step_days, steps)
-    parts = []
-    for first in range(seeds.start, seeds.stop, SHARD):
-        shard = range(first, min(first + SHARD, seeds.stop))
-        path = folder / f"simulated-{key}-{shard.start}-{shard.stop}.npz"
-        if not path.exists():
-            _write(path, joined(list(_simulated(shard, size, fillers, step_days, steps))))
-        parts.append(_read(path))
-        report(shard.stop - seeds.start, len(seeds))
-    return joined(parts)
+    shards = [range(first, min(first + SHARD, seeds.stop)) for first in range(seeds.start, seeds.stop, SHARD)]
+    paths = {shard: folder / f"simulated-{key}-{shard.start}-{shard.stop}.npz" for shard in shards}
+
+    def made(shard: range) -> int:
+        if not paths[shard].exists():
+            _write(paths[shard], joined(list(_simulated(shard, size, fillers, step_days, steps))))
+        return len(shard)
+
+    done = 0
+    for count in in_parallel(made, shards, os.cpu_count() or 1):
+        done += count
+        report(done, len(seeds))
+    return joined([_read(path) for path in paths.values()])
 
 
 def _simulated(seeds: range, size: int, fillers: Fillers, step_days: int, steps: int) -> Iterator[PackedEpisodes]:
@@ -142,6 +149,8 @@ def _key(size: int, fillers: Fillers, step_days: int, steps: int) -> str:
 def _settings(filler: Filler | None) -> dict[str, str]:
     """A filler's settings, with the content of files in place of their names."""
     values: dict[str, Any] = vars(filler) if hasattr(filler, "__dict__") else {}
+    if (inner := values.get("filler")) is not None:
+        return {"by": type(filler).__name__, **_settings(inner)}
     texts = {name: str(value) for name, value in values.items()}
     return {name: sha256_of(text) if Path(text).is_file() else text for name, text in texts.items()}
 

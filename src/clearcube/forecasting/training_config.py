@@ -20,7 +20,7 @@ class EpisodesConfig:
 
     simulated, validation : numbers of simulated places. size : pixels along their sides.
     fills : methods that the contexts of all places are filled with beforehand; unfilled ones are always among them.
-    slow_fills : further methods, for the first `slow` places only.
+        Every filling is learnt from equally often.
     real : share of samples from real cubes, where there are any.
     folder : where episodes are kept once they are made; "" = in the output folder. They are of the fills as they were
         then: empty it when a method has changed.
@@ -29,9 +29,7 @@ class EpisodesConfig:
     simulated: int = 2000
     validation: int = 32
     size: int = 48
-    fills: tuple[str, ...] = ("linear", "last")
-    slow_fills: tuple[str, ...] = ("whittaker", "seq2seq")
-    slow: int = 300
+    fills: tuple[str, ...] = ("linear", "last", "whittaker", "seq2seq")
     real: float = 0.1
     folder: str = ""
 
@@ -89,7 +87,6 @@ class ForecastTraining:
         _require(rates.batch > 0, "optimisation.batch must be positive")
         _require(rates.precision in ("float32", "bfloat16"), "optimisation.precision must be float32 or bfloat16")
         _require(episodes.simulated > 0 and episodes.validation > 0, "episodes need simulated and validation places")
-        _require(0 < episodes.slow <= episodes.simulated, "episodes.slow must lie between 1 and episodes.simulated")
         _require(0 <= episodes.real < 1, "episodes.real must lie in [0, 1)")
         _require(
             not (self.network.weather and self.train),

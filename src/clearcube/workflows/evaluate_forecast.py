@@ -19,6 +19,7 @@ from clearcube.forecasting.registry import make_forecaster
 from clearcube.forecasting.report import Chosen, introduction, report, sections, write_scores, write_summary
 from clearcube.forecasting.run import NONE, ForecastPlan, evaluate_into
 from clearcube.version import __version__
+from clearcube.workflows.context_fills import context_filler, takes_weights
 from clearcube.workflows.evaluate import sha256_of
 from clearcube.workflows.results import provenance, write_json
 
@@ -108,14 +109,12 @@ def _check(request: ForecastEvaluationRequest) -> None:
 
 def _plan(request: ForecastEvaluationRequest) -> tuple[ForecastPlan, dict[str, str]]:
     """What is run, and the checksums of all weights. Every filler and model is made once: errors come early."""
-    from clearcube.workflows.fill import filler_named
-
     fills: dict[str, Callable[[], Filler] | None] = {}
     models: dict[str, Callable[[], Forecaster]] = {}
     digests = {}
     for name in request.fills:
-        weights = {"weights": request.fill_weights} if request.fill_weights and name == "seq2seq" else {}
-        fills[name] = None if name == NONE else partial(filler_named, name, weights)
+        weights = {"weights": request.fill_weights} if request.fill_weights and takes_weights(name) else {}
+        fills[name] = None if name == NONE else partial(_filler, name, weights)
     for name in request.models:
         weights = {"weights": request.model_weights} if request.model_weights and name == "convlstm" else {}
         models[name] = partial(make_forecaster, name, **weights)
@@ -130,6 +129,12 @@ def _plan(request: ForecastEvaluationRequest) -> tuple[ForecastPlan, dict[str, s
         "size": request.size,
     }
     return ForecastPlan(fills, models, settings), digests
+
+
+def _filler(name: str, options: Mapping[str, Any]) -> Filler:
+    filler = context_filler(name, options)
+    assert filler is not None, name
+    return filler
 
 
 def _makers(request: ForecastEvaluationRequest, cubes: Mapping[str, list[str]]) -> list[Callable[[], Episode]]:

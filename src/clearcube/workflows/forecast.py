@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from clearcube.forecasting.episode import Forecaster, Weather
 
-NONE = "none"
 USUAL_STEP = 5
 """Days between two dates of a forecast where the input does not tell."""
 
@@ -35,7 +34,7 @@ Progress = Callable[[str, int, int], None]
 class ForecastRequest:
     """What `clearcube forecast` was asked for.
 
-    horizon, every : days; every None = the usual step of the input. fill : a method, or "none".
+    horizon, every : days; every None = the usual step of the input. fill : see `context_fills`.
     opening : keyword arguments of `open_cube`. command : how the run was called, for the output's history.
     """
 
@@ -72,9 +71,11 @@ def forecast_files(request: ForecastRequest, progress: Progress) -> ForecastSumm
     """
     from clearcube.forecasting.reading import elevation_of
     from clearcube.readers.open import open_cube
+    from clearcube.workflows.context_fills import context_filler
 
     _check_output(request)
-    forecaster, filler = _forecaster(request), _filler(request)
+    forecaster = _forecaster(request)
+    filler = context_filler(request.fill, {"weights": request.fill_weights} if request.fill_weights else {})
     progress("reading", 0, 1)
     cube = _checked(open_cube(list(request.inputs), **request.opening))
     target = target_dates(dates_of(cube), request.horizon, request.every)
@@ -192,15 +193,6 @@ def _block(cube: xr.Dataset) -> Any:
 
 def _forecaster(request: ForecastRequest) -> Forecaster:
     return make_forecaster(request.model, weights=request.weights)
-
-
-def _filler(request: ForecastRequest) -> Any:
-    """The filler of the context; None where it stays as it is."""
-    from clearcube.workflows.fill import filler_named
-
-    if request.fill == NONE:
-        return None
-    return filler_named(request.fill, {"weights": request.fill_weights} if request.fill_weights else {})
 
 
 def _weather(request: ForecastRequest, forecaster: Forecaster, cube: xr.Dataset) -> Weather | None:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clearcube.forecasting.pack import PackedEpisodes
     from clearcube.forecasting.training import ForecastData
     from clearcube.forecasting.training_config import ForecastTraining
 
-NONE = "none"
-"""Name of no filling at all."""
 VALIDATION_SEED = 1_000_000
 """Seed of the first simulated place of validation; those of training begin at 0."""
 
@@ -46,31 +45,28 @@ def gathered_episodes(settings: ForecastTraining, report: Callable[[dict[str, An
     from clearcube.forecasting.windows import real_pack
     from clearcube.training.config import TrainingConfig
     from clearcube.training.packing import gathered
-    from clearcube.workflows.fill import filler_named
+    from clearcube.workflows.context_fills import NONE, quick_context_filler
 
     read, episodes = gathered(TrainingConfig(train=settings.train)), settings.episodes
-    fast = {NONE: None, **{name: filler_named(name, {}) for name in episodes.fills}}
-    slow = {name: filler_named(name, {}) for name in episodes.slow_fills}
+    fillers = {name: quick_context_filler(name) for name in (NONE, *episodes.fills)}
     grid = {"step_days": settings.network.step_days, "steps": settings.network.steps}
 
-    def simulated(first: int, count: int, fillers: Any) -> Any:
+    def simulated(first: int, count: int) -> PackedEpisodes:
         def told(done: int, of: int) -> None:
             report({"episodes": done, "of": of})
 
         folder = Path(episodes.folder or Path(settings.output) / "episodes")
         return simulated_pack(folder, range(first, first + count), episodes.size, fillers, **grid, report=told)
 
-    real = real_pack(read.train, episodes.size, {**fast, **slow}, **grid)
-    packs = [(simulated(0, episodes.simulated, fast), (1 - episodes.real) * len(fast))]
-    if slow:
-        packs.append((simulated(0, episodes.slow, slow), (1 - episodes.real) * len(slow)))
+    real = real_pack(read.train, episodes.size, fillers, **grid)
+    packs = [(simulated(0, episodes.simulated), 1 - episodes.real)]
     if real is not None:
-        packs.append((real, episodes.real * len({**fast, **slow})))
-    weights = {name: getattr(filler, "path", None) for name, filler in slow.items()}
+        packs.append((real, episodes.real))
+    weights = {name: getattr(filler, "path", None) for name, filler in fillers.items()}
     return ForecastData(
         train=tuple(packs),
-        validation=simulated(VALIDATION_SEED, episodes.validation, {**fast, **slow}),
-        fills=(*fast, *slow),
+        validation=simulated(VALIDATION_SEED, episodes.validation),
+        fills=tuple(fillers),
         episodes={"simulated": episodes.simulated, "real": 0 if real is None else len(real)},
         files={**read.files, **{f"weights of {name}": sha256_of(path) for name, path in weights.items() if path}},
     )
