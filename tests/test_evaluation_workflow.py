@@ -123,18 +123,47 @@ def test_predictions_on_another_grid_or_of_other_dates_or_bands_are_refused(stor
     truth = place(0)
     moved = truth.assign_coords(x=truth["x"] + 40.0)
     later = truth.assign_coords(time=truth["time"] + np.timedelta64(1, "D"))
-    zone = place(0, crs=32632)
+    zone, last = place(0, crs=32632), str(truth["time"].values[6])[:10]
     cases = {
         "moved": (moved, "lie on other grids: x begins"),
         "later": (later, "differ in 'time'"),
         "zone": (zone, "lie on other grids: EPSG:32632 and EPSG:32631"),
         "small": (truth.isel(y=slice(0, 20)), "has the shape"),
-        "fewer": (truth.isel(time=slice(0, 6)), "has the shape"),
+        "fewer": (truth.isel(time=slice(0, 6)), f"6 and 8 entries, without counterpart is {last} of truth"),
+        "three": (truth.isel(band=slice(0, 3)), "3 and 4 entries, without counterpart is nir of truth"),
         "bands": (truth.isel(band=[1, 0, 2, 3]), "differ in 'band'"),
     }
     for name, (cube, words) in cases.items():
         result = run("score", write(cube, tmp_path / f"{name}.zarr"), store, "--on", "all")
         assert result.exit_code == 2 and words in result.output.replace("\n", " "), (name, result.output)
+
+
+def test_values_that_are_not_reflectance_are_refused_and_options_make_them_so(store, tmp_path):
+    cube = place(0)
+    write(cube.assign(reflectance=cube["reflectance"] * 1e4), tmp_path / "numbers.zarr")
+    options = ("--methods", "linear", "--scenarios", "leading", "--seeds", "0", "--quiet", "--mask", "observed")
+    result = run("evaluate", tmp_path / "numbers.zarr", *options, "--out", tmp_path / "out")
+    assert result.exit_code == 2 and "add --scale 0.0001" in result.output.replace("\n", " ")
+    result = run("evaluate", tmp_path / "numbers.zarr", store, *options, "--out", tmp_path / "both")
+    assert result.exit_code == 1 and "all methods on numbers" in result.output
+    mask = np.zeros(cube["observed"].shape, bool)
+    mask[2] = cube["observed"].values[2]
+    np.save(tmp_path / "hidden.npy", mask)
+    scored = ("score", tmp_path / "numbers.zarr", store, "--hidden", tmp_path / "hidden.npy")
+    result = run(*scored)
+    assert result.exit_code == 2 and "add --filled-scale 0.0001" in result.output.replace("\n", " ")
+    result = run(*scored, "--filled-scale", "0.0001")
+    assert result.exit_code == 0, result.output
+    found = {line.split()[0]: line.split()[-1] for line in result.output.splitlines()[1:]}
+    assert float(found["mae"]) < 1e-7 and "truth" not in found and "ndvi_truth_squared" not in found
+
+
+def test_masks_in_a_file_are_named_once(store, judged, tmp_path):
+    masks = judged / "out" / "hidden" / "place0.npz"
+    result = run("score", store, store, "--hidden", masks)
+    words = result.output.replace("\n", "")
+    assert result.exit_code == 2 and f"name one of them: {masks}:frames_0" in words, words
+    assert run("score", store, store, "--hidden", f"{masks}:frames_0").exit_code == 0
 
 
 def test_a_fill_of_this_program_is_scored_with_its_uncertainty(store, tmp_path):

@@ -134,21 +134,33 @@ def score(
     offset: o.Offset = None,
     mask: o.Mask = None,
     bands: o.Bands = None,
+    filled_scale: Annotated[
+        float | None, typer.Option("--filled-scale", help="As --scale, for what was filled.")
+    ] = None,
+    filled_offset: Annotated[
+        float | None, typer.Option("--filled-offset", help="As --offset, for what was filled.")
+    ] = None,
+    filled_bands: Annotated[str | None, typer.Option("--filled-bands", help="As --bands, for what was filled.")] = None,
 ) -> None:
-    """Score any program's output against what was observed."""
+    """Score any program's output against what was observed.
+
+    --scale, --offset, --mask and --bands are of TRUTH.
+    """
     with explained():
         from clearcube.workflows.score import score_files
 
         opening = o.opening(scale=scale, offset=offset, mask=mask, bands=bands)
-        found = score_files(filled, truth, on, hidden, opening)
+        of_filled = o.opening(scale=filled_scale, offset=filled_offset, bands=filled_bands)
+        found = score_files(filled, truth, on, hidden, opening=opening, filled_opening=of_filled)
     typer.echo("\n".join(_lines(found, on)))
 
 
 def _lines(found: list[Any], on: str) -> list[str]:
-    """A table of metrics by band."""
+    """A table of metrics by band. The mean of the truth, from which others make R2, is no score of the fill."""
     table: dict[str, dict[str, float]] = {}
     for each in found:
-        table.setdefault(each.metric, {})[each.band] = each.value
+        if not each.metric.endswith(("truth", "truth_squared")):
+            table.setdefault(each.metric, {})[each.band] = each.value
     columns = list(dict.fromkeys(each.band for each in found))
     head = f"{'on ' + on:<16}" + "".join(f"{name:>12}" for name in columns)
     rows = [

@@ -58,6 +58,7 @@ def paired(filled: Any, truth: Any, hidden: Any, bands: Sequence[str] | None = N
     InputError : shapes, dimensions, dates or bands differ, or `hidden` is not bool.
     """
     mine, theirs = _reflectance(filled, "filled"), _reflectance(truth, "truth")
+    _check_coordinates(filled, truth)
     pixels = _array(hidden, OBSERVED_DIMS, "hidden")
     if mine.shape != theirs.shape:
         raise InputError(f"filled has the shape {mine.shape} and truth {theirs.shape}; select what both have")
@@ -65,7 +66,6 @@ def paired(filled: Any, truth: Any, hidden: Any, bands: Sequence[str] | None = N
         raise InputError(f"hidden has the shape {pixels.shape}, the reflectance has {mine.shape} (time, band, y, x)")
     if pixels.dtype != np.bool_:
         raise InputError(f"hidden is {pixels.dtype}, needed is bool, True at the pixels to score")
-    _check_coordinates(filled, truth)
     if isinstance(truth, xr.Dataset) and "observed" in truth:
         pixels = scored(_array(truth["observed"], OBSERVED_DIMS, "'observed' of truth"), pixels)
     return Pair(mine, theirs, pixels, _names(filled, truth, bands, mine.shape[1]))
@@ -98,11 +98,22 @@ def _check_coordinates(filled: Any, truth: Any) -> None:
         mine, theirs = _coordinate(filled, name), _coordinate(truth, name)
         if mine is None or theirs is None or np.array_equal(mine, theirs):
             continue
+        if len(mine) != len(theirs):
+            alone = [f"{each} of {who}" for who, some in _alone(mine, theirs).items() for each in some[:1]]
+            raise InputError(
+                f"filled and truth differ in '{name}': {len(mine)} and {len(theirs)} entries"
+                f"{', without counterpart is ' + ' and '.join(alone) if alone else ''}; select what both have"
+            )
         position = int(np.flatnonzero(mine != theirs)[0])
         raise InputError(
             f"filled and truth differ in '{name}': entry {position} is {mine[position]} and {theirs[position]}; "
             "select what both have, in the same order"
         )
+
+
+def _alone(mine: Any, theirs: Any) -> dict[str, Any]:
+    """The entries of either that the other has not."""
+    return {"filled": np.setdiff1d(mine, theirs), "truth": np.setdiff1d(theirs, mine)}
 
 
 def _coordinate(data: Any, name: str) -> Any:

@@ -146,18 +146,38 @@ def check(survey: Survey) -> None:
             "nothing is observed in this input: every pixel is missing or masked at every date; "
             "check --mask, --bands, --nodata, --bbox and --time"
         )
-    if survey.implausible > IMPLAUSIBLE_SHARE * survey.values:
-        raise InputError(_implausible(survey))
+    _refuse_implausible(survey.values, survey.implausible, survey.mean)
 
 
-def _implausible(survey: Survey) -> str:
+def check_reflectance(
+    reflectance: NDArray[np.float32], observed: NDArray[np.bool_], what: str = "the input", options: str = "--"
+) -> None:
+    """Refuse a cube in memory, (T, B, H, W) and (T, H, W), of which too many observed values cannot be reflectance.
+
+    what : is refused. options : beginning of the options that say how its values become reflectance.
+
+    Raises
+    ------
+    InputError : as said.
+    """
+    found = survey_piece(reflectance, observed, Window(0, observed.shape[1], 0, observed.shape[2]), 0, ())
+    mean = found.total / found.values if found.values else float("nan")
+    _refuse_implausible(found.values, found.implausible, mean, what, options)
+
+
+def _refuse_implausible(
+    values: int, implausible: int, mean: float, what: str = "the input", options: str = "--"
+) -> None:
+    if implausible <= IMPLAUSIBLE_SHARE * values:
+        return
     low, high = PLAUSIBLE_REFLECTANCE
-    share = 100 * survey.implausible / survey.values
-    found = f"{share:.1f} % of the observed values lie outside [{low}, {high}], their mean is {survey.mean:.4g}"
-    if survey.mean > 100:
-        advice = "they look like digital numbers: add --scale 0.0001 (and --offset -0.1 for Sentinel-2 with an offset)"
-    elif survey.mean > high:
-        advice = "they look like percent: add --scale 0.01"
+    share = 100 * implausible / values
+    found = f"{share:.1f} % of the observed values lie outside [{low}, {high}], their mean is {mean:.4g}"
+    scale, offset = f"{options}scale", f"{options}offset"
+    if mean > 100:
+        advice = f"they look like digital numbers: add {scale} 0.0001 (and {offset} -0.1 for Sentinel-2 with offset)"
+    elif mean > high:
+        advice = f"they look like percent: add {scale} 0.01"
     else:
-        advice = "state how they become reflectance with --scale, --offset and --nodata, or mask the clouds with --mask"
-    return f"the input is not reflectance from 0 to 1: {found}; {advice}"
+        advice = f"say how they become reflectance with {scale}, {offset} and --nodata, or mask the clouds with --mask"
+    raise InputError(f"{what} is not reflectance from 0 to 1: {found}; {advice}")

@@ -165,10 +165,13 @@ def _readable(request: EvaluationRequest, cubes: Mapping[str, list[str]]) -> Ite
 
 def read_cube(request: EvaluationRequest, key: str, sources: list[str]) -> NamedCube | str:
     """A cube in memory, or why it cannot be read."""
+    from clearcube.fill_cube.survey import check_reflectance
     from clearcube.readers.open import open_cube
 
     try:
-        return named_cube(key, open_cube(sources, **request.opening))
+        cube = named_cube(key, open_cube(sources, **request.opening))
+        check_reflectance(cube.block.reflectance, cube.block.observed)
+        return cube
     except Exception as error:  # a damaged file may fail in any way, here or when its values are read
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         return f"{kind}{error}"

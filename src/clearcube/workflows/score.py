@@ -31,33 +31,45 @@ SETS = ("hidden", "observed", "all")
 
 
 def score_files(
-    filled: str, truth: str | list[str], on: str, hidden: str | None = None, opening: Mapping[str, Any] | None = None
+    filled: str,
+    truth: str | list[str],
+    on: str,
+    hidden: str | None = None,
+    *,
+    opening: Mapping[str, Any] | None = None,
+    filled_opening: Mapping[str, Any] | None = None,
 ) -> list[Score]:
     """Every metric of a fill over a set of pixels, by band and together, as an evaluation scores its fills.
 
     Parameters
     ----------
-    filled : a filled cube. truth : the input from which pixels were hidden, opened with `opening`.
+    filled : a filled cube, opened with `filled_opening`. truth : the input from which pixels were hidden, opened with
+        `opening`.
     on : "hidden", "observed" or "all"; only pixels that are observed in the truth count.
     hidden : (T, H, W) bool in a .npy file, or FILE.npz:NAME of an evaluation, partial_0 for instance. Without it,
         pixels count as hidden that are observed in the truth and not in what was filled, by its `source`.
 
     Raises
     ------
-    InputError : a file cannot be used; grids, dates or bands differ; no pixel is in the set.
+    InputError : a file cannot be used; grids, dates or bands differ; values are not reflectance; no pixel is in the
+        set.
     """
+    from clearcube.fill_cube.survey import check_reflectance
     from clearcube.readers.open import open_cube
 
     if on not in SETS:
         raise InputError(f"--on is '{on}'; choose one of {', '.join(SETS)}")
-    mine, theirs = open_cube(filled), open_cube(truth, **(opening or {}))
+    mine, theirs = open_cube(filled, **(filled_opening or {})), open_cube(truth, **(opening or {}))
+    name = truth if isinstance(truth, str) else ", ".join(truth)
     _check_grid(mine, theirs)
     counted = _chosen(theirs, on, _hidden(hidden, filled, theirs) if on != "all" or hidden else None)
     pair = paired(mine, theirs["reflectance"], counted)
     if not counted.any():
-        raise InputError(f"nothing to score: no pixel of {truth} is in the set '{on}'")
+        raise InputError(f"nothing to score: no pixel of {name} is in the set '{on}'")
     values = np.asarray(pair.filled)
     test = _experiment(theirs, np.asarray(pair.truth), counted)
+    check_reflectance(test.truth, counted, name)
+    check_reflectance(values, counted, filled, "--filled-")
     fill = Fill(Estimate(values, _std(filled, mine)), _correlation(mine), values)
     sums = judge(test, fill, pair.bands).sets[HIDDEN]
     if sums["missing"].total[0, 0] == counted.sum():
@@ -131,11 +143,12 @@ def _from_source(filled: str, truth: xr.Dataset) -> NDArray[np.bool_]:
 
 
 def _from_file(given: str) -> NDArray[np.bool_]:
-    path, _, name = given.partition(".npz:")
+    stem, _, name = given.removesuffix(".npz").partition(".npz:")
     if name or given.endswith(".npz"):
-        masks = read_masks(Path(path if path.endswith(".npz") else f"{path}.npz"))
+        path = f"{stem}.npz"
+        masks = read_masks(Path(path))
         if name not in masks:
-            raise InputError(f"{path}.npz holds {', '.join(masks)}; name one of them: {path}.npz:{next(iter(masks))}")
+            raise InputError(f"{path} holds {', '.join(masks)}; name one of them: {path}:{next(iter(masks))}")
         return masks[name]
     if not os.path.isfile(given):
         raise InputError(f"the hidden pixels {given} do not exist; check --hidden")
