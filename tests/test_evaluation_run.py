@@ -94,6 +94,31 @@ def test_a_finished_run_is_not_repeated(tmp_path):
     assert {outcome.problem for outcome in other.outcomes.values()} == {"RuntimeError: made again"}
 
 
+def test_seeds_that_hide_the_same_are_filled_once_and_differ_in_nothing(tmp_path):
+    made = []
+
+    def counted():
+        made.append(1)
+        return MeanFiller()
+
+    def outcomes(seeds):
+        folder = tmp_path / str(seeds)
+        for name in ("sums", "hidden"):
+            (folder / name).mkdir(parents=True)
+        several = Plan({"mean": counted}, ("trailing", "frames"), seeds, plan([]).bank, {})
+        record = evaluate_into(folder, named_cube("a", cube()), several)
+        assert {f"trailing_{seed}" for seed in seeds} <= read_masks(folder / "hidden" / "a.npz").keys()
+        return record.outcomes
+
+    together = outcomes((0, 1, 2))
+    assert len(made) == 1 + 3  # the three draws of frames differ
+    for seed in (0, 1, 2):
+        alone = outcomes((seed,))
+        for scenario in ("trailing", "frames"):
+            mine, theirs = (each["mean", scenario, seed].sets["hidden"]["squared"].total for each in (together, alone))
+            np.testing.assert_array_equal(mine, theirs)
+
+
 def test_hidden_masks_are_kept(results, stores):
     masks = read_masks(results / "hidden" / "place0.npz")
     assert sorted(masks) == ["frames_0", "frames_1", "trailing_0", "trailing_1"]
