@@ -26,7 +26,7 @@ ALL_BANDS = "all"
 NDVI = "ndvi"
 DATE_STATISTICS = (
     *("ms_ssim", "gmsd", "lpips", "power_filled", "power_truth", "cross"),
-    *("detail_filled", "detail_clear", "rough_filled", "rough_clear"),
+    *("laplacian_filled", "laplacian_clear", "detail_filled", "detail_clear", "rough_filled", "rough_clear"),
 )
 """Statistics of whole dates. Each date counts for the strata that hold most of its pixels."""
 
@@ -185,11 +185,10 @@ def _whole_dates(tally: Tally, strata: Sequence[tuple[str, str]], bands: Sequenc
         if which[0] in tally:
             value = distance(*(tally[name].total[0] for name in which))
             yield Score(strata[0], ALL_BANDS, metric, np.nan, np.nan, value)
-    for metric, statistic in (("sharpness_ratio", "detail"), ("roughness_ratio", "rough")):
+    for metric, value, statistic in (("sharpness_ratio", _variance, "detail"), ("roughness_ratio", _rough, "rough")):
         if f"{statistic}_filled" in tally:
             names = _names(tally[f"{statistic}_filled"], bands)
-            pair = (root_mean(_with_names(tally[f"{statistic}_{which}"], bands)[0]) for which in ("filled", "clear"))
-            yield from _defined(metric, _ratio(*pair), strata, names)
+            yield from _defined(metric, _ratio(*(value(tally, bands, w) for w in ("filled", "clear"))), strata, names)
     if "grey_filled" in tally:
         bits = [entropy(_with_sum(tally[f"grey_{which}"].total)) for which in ("filled", "clear")]
         yield from _rows("entropy_ratio", _ratio(*bits), strata[:1], _names(tally["grey_filled"], bands))
@@ -200,6 +199,17 @@ def _defined(metric: str, values: Values, strata: Sequence[tuple[str, str]], nam
     for row in _rows(metric, values, strata, names):
         if row.stratum == strata[0] or np.isfinite(row.value):
             yield row
+
+
+def _variance(tally: Tally, bands: Sequence[str], which: str) -> Values:
+    """Variance of the Laplacian, of filled or of clear pixels."""
+    squares, values = (_with_names(tally[f"{name}_{which}"], bands)[0] for name in ("detail", "laplacian"))
+    return np.asarray(np.maximum(mean(squares) - mean(values) ** 2, 0.0))
+
+
+def _rough(tally: Tally, bands: Sequence[str], which: str) -> Values:
+    """Root mean square of the distance from the line in time, of filled or of clear pixels."""
+    return root_mean(_with_names(tally[f"rough_{which}"], bands)[0])
 
 
 def _ratio(mine: Values, theirs: Values) -> Values:

@@ -34,13 +34,13 @@ def quality_sums(
 
     Returns
     -------
-    `detail_filled`, `detail_clear` (T, B): squares of the Laplacian; `grey_filled`, `grey_clear` (T, B, 256): counts
-    of levels; `rough_filled`, `rough_clear` (T, B): squared distance from the line by date between the dates on
-    either side, for filled pixels and for those observed three times in a row; `niqe_filled`, `niqe_clear`
-    (T, 37, 37): see `niqe.square_moments`, of filled pixels and of clear dates.
+    `laplacian_filled`, `laplacian_clear`, `detail_filled`, `detail_clear` (T, B): the Laplacian, and its squares;
+    `grey_filled`, `grey_clear` (T, B, 256): counts of levels; `rough_filled`, `rough_clear` (T, B): squared distance
+    from the line by date between the dates on either side, for filled pixels and for those observed three times in a
+    row; `niqe_filled`, `niqe_clear` (T, 37, 37): see `niqe.square_moments`, of filled pixels and of clear dates.
     """
     shape, count = filled.shape[:2], STATISTICS + 1
-    sums = _none(("detail", "rough"), shape, shape)
+    sums = _none(("laplacian", "detail", "rough"), shape, shape)
     sums |= _none(("grey",), (*shape, GREY_LEVELS), (*shape, 1))
     sums |= _none(("niqe",), (shape[0], count, count), (shape[0], 1, 1))
     clear, some = clear_dates(left), np.flatnonzero(counted.any(axis=(1, 2)))
@@ -48,7 +48,8 @@ def quality_sums(
         nearest = clear[np.argmin(abs(dates[clear] - dates[t]))]
         both = counted[t] & left[nearest] & np.isfinite(filled[[t, nearest]]).all(axis=(0, 1))
         for which, image in (("filled", filled[t]), ("clear", filled[nearest])):
-            _put(sums[f"detail_{which}"], t, _detail(image, both))
+            for name, part in _detail(image, both).items():
+                _put(sums[f"{name}_{which}"], t, part)
             _put(sums[f"grey_{which}"], t, _grey(image[:, both]))
     for which, chosen, pixels in (("filled", some, counted), ("clear", clear, left)):
         for t in chosen:
@@ -69,13 +70,14 @@ def _put(sums: Sums, date: np.integer, part: Sums) -> None:
     sums.total[date], sums.weight[date] = part.total, part.weight
 
 
-def _detail(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> Sums:
-    """Squares of the Laplacian where the pixel and its four neighbours are valid, (B,)."""
+def _detail(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> dict[str, Sums]:
+    """The Laplacian and its squares where the pixel and its four neighbours are valid, (B,)."""
     inner = valid[1:-1, 1:-1] & valid[:-2, 1:-1] & valid[2:, 1:-1] & valid[1:-1, :-2] & valid[1:-1, 2:]
     values = np.where(valid, image, 0.0).astype(np.float64)
     around = values[:, :-2, 1:-1] + values[:, 2:, 1:-1] + values[:, 1:-1, :-2] + values[:, 1:-1, 2:]
     laplacian = (around - 4 * values[:, 1:-1, 1:-1])[:, inner]
-    return Sums((laplacian**2).sum(axis=1), np.full(len(image), float(inner.sum())))
+    weight = np.full(len(image), float(inner.sum()))
+    return {"laplacian": Sums(laplacian.sum(axis=1), weight), "detail": Sums((laplacian**2).sum(axis=1), weight)}
 
 
 def _grey(values: NDArray[np.float32]) -> Sums:
