@@ -1,4 +1,5 @@
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -142,6 +143,13 @@ def bad_files(folder):
     yield "empty", b"", "is empty"
     yield "text", b"hello, this is no archive", "is none of what clearcube reads"
     yield "scrambled", good[:5000] + bytes(3000) + good[8000:], "damaged or cut off"
+
+
+def test_an_archive_of_other_files_is_no_cube(tmp_path):
+    with zipfile.ZipFile(tmp_path / "product.zip", "w") as archive:
+        archive.writestr("S2A.SAFE/MTD_MSIL2A.xml", "<a/>")
+    with pytest.raises(InputError, match=r"product\.zip is a zip archive of files; unpack it"):
+        open_cube(tmp_path / "product.zip")
 
 
 @pytest.mark.parametrize("case", range(4))

@@ -1,4 +1,5 @@
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -125,6 +126,14 @@ def test_no_data_comes_before_scale_and_offset(tmp_path):
     np.testing.assert_allclose(given.reflectance[1:], dn[1:] * 1e-3, rtol=1e-6)
 
 
+def test_no_data_of_a_cube_loaded_from_stac(tmp_path):
+    dn = DN.copy()
+    dn[0, 0, 0, 0] = 0
+    cube = open_cube(save(variables(dn, attrs={**SCALE, "nodata": 0}), tmp_path / "odc.nc"))
+    assert np.isnan(cube.reflectance[0, 0, 0, 0])
+    assert int((~cube.observed).sum()) == 1
+
+
 def test_unsigned_in_signed(tmp_path):
     dn = DN.copy()
     dn[0, 0, 0, 0], dn[0, 0, 0, 1] = 65535, 40000
@@ -159,6 +168,12 @@ def test_crs_from_attributes(tmp_path, crs):
     dataset = variables()
     dataset.attrs = crs
     assert crs_of(open_cube(save(dataset, tmp_path / "crs.nc"))).to_epsg() == 32631
+
+
+def test_crs_from_a_number_beside_the_bands(tmp_path):
+    dataset = variables().assign_coords(epsg=32631)
+    dataset.attrs = {}
+    assert crs_of(open_cube(save(dataset, tmp_path / "stackstac.nc"))).to_epsg() == 32631
 
 
 def test_crs_from_a_grid_mapping_without_wkt(tmp_path):
@@ -271,6 +286,27 @@ def test_a_url_is_read(tmp_path, name):
     cube = open_cube(f"memory://place/{name}")
     np.testing.assert_array_equal(cube.reflectance, REFLECTANCE)
     np.testing.assert_array_equal(open_cube(f"file://{tmp_path / name}").reflectance, REFLECTANCE)
+
+
+def test_a_netcdf_in_an_archive_stays_open_while_it_is_read(tmp_path):
+    save(variables(), tmp_path / "cube.nc")
+    with zipfile.ZipFile(tmp_path / "cubes.zip", "w") as archive:
+        archive.write(tmp_path / "cube.nc", "cube.nc")
+    cube = open_cube(f"zip://cube.nc::file://{tmp_path / 'cubes.zip'}")
+    np.testing.assert_array_equal(cube.reflectance, REFLECTANCE)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("memory://nowhere/cube.zarr", "is not there .*; check the address"),
+        ("memory://nowhere/cube.nc", "cannot be read .*; check the address"),
+        ("nosuch://place/cube.tif*", "Protocol not known.*; check the address"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_an_error(url, message):
+    with pytest.raises(InputError, match=message):
+        open_cube(url)
 
 
 @pytest.mark.parametrize("name", ["classic.nc", "netcdf4.nc"])

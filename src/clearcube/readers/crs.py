@@ -26,8 +26,8 @@ _ATTRIBUTE_KEYS = (
 def find_crs(dataset: xr.Dataset, variable: xr.Variable, geographic: bool) -> Any:
     """The reference system (`rasterio.crs.CRS`), or None.
 
-    Looked for in the grid mapping that the variable names, in `spatial_ref` and `crs` variables, in the attributes
-    of the variable and of the dataset; latitude and longitude without any are taken as EPSG:4326.
+    Looked for in the grid mapping that the variable names, in `spatial_ref`, `crs` and (stackstac) `epsg` variables,
+    in the attributes of the variable and of the dataset; latitude and longitude without any are taken as EPSG:4326.
     """
     for candidate in _candidates(dataset, variable):
         crs = parse_crs(candidate)
@@ -69,7 +69,7 @@ def _from_grid_mapping(attrs: Mapping[str, Any]) -> Any:
 def _candidates(dataset: xr.Dataset, variable: xr.Variable) -> Iterator[Any]:
     named = [str(variable.attrs.get("grid_mapping", variable.encoding.get("grid_mapping", ""))).split(":")[0].strip()]
     others = [name for name, held in dataset.variables.items() if not _WKT_KEYS_IN.isdisjoint(held.attrs)]
-    for name in (*named, "spatial_ref", "crs", *others):
+    for name in (*named, "spatial_ref", "crs", "epsg", *others):
         if name in dataset.variables:
             yield from _in_mapping(dataset.variables[name])
     for attrs in (variable.attrs, dataset.attrs):

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from clearcube.readers.options import ReadOptions
 
 
+_FILL_KEYS = ("_FillValue", "missing_value", "nodata")
+"""Attributes that tell what means no value: CF's, and the one that cubes loaded from STAC have (odc-stac)."""
+
+
 @dataclass(frozen=True)
 class Decoding:
     """How stored numbers become values: value = scale x stored + offset, NaN where stored is one of `fills`.
@@ -70,9 +74,7 @@ def _is_unsigned(attrs: Mapping[str, Any], dtype: np.dtype[Any]) -> bool:
 
 def _fills(attrs: Mapping[str, Any], dtype: np.dtype[Any], unsigned: bool) -> list[float]:
     """The numbers that mean "no value", without NaN, which needs no telling."""
-    stated: Iterable[Any] = [
-        value for key in ("_FillValue", "missing_value") for value in np.atleast_1d(attrs.get(key, []))
-    ]
+    stated: Iterable[Any] = [value for key in _FILL_KEYS for value in np.atleast_1d(attrs.get(key, []))]
     fills = []
     for value in stated:
         number = _number(value, float("nan"))

@@ -16,7 +16,7 @@ from clearcube.readers.earthnet_names import CubeName, parse_name
 from clearcube.readers.names import wanted_bands
 from clearcube.readers.options import ReadOptions
 from clearcube.readers.raw import RawSeries
-from clearcube.readers.sources import first_bytes, is_url
+from clearcube.readers.sources import ZIP_SIGNATURES, first_bytes, is_url
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,8 +27,8 @@ _CHANNELS = {5: {"mask": 4}, 7: {"cloud_probability": 4, "scl": 5, "mask": 6}}
 
 
 def recognises(paths: Sequence[str]) -> bool:
-    """Whether all the paths are npz archives."""
-    return all(first_bytes(path, 4) in (b"PK\x03\x04", b"PK\x05\x06") for path in paths)
+    """Whether all the paths are npz archives; damaged ones are, archives of other files are not."""
+    return all(first_bytes(path, 4) in ZIP_SIGNATURES and not _holds_files(path) for path in paths)
 
 
 def read(paths: Sequence[str], options: ReadOptions) -> RawSeries:
@@ -123,6 +123,18 @@ def _load(path: str) -> dict[str, NDArray[Any]]:
         raise InputError(
             f"{path} cannot be read as npz ({error}); the file is damaged or cut off: get it anew"
         ) from error
+
+
+def _holds_files(path: str) -> bool:
+    """Whether a local archive holds files, none of which is an array."""
+    if is_url(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return False
+    return bool(names) and not any(name.endswith(".npy") for name in names)
 
 
 def _frames(archive: dict[str, NDArray[Any]], path: str) -> NDArray[np.float32]:

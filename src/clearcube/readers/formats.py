@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from clearcube.errors import InputError
 from clearcube.readers.options import ReadOptions
 from clearcube.readers.raw import RawSeries
-from clearcube.readers.sources import described, first_bytes
+from clearcube.readers.sources import ZIP_SIGNATURES, described, first_bytes
 
 
 class Format(Protocol):
@@ -88,6 +88,8 @@ def _unknown(source: str) -> str:
 
     if os.path.isfile(source) and not first_bytes(source, 1):
         return f"{source} is empty; get the file anew"
+    if os.path.isfile(source) and first_bytes(source, 4) in ZIP_SIGNATURES:
+        return f"{source} is a zip archive of files; unpack it and name what was in it"
     return (
         f"{source} is none of what clearcube reads (EarthNet2021 npz, NetCDF, Zarr, GeoTIFF, JPEG 2000, Sentinel-2 "
         "product folders) or is damaged; check the file"

@@ -11,6 +11,8 @@ from clearcube.errors import InputError
 
 _STORE_SUFFIXES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5", ".zarr", ".npz")
 _FILE_SUFFIXES = (*_STORE_SUFFIXES[:6], ".npz", ".npy", ".tif", ".tiff", ".jp2")
+ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
+"""First bytes of a zip archive, which an npz is too."""
 _ZARR_MARKERS = ("zarr.json", ".zgroup", ".zmetadata", ".zattrs", ".zarray")
 
 
@@ -72,6 +74,8 @@ def first_bytes(path: str, count: int = 16) -> bytes:
             return bytes(file.read(count))
     except InputError:
         raise
+    except ImportError as error:
+        raise InputError(f"{path} cannot be read without another package ({error}); install it") from error
     except Exception as error:  # every remote file system raises errors of its own
         raise InputError(f"{path} cannot be read ({type(error).__name__}: {error}); check the address") from error
 
@@ -115,7 +119,7 @@ def _filesystem(url: str) -> tuple[Any, str]:
     try:
         filesystem, root = fsspec.core.url_to_fs(url)
     except (ValueError, ImportError, OSError) as error:
-        raise InputError(f"{url} cannot be opened: {error}") from error
+        raise InputError(f"{url} cannot be opened ({error}); check the address, or install what it needs") from error
     return filesystem, str(root)
 
 

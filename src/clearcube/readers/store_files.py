@@ -48,7 +48,11 @@ def open_store(path: str) -> xr.Dataset:
         return _open_zarr(path) if is_zarr(path) else _open_netcdf(path)
     except InputError:
         raise
+    except ImportError as error:  # fsspec's drivers are packages of their own
+        raise InputError(f"{path} cannot be opened without another package ({error}); install it") from error
     except Exception as error:  # the libraries below raise almost anything on damaged files
+        if is_url(path) and isinstance(error, FileNotFoundError):
+            raise InputError(f"{path} is not there ({error}); check the address") from error
         raise InputError(
             f"{path} cannot be opened as NetCDF or Zarr ({type(error).__name__}: {error}); the file is damaged, cut "
             "off or of another format"
@@ -109,7 +113,10 @@ def _open_remote(url: str, head: bytes) -> xr.Dataset:
     import fsspec
 
     if head == HDF5_SIGNATURE:
-        return xr.open_dataset(fsspec.open(url, "rb").open(), engine="h5netcdf", **_RAW)
+        opener = fsspec.open(url, "rb")
+        remote = opener.open()
+        remote.opener = opener  # without it the file system goes, and an archive is closed with its file system
+        return xr.open_dataset(remote, engine="h5netcdf", **_RAW)
     with fsspec.open(url, "rb") as file:
         content = file.read()
     _check_length(url, io.BytesIO(content))
