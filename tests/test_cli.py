@@ -125,6 +125,7 @@ def test_every_gives_a_regular_calendar(cube_path, tmp_path):
         (["--method", "whittaker", "--smoothness", "-1"], ["smoothness"]),
         (["--bands", "blue,green", "--ndvi"], ["NDVI"]),
         (["--bands", "blue=1,blue=2"], ["each band once"]),
+        (["--bands", "=1"], ["name of the band before each ="]),
         (["--scale", "0"], ["scale is 0"]),
     ],
 )

@@ -10,6 +10,7 @@ from clearcube.training import __main__ as command
 from clearcube.training import packing
 from clearcube.training.config import config_from
 from clearcube.training.packing import TrainingData, gathered, matches, read_pack, write_pack
+from clearcube.workflows.train import pack_cubes
 
 
 def stored(path, **options):
@@ -67,6 +68,19 @@ def test_bands_without_wavelength_are_refused(tmp_path):
     path = stored(tmp_path / "a.nc", bands=bands)
     with pytest.raises(InputError, match=r"a\.nc: band 'thing' has the centre wavelength nan"):
         gathered(config_from({"train": [str(path)]}))
+
+
+def test_a_pack_needs_a_file_in_a_folder_that_exists(tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text(f'[[train]]\npath = "{stored(tmp_path / "a.nc")}"\n')
+    with pytest.raises(InputError, match=r"the folder .*none of the file p\.npz does not exist; make it first"):
+        pack_cubes(config, tmp_path / "none" / "p.npz")
+    with pytest.raises(InputError, match="is a folder; name the file to write"):
+        pack_cubes(config, tmp_path)
+    with pytest.raises(OSError, match="directory"):
+        write_pack(tmp_path, TrainingData())
+    assert [path.name for path in tmp_path.parent.iterdir() if "partial" in path.name] == []
+    assert pack_cubes(config, tmp_path / "p.npz") == 1
 
 
 def test_other_files_are_not_packs(tmp_path):

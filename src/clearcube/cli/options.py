@@ -75,6 +75,8 @@ def _bands(text: str) -> tuple[str, ...] | dict[str, str]:
         return tuple(parts)
     pairs = [part.split("=", 1) if "=" in part else (part, part) for part in parts]
     names = [name.strip() for name, _ in pairs]
+    if not all(names):
+        raise InputError(f"--bands is '{text}'; write the name of the band before each =, blue=VAR for instance")
     if len(set(names)) < len(names):
         raise InputError(f"--bands is '{text}'; name each band once")
     return dict(zip(names, (variable.strip() for _, variable in pairs), strict=True))

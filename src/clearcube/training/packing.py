@@ -146,8 +146,11 @@ def write_pack(path: str | Path, data: TrainingData) -> None:
     target = Path(path)
     partial = target.with_name(f".{target.name}.partial.npz")
     arrays[HEADER] = np.array(json.dumps(header))
-    np.savez_compressed(partial, **arrays)
-    partial.replace(target)
+    try:
+        np.savez_compressed(partial, **arrays)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_pack(path: str | Path) -> TrainingData:

@@ -30,13 +30,18 @@ def pack_cubes(config: Path, target: Path) -> int:
 
     Raises
     ------
-    InputError : the configuration or a cube cannot be used, or it names no cube.
+    InputError : the configuration or a cube cannot be used, it names no cube, or the file cannot be written there.
     """
     from clearcube.errors import InputError
     from clearcube.training.config import read_config
     from clearcube.training.packing import gathered, write_pack
 
-    data = gathered(read_config(config))
+    settings = read_config(config)
+    if not target.parent.is_dir():
+        raise InputError(f"the folder {target.parent} of the file {target.name} does not exist; make it first")
+    if target.is_dir():
+        raise InputError(f"{target} is a folder; name the file to write, {target / 'data.npz'} for instance")
+    data = gathered(settings)
     count = len(data.train) + len(data.validation)
     if not count:
         raise InputError(f"{config} names no cubes under [[train]] or [[validation]]; there is nothing to pack")
