@@ -85,7 +85,8 @@ def test_two_methods_of_one_name_are_refused(store, judged):
     [
         (("--lpips", "none.pth"), "the weights none.pth do not exist; check --lpips"),
         (("--fid", "none.pth"), "the weights none.pth do not exist; check --fid"),
-        (("--methods", "linear,ganfilling-tiny"), "unknown method 'ganfilling-tiny'"),
+        (("--methods", "linear,ganfilling-tiny"), "or a checkpoint that ships (seq2seq"),
+        (("--methods", "linear,forecast"), "holds a network that forecasts and fills nothing"),
     ],
 )
 def test_weights_that_are_not_there_are_named(store, tmp_path, arguments, words):

@@ -185,10 +185,10 @@ def _whole_dates(tally: Tally, strata: Sequence[tuple[str, str]], bands: Sequenc
         if which[0] in tally:
             value = distance(*(tally[name].total[0] for name in which))
             yield Score(strata[0], ALL_BANDS, metric, np.nan, np.nan, value)
-    for metric, value, statistic in (("sharpness_ratio", _variance, "detail"), ("roughness_ratio", _rough, "rough")):
+    for metric, size, statistic in (("sharpness_ratio", _variance, "detail"), ("roughness_ratio", _rough, "rough")):
         if f"{statistic}_filled" in tally:
             names = _names(tally[f"{statistic}_filled"], bands)
-            yield from _defined(metric, _ratio(*(value(tally, bands, w) for w in ("filled", "clear"))), strata, names)
+            yield from _defined(metric, _ratio(*(size(tally, bands, w) for w in ("filled", "clear"))), strata, names)
     if "grey_filled" in tally:
         bits = [entropy(_with_sum(tally[f"grey_{which}"].total)) for which in ("filled", "clear")]
         yield from _rows("entropy_ratio", _ratio(*bits), strata[:1], _names(tally["grey_filled"], bands))

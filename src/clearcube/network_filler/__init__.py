@@ -1,6 +1,6 @@
 """Checkpoints as fillers: what `methods` are for the classical ones, this is for networks."""
 
-from clearcube.network_filler.catalogue import NETWORKS, filler_of, make_network_filler
+from clearcube.network_filler.catalogue import NETWORKS, filler_of, make_network_filler, shipped
 from clearcube.network_filler.checkpoints import embedded_weights, sha256_of
 from clearcube.network_filler.published import PublishedFiller
 from clearcube.network_filler.seq2seq import FEWEST_DATES, NetworkFiller, unfit_bands
@@ -14,5 +14,6 @@ __all__ = [
     "filler_of",
     "make_network_filler",
     "sha256_of",
+    "shipped",
     "unfit_bands",
 ]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from clearcube.errors import InputError
 from clearcube.methods import MethodInfo
 from clearcube.network_filler.adaptation import STEPS
 from clearcube.network_filler.cells import CELL
-from clearcube.network_filler.checkpoints import default_weights, located, network_at
+from clearcube.network_filler.checkpoints import default_weights, embedded, located, network_at
 from clearcube.network_filler.published import PublishedFiller
 from clearcube.network_filler.seq2seq import NetworkFiller
-from clearcube.training.kinds import kind_of
+from clearcube.training.kinds import NetworkConfig, kind_of
 
 if TYPE_CHECKING:
     from clearcube.filler import Filler
@@ -48,10 +49,17 @@ def filler_of(weights: str, **options: Any) -> Filler:
 
     Raises
     ------
-    InputError : as `make_network_filler`.
+    InputError : as `make_network_filler`; the network does not fill.
     """
     config: Any = network_at(located(weights)).config
+    if not isinstance(config, get_args(NetworkConfig)):
+        raise InputError(f"{weights} holds a network that forecasts and fills nothing; give a checkpoint of a filler")
     return make_network_filler(kind_of(config), weights=weights, **options)
+
+
+def shipped() -> list[Path]:
+    """The checkpoints of networks that fill which ship with the package, by name."""
+    return [path for path in embedded() if isinstance(network_at(str(path)).config, get_args(NetworkConfig))]
 
 
 def _published(name: str, summary: str) -> MethodInfo:

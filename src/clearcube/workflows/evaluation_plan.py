@@ -76,17 +76,16 @@ def _filler(name: str) -> Filler:
 
     if name in METHODS:
         return filler_named(name, {})
-    from clearcube.network_filler import NETWORKS, embedded_weights
-    from clearcube.network_filler.checkpoints import embedded
+    from clearcube.network_filler import NETWORKS, embedded_weights, shipped
 
     if name in NETWORKS:
         return filler_named(name, {})
     path = embedded_weights(name)
     if path is None:
-        shipped = ", ".join(each.stem for each in embedded()) or "none"
+        names = ", ".join(each.stem for each in shipped()) or "none"
         raise InputError(
             f"unknown method '{name}'; choose one of {', '.join([*METHODS, *NETWORKS])}, or a checkpoint that ships "
-            f"({shipped}); any other checkpoint is a method with --weights FILE"
+            f"({names}); any other checkpoint is a method with --weights FILE"
         )
     return _filler_of(str(path))
 
