@@ -159,6 +159,16 @@ def test_runs_that_are_no_parts_of_one_are_refused(tmp_path, other, words):
         merge_cube("a", [tmp_path / "one", tmp_path / "other"], tmp_path / "out")
 
 
+def test_a_cube_that_no_part_could_read_is_still_named(stores, tmp_path):
+    (tmp_path / "broken.nc").write_bytes(b"no cube")
+    options = ("--methods", "linear", "--scenarios", "frames", "--seeds", "0", *OPTIONS)
+    run("evaluate", stores / "place0.zarr", tmp_path / "broken.nc", *options, "--out", tmp_path / "a")
+    done("evaluate", stores / "place1.zarr", *options, "--out", tmp_path / "b")
+    result = run("evaluate", "--merge", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "c", "--quiet")
+    assert result.exit_code == 1 and "all methods on broken" in result.output
+    assert "| broken |" in (tmp_path / "c" / "report.md").read_text()
+
+
 def test_bad_merges_are_refused(whole, tmp_path):
     result = run("evaluate", "--merge", whole, "--out", tmp_path / "out")
     assert result.exit_code == 2 and "--merge needs two" in result.output

@@ -57,7 +57,8 @@ def evaluate_files(request: EvaluationRequest, progress: Progress) -> Comparison
         request.out, read, methods, request.scenarios, request.seeds, request.reference, networks.inception is not None
     )
     found = write_results(asked, list(unread.items()))
-    write_json(request.out / "provenance.json", provenance(request.command, _about(request, plan, cubes, read)))
+    about = _about(request, plan, cubes, read) | {"unread": unread}
+    write_json(request.out / "provenance.json", provenance(request.command, about))
     return found
 
 

@@ -23,7 +23,8 @@ def merge_results(folders: Sequence[Path], out: Path, reference: str, command: s
     """Write what the folders of partial runs hold together into a new folder, with all tables made anew.
 
     The runs may differ in cubes, methods, scenarios and seeds. What a run of all of them would have given comes out to
-    the bit, if `partial` and `mask-error` drew from the same masks (`--masks`).
+    the bit, if `partial` and `mask-error` drew from the same masks (`--masks`). A cube that no run could read is among
+    the failures.
 
     Raises
     ------
@@ -52,10 +53,12 @@ def merge_results(folders: Sequence[Path], out: Path, reference: str, command: s
         "scenarios": list(scenarios),
         "seeds": sorted(seeds),
     }
-    about |= {"settings": settings, "inputs": dict(sorted(inputs.items()))}
+    unread = {key: message for run in runs for key, message in run.get("unread", {}).items() if key not in inputs}
+    about |= {"settings": settings, "inputs": dict(sorted(inputs.items())), "unread": unread}
     about["parts"] = [{"folder": str(folder), **run} for folder, run in zip(folders, runs, strict=True)]
     fid = "fid" in settings.get("judges", {})
-    found = write_results(Asked(out, tuple(sorted(inputs)), methods, scenarios, tuple(sorted(seeds)), reference, fid))
+    asked = Asked(out, tuple(sorted(inputs)), methods, scenarios, tuple(sorted(seeds)), reference, fid)
+    found = write_results(asked, list(unread.items()))
     write_json(out / PROVENANCE, provenance(command, about))
     return found
 
