@@ -44,6 +44,14 @@ def test_one_sequence_has_its_map_its_dates_and_no_letter():
     assert legend_of(figure) == ["1 tree cover", "2 cropland", "3 water", "not observed", "no value"]
 
 
+def test_pixels_without_a_class_are_told_apart_in_the_legend():
+    given = filling()
+    given.cube["landcover"][0, 0] = 0
+    assert legend_of(sequence_figure([given], dates=3))[:4] == ["1 tree cover", "2 cropland", "3 water", "unknown"]
+    given.cube["landcover"][:] = 0  # no class at all: no map, and nothing to say of it
+    assert "unknown" not in legend_of(sequence_figure([given], dates=3))
+
+
 def test_gaps_are_outlined_where_they_are_and_only_on_the_input():
     given = filling(landcover=False)
     axes = panels(sequence_figure([given], dates=5))

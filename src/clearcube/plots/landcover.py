@@ -50,7 +50,7 @@ WORDS = {
 """Word in the name of a class -> its colour; the first word that occurs counts."""
 OTHERS = ("#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499")
 """Colours of further classes (Tol 2021)."""
-UNKNOWN = "#ffffff"
+UNKNOWN, UNKNOWN_NAME = "#ffffff", "unknown"
 ROOM = 3.0
 """Least distance in pixels from the edge of a region to the number within it, in a map of 128 pixels."""
 
@@ -66,6 +66,11 @@ class Map:
         """Code -> name of the classes that occur: a number where there is no name; nothing of 0 without a name."""
         found = (int(code) for code in np.unique(self.codes))
         return {code: self.names.get(code, f"class {code}") for code in found if code in self.names or code}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every pixel has a class."""
+        return bool(np.isin(self.codes, list(self.classes())).all())
 
 
 @dataclass(frozen=True)
@@ -103,9 +108,8 @@ def draw_map(axis: Axes, drawn: Map, classes: Mapping[str, LandCover]) -> None:
     show(axis, picture)
 
 
-def handles(classes: Mapping[str, LandCover]) -> list[Patch]:
-    """Entries of a legend."""
-    return [
-        Patch(facecolor=each.colour, edgecolor="0.4", linewidth=0.4, label=f"{each.number} {each.name}")
-        for each in classes.values()
-    ]
+def handles(classes: Mapping[str, LandCover], *, complete: bool) -> list[Patch]:
+    """Entries of a legend, one of them for pixels without a class unless all maps are `complete`."""
+    entries = [(each.colour, f"{each.number} {each.name}") for each in classes.values()]
+    entries += [] if complete else [(UNKNOWN, UNKNOWN_NAME)]
+    return [Patch(facecolor=colour, edgecolor="0.4", linewidth=0.4, label=label) for colour, label in entries]

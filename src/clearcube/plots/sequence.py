@@ -73,7 +73,8 @@ def sequence_figure(fillings: Sequence[Filling], dates: int = 10) -> Figure:
     heights = [_height(each, rows, width) for each, rows in zip(drawn, parts, strict=True)]
     across = max(beside + LEFT + columns * (width + GAP) + RIGHT, 3.2)
     gaps, holes = any(each.gaps for each in drawn), any(each.holes for each in drawn)
-    legend = Legend.of(lc.handles(classes), gaps=gaps, holes=holes)
+    complete = not classes or all(each.complete for each in maps if each is not None)
+    legend = Legend.of(lc.handles(classes, complete=complete), gaps=gaps, holes=holes)
     sheet = Sheet.sized(across, sum(heights) + BETWEEN * len(drawn) + legend.height(across))
     top = 0.02
     for number, (each, drawn_map, rows, height) in enumerate(zip(drawn, maps, parts, heights, strict=True)):
