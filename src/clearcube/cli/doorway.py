@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +17,7 @@ import typer
 from clearcube.errors import InputError
 
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+AGAIN_AFTER_S = 0.05
 
 
 class _Terminated(BaseException):
@@ -27,6 +31,7 @@ def explained(output: Path | None = None) -> Iterator[None]:
     output : what is being written; where a stage of it is left, the message says how to go on.
     """
     previous = signal.signal(signal.SIGTERM, _terminate)
+    hook, sys.unraisablehook = sys.unraisablehook, _asking_again(sys.unraisablehook)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _shown_once()
@@ -40,11 +45,30 @@ def explained(output: Path | None = None) -> Iterator[None]:
     except _Terminated:
         _stop(f"terminated{_how_to_resume(output)}", TERMINATED)
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, previous)
 
 
 def _terminate(*_: object) -> NoReturn:
     raise _Terminated
+
+
+def _asking_again(usual: Callable[[Any], Any]) -> Callable[[Any], None]:
+    """A hook for exceptions that are raised where nobody can catch them: there a signal is sent again a little later.
+
+    While kernels are compiled, for instance, much of the time is spent in callbacks from C, which drop exceptions.
+    """
+    signals = {KeyboardInterrupt: signal.SIGINT, _Terminated: signal.SIGTERM}
+
+    def hook(unraisable: Any) -> None:
+        if unraisable.exc_type not in signals:
+            usual(unraisable)
+            return
+        timer = threading.Timer(AGAIN_AFTER_S, os.kill, (os.getpid(), signals[unraisable.exc_type]))
+        timer.daemon = True
+        timer.start()
+
+    return hook
 
 
 def _in_words(error: OSError) -> str:
