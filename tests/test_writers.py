@@ -227,6 +227,17 @@ def test_a_second_writer_is_refused(tmp_path):
     assert stage_path(output).exists()
 
 
+def test_a_stage_whose_removal_is_stopped_is_none_to_resume(tmp_path, monkeypatch):
+    def stopped(path):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), opened(tmp_path / "out", {}, resume=False, overwrite=False) as stage:
+        monkeypatch.setattr("clearcube.writers.stage.shutil.rmtree", stopped)
+        stage.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unreadable_manifest_is_explained(tmp_path):
     output = tmp_path / "out.zarr"
     with opened(output, {}, resume=False, overwrite=False) as stage:

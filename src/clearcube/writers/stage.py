@@ -69,7 +69,8 @@ class Stage:
         part.rename(output)
 
     def remove(self) -> None:
-        """Delete the stage."""
+        """Delete the stage; from the first moment on it is none that could be resumed."""
+        (self.path / "manifest.json").unlink()
         shutil.rmtree(self.path)
 
 
