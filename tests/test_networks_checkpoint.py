@@ -78,9 +78,13 @@ def rewrite(path, tensors, header):
     save_file(tensors, path, metadata={HEADER: json.dumps(header)})
 
 
-def test_the_hand_written_header_is_good(parts):
+def test_the_hand_written_header_is_good_although_it_lacks_what_came_later(parts):
     rewrite(*parts)
     assert load(parts[0])[0].config == TINY
+    del parts[2]["config"]["disbelief"]
+    rewrite(*parts)
+    with pytest.raises(InputError, match="must hold exactly"):
+        load(parts[0])
 
 
 @pytest.mark.parametrize(
@@ -101,6 +105,7 @@ def test_the_hand_written_header_is_good(parts):
         ({"config": {"basis": 4}}, "differ in name or shape"),
         ({"config": {"smoother_days": float("nan")}}, "smoother_days cannot be"),
         ({"config": {"extra": 1}}, "must hold exactly"),
+        ({"config": {"causal": 1}}, "causal cannot be"),
         ({"config": None}, "must hold exactly"),
     ],
 )

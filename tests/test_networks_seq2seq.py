@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clearcube.errors import InputError
+from clearcube.networks.band_unet import whole
 from clearcube.networks.features import NEVER, echo, series, smoother
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
 from clearcube.networks.spectral import SpectralBasis, projection
@@ -291,3 +294,60 @@ def test_bfloat16_changes_little():
         quick = model(reflectance, observed, days, season, WAVELENGTHS, disbelief=1.0)
     assert quick.mean.dtype == torch.float32
     torch.testing.assert_close(quick.mean, exact.mean, atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_the_causal_one_does_not_look_ahead(gradients):
+    reflectance, observed, days, season = scene(times=8, seed=3)
+    observed[:, :2, 5:9] = False  # pixels whose first observation is to come
+    later = (reflectance.clone(), observed.clone(), days.clone(), season.clone())
+    later[0][:, 5:] = 0.9 - later[0][:, 5:].nan_to_num(0.3)
+    later[1][:, 5:] = ~later[1][:, 5:]
+    later[2][:, 5:] += 7
+    later[3][:, 5:] += 7
+    for causal in (True, False):
+        model = network(replace(TINY, causal=causal))
+        with torch.set_grad_enabled(gradients):
+            one = vars(model(reflectance, observed, days, season, WAVELENGTHS))
+            other = vars(model(*later, WAVELENGTHS))
+        same = {name: torch.equal(one[name][:, :5], other[name][:, :5]) for name in one}
+        assert all(same.values()) if causal else not any(same.values()), same
+
+
+def test_the_causal_one_starts_from_the_last_value():
+    reflectance, observed, days, season = scene(times=5)
+    out = Seq2Seq(replace(TINY, causal=True)).eval()(reflectance, observed, days, season, WAVELENGTHS)
+    base, seen = out.base.detach(), observed[:, :, None].expand(reflectance.shape)
+    for t in range(1, 5):
+        held = torch.where(seen[:, t], reflectance[:, t], base[:, t - 1])
+        known = observed[:, : t + 1].any(1)[:, None].expand(held.shape)
+        torch.testing.assert_close(base[:, t][known], held[known])
+
+
+def told(config):
+    """What the two looks of a network are given: maps and which pixels are valid; with what there was."""
+    given, model = [], network(config)
+    for look in (model.look, model.fill):
+        look.register_forward_pre_hook(lambda _, arguments: given.append(arguments[:2]))
+    cube = scene(height=16, width=16, seed=4)
+    with torch.no_grad():
+        model(*cube, WAVELENGTHS, disbelief=1)
+    values = torch.where(cube[1][:, :, None], cube[0], 0.0)[0]
+    return [(whole(maps)[:, 0], whole(valid.float())[:, 0]) for maps, valid in given], values, cube[1][0]
+
+
+def test_without_masks_nothing_tells_which_pixels_are_observed():
+    given, _, observed = told(TINY)
+    for maps, valid in given:
+        assert torch.equal(valid[:, 0] > 0, observed) and torch.equal(maps[:, -3] > 0, observed)
+    for maps, valid in told(replace(TINY, masks=False))[0]:
+        assert valid.all() and not maps[:, -3:].any()
+
+
+def test_without_anomalies_there_is_reflectance_in_their_place():
+    for look, (maps, _) in enumerate(told(TINY)[0]):
+        assert (maps[:, :4] < 0).any() and (look == 0 or maps[:, 12:16].any())
+    given, values, _ = told(replace(TINY, anomalies=False))
+    for look, (maps, _) in enumerate(given):
+        torch.testing.assert_close(maps[:, :4] / maps[:, :4].max(), values / values.max())
+        assert look == 0 or not maps[:, 12:16].any()  # what neighbours in time err by is an anomaly, too

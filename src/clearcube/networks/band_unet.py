@@ -31,7 +31,16 @@ class BandUNet(nn.Module):
     All maps are `quartered`, so that the layers that see 2 x 2 pixels at once are products of matrices.
     """
 
-    def __init__(self, kinds: int, channels: tuple[int, ...], hidden: tuple[int, ...], size: int, outputs: int) -> None:
+    def __init__(
+        self,
+        kinds: int,
+        channels: tuple[int, ...],
+        hidden: tuple[int, ...],
+        size: int,
+        outputs: int,
+        *,
+        causal: bool = False,
+    ) -> None:
         super().__init__()
         first = channels[0]
         scale = (kinds * size * 4) ** -0.5
@@ -40,7 +49,7 @@ class BandUNet(nn.Module):
         self.of_plain = nn.Parameter(torch.randn(first, PLAIN, 2, 2) * scale)
         self.of_season = nn.Linear(2, first)
         self.of_band_set = nn.Linear(size, first, bias=False)
-        self.unet = UNet(channels, hidden)
+        self.unet = UNet(channels, hidden, causal=causal)
         self.head_weight = nn.Parameter(torch.zeros(outputs, 4, first))
         self.head_bias = nn.Parameter(torch.zeros(outputs, 1, 1))
 

@@ -27,6 +27,8 @@ from clearcube.networks.utilise import Utilise, UtiliseConfig
 HEADER = "clearcube"
 FORMAT = 1
 REQUIRED = ("scaling", "provenance", "licence")
+LATER = frozenset({"causal", "masks", "anomalies"})
+"""Fields of configurations that earlier checkpoints lack; their defaults say what those networks did."""
 LARGEST_NUMBER = 100_000
 LONGEST_LIST = 16
 ARCHITECTURES: dict[str, tuple[type[Any], type[nn.Module]]] = {
@@ -167,11 +169,11 @@ def _config(config_type: type[Any], values: object, path: str | os.PathLike[str]
     InputError : a name is missing, unknown, of the wrong type or out of range.
     """
     names = [field.name for field in fields(config_type)]
-    if not isinstance(values, dict) or sorted(values) != sorted(names):
+    if not isinstance(values, dict) or not set(names) - LATER <= set(values) <= set(names):
         raise InputError(f"{path}: the configuration must hold exactly {', '.join(names)}; found {values!r:.200}")
     default = config_type()
     checked = {}
-    for name in names:
+    for name in values:
         value = tuple(values[name]) if isinstance(values[name], list) else values[name]
         if not _like(value, getattr(default, name)):
             raise InputError(f"{path}: the configuration's {name} cannot be {values[name]!r:.80}")

@@ -7,7 +7,7 @@ Shi et al. (2015), Convolutional LSTM network, arXiv 1506.04214.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -90,36 +90,39 @@ class BidirectionalConvLSTM(nn.Module):
     The state is passed on only where the date saw something (`present`): elsewhere a date reads the state, gives its
     output, and leaves no trace. So an empty date more or less changes nothing at the others. How long ago the state
     was written belongs to the input (see `unet.Memory`).
+
+    directions : 2; 1 = forward in time alone, so that no date knows of later ones.
     """
 
-    def __init__(self, inputs: int, hidden: int) -> None:
+    def __init__(self, inputs: int, hidden: int, directions: int = 2) -> None:
         super().__init__()
-        self.hidden = hidden
-        self.of_input = nn.Conv2d(inputs, 8 * hidden, 1)  # (direction, gate, hidden)
-        self.of_hidden = nn.Conv2d(2 * hidden, 8 * hidden, 3, padding=1, bias=False, groups=2)
+        self.hidden, self.directions = hidden, directions
+        maps = directions * hidden
+        self.of_input = nn.Conv2d(inputs, 4 * maps, 1)  # (direction, gate, hidden)
+        self.of_hidden = nn.Conv2d(maps, 4 * maps, 3, padding=1, bias=False, groups=directions)
         with torch.no_grad():
             assert self.of_input.bias is not None
-            self.of_input.bias.view(2, 4, hidden)[:, 1] += 1.0  # remember at first: forget gates near 0.73
+            self.of_input.bias.view(directions, 4, hidden)[:, 1] += 1.0  # remember at first: forget gates near 0.73
 
     def forward(self, sequence: Tensor, present: Tensor) -> Tensor:
-        """Hidden maps (T, N, 2 hidden, h, w): what each date knows of the earlier and of the later ones.
+        """Hidden maps (T, N, directions x hidden, h, w): what each date knows of the earlier and of the later ones.
 
         sequence : (T, N, inputs, h, w), dates ascending.
         present : (T, N, 1, h, w) bool, True where the date saw something.
         """
         gates = pointwise(self.of_input, sequence)
-        ahead, back = gates.chunk(2, 2)
-        steps = torch.unflatten(torch.cat([ahead, back.flip(0)], 2), 2, (2, 4, self.hidden))
-        passing = torch.stack([present, present.flip(0)], 2)
+        turned = torch.cat(_with_back_turned(gates.chunk(self.directions, 2)), 2)
+        steps = torch.unflatten(turned, 2, (self.directions, 4, self.hidden))
+        passing = torch.stack(_with_back_turned((present,) * self.directions), 2)
         compiled = gates.device.type == "cpu" and not torch.is_grad_enabled()
-        ahead, back = (self.scan_compiled if compiled else self.scan)(steps, passing).unbind(2)
-        return torch.cat([ahead, back.flip(0)], 2)
+        hidden = (self.scan_compiled if compiled else self.scan)(steps, passing)
+        return torch.cat(_with_back_turned(hidden.unbind(2)), 2)
 
     def scan(self, steps: Tensor, passing: Tensor) -> Tensor:
-        """Hidden maps (T, N, 2, hidden, h, w) of both directions, each from its own first date.
+        """Hidden maps (T, N, D, hidden, h, w) of all D directions, each from its own first date.
 
-        steps : (T, N, 2, 4, hidden, h, w), what the input adds to the gates.
-        passing : (T, N, 2, 1, h, w) bool, where the state is passed on.
+        steps : (T, N, D, 4, hidden, h, w), what the input adds to the gates.
+        passing : (T, N, D, 1, h, w) bool, where the state is passed on.
         """
         h = c = torch.zeros_like(steps[0, :, :, 0])
         weight, hidden = self.of_hidden.weight.to(h.dtype), []
@@ -143,6 +146,12 @@ class BidirectionalConvLSTM(nn.Module):
         return hidden.to(steps.dtype)
 
 
+def _with_back_turned(parts: Sequence[Tensor]) -> list[Tensor]:
+    """Sequences of the directions, ahead and back, the latter from its other end."""
+    return [part.flip(0) if direction else part for direction, part in enumerate(parts)]
+
+
 def _recurrent(weight: Tensor, h: Tensor) -> Tensor:
-    """What the hidden maps (N, 2, hidden, h, w) add to the gates (N, 2, 4, hidden, h, w)."""
-    return torch.unflatten(F.conv2d(h.flatten(1, 2), weight, padding=1, groups=2), 1, (2, 4, -1))
+    """What the hidden maps (N, D, hidden, h, w) add to the gates (N, D, 4, hidden, h, w)."""
+    directions = h.shape[1]
+    return torch.unflatten(F.conv2d(h.flatten(1, 2), weight, padding=1, groups=directions), 1, (directions, 4, -1))

@@ -97,6 +97,17 @@ def series(values: Tensor, valid: Tensor, days: Tensor) -> Series:
     return Series(values, valid, before, after, interpolation, difference, anomaly, position)
 
 
+def series_so_far(values: Tensor, valid: Tensor, days: Tensor) -> Series:
+    """As `series`, as if the series ended with each date: the last value is held, and none ever follows."""
+    values = torch.where(valid, values, 0.0)
+    before, _ = days_to_neighbours(valid, days)
+    previous = held(values, valid)
+    comparable = valid & (before < NEVER)
+    anomaly = (values - previous).mul_(comparable).clamp_(-LARGEST_ANOMALY, LARGEST_ANOMALY)
+    after, position = torch.full_like(before, NEVER), torch.zeros_like(before)
+    return Series(values, valid, before, after, previous, torch.zeros_like(values), anomaly, position)
+
+
 def echo(s: Series) -> Tensor:
     """The anomalies of the two neighbouring observations, interpolated to the date: (T, N, B, H, W).
 
@@ -106,14 +117,16 @@ def echo(s: Series) -> Tensor:
     return torch.lerp(held(s.anomaly, s.valid), held_back(s.anomaly, s.valid), s.position)
 
 
-def smoother(s: Series, days: Tensor, scale: float) -> Tensor:
+def smoother(s: Series, days: Tensor, scale: float, *, causal: bool = False) -> Tensor:
     """A local line through the other observations of the pixel, less the interpolation: (T, N, B, H, W).
 
     Weighted least squares with a Gaussian kernel of `scale` days; leans on the interpolation where support is thin.
+    causal : through the earlier ones alone.
     """
     dates, samples, _, height, width = s.values.shape
     offset = (days[:, None] - days[None, :]) / scale  # (target, source, N), times -1
-    kernel = torch.exp(-0.5 * offset.square()).masked_fill_(torch.eye(dates, device=days.device).bool()[..., None], 0)
+    left_out = torch.ones(dates, dates, device=days.device).triu() if causal else torch.eye(dates, device=days.device)
+    kernel = torch.exp(-0.5 * offset.square()).masked_fill_(left_out.bool()[..., None], 0)
     moments = torch.stack([kernel, -kernel * offset, kernel * offset.square()]).permute(3, 0, 1, 2)  # (N, 3, T, T)
 
     def sums(order: int, of: Tensor) -> Tensor:
@@ -142,9 +155,9 @@ def completed(s: Series) -> tuple[Tensor, Tensor]:
     return torch.where(alone, base, s.interpolation), base
 
 
-def offers(s: Series, days: Tensor, scale: float) -> Offers:
+def offers(s: Series, days: Tensor, scale: float, *, causal: bool = False) -> Offers:
     """`echo`, `smoother` and `completed` of a series."""
-    return Offers(echo(s), smoother(s, days, scale), *completed(s))
+    return Offers(echo(s), smoother(s, days, scale, causal=causal), *completed(s))
 
 
 def relative_days(days: Tensor) -> Tensor:

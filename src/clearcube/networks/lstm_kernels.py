@@ -33,10 +33,10 @@ _BIAS, _MANTISSA = np.int32(127), np.int32(23)
 def step_kernel(
     given: Floats, recurrent: Floats, passed_on: Bools, memory: Floats, state: Floats, hidden: Floats
 ) -> None:
-    """One date in both directions of `BidirectionalConvLSTM.scan`; memory and state are changed where passed on.
+    """One date in all D directions of `BidirectionalConvLSTM.scan`; memory and state are changed where passed on.
 
-    given, recurrent : (N, 2, 4, C, P), their sum is that of the gates input, forget, output, candidate.
-    passed_on : (N, 2, P). memory, state, hidden : (N, 2, C, P).
+    given, recurrent : (N, D, 4, C, P), their sum is that of the gates input, forget, output, candidate.
+    passed_on : (N, D, P). memory, state, hidden : (N, D, C, P).
     """
     samples, directions, _, channels, pixels = given.shape
     gates = np.empty((4, pixels), np.float32)

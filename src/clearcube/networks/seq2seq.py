@@ -6,21 +6,24 @@ then starts from the interpolation of the ones that it believes. Any bands, date
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clearcube.errors import InputError
+from clearcube.networks import features
 from clearcube.networks.band_unet import BandUNet, Situation, assembled, plain, quartered, whole
 from clearcube.networks.compiled_features import offers, series
 from clearcube.networks.convlstm import each_frame
-from clearcube.networks.features import Series
+from clearcube.networks.features import Offers, Series, series_so_far
 from clearcube.networks.spectral import SpectralBasis, projection
 
 YEAR_DAYS = 365.25
 RESIDUAL_SCALE = 25.0
+PLAIN_REFLECTANCE = 0.16
+"""Brings reflectance to about the size of the anomalies in whose place it stands."""
 START_LOG_STD = -4.0
 LOG_STD_LIMITS = (-7.0, 0.0)
 START_CONTAMINATION = -3.0
@@ -37,6 +40,11 @@ class Seq2SeqConfig:
     basis : functions in the spectral basis.
     smoother_days : scale of the local linear fit that is offered beside the interpolation.
     disbelief : probability of contamination from which an observed pixel is kept out of the interpolation.
+    causal : each date is estimated from it and earlier ones; interpolation holds the last value.
+    masks : it is told which pixels are observed, and how many days away their neighbours in time are.
+    anomalies : it is told the anomalies of observations; if not, their reflectance instead.
+
+    The last three are there to find out what each is worth.
 
     Raises
     ------
@@ -50,6 +58,9 @@ class Seq2SeqConfig:
     basis: int = 8
     smoother_days: float = 15.0
     disbelief: float = 0.5
+    causal: bool = False
+    masks: bool = True
+    anomalies: bool = True
 
     def __post_init__(self) -> None:
         for channels, hidden in ((self.channels, self.hidden), (self.look_channels, self.look_hidden)):
@@ -116,8 +127,8 @@ class Seq2Seq(nn.Module):
         self.config = config
         size = config.basis
         self.enter, self.leave, self.spread = (SpectralBasis(size) for _ in range(3))
-        self.look = BandUNet(3, config.look_channels, config.look_hidden, size, outputs=1)
-        self.fill = BandUNet(5, config.channels, config.hidden, size, outputs=2 * size + 2)
+        self.look = BandUNet(3, config.look_channels, config.look_hidden, size, 1, causal=config.causal)
+        self.fill = BandUNet(5, config.channels, config.hidden, size, 2 * size + 2, causal=config.causal)
         self.spread_by_gap = nn.Linear(2, size, bias=False)
         nn.init.zeros_(self.spread_by_gap.weight)
         with torch.no_grad():
@@ -148,33 +159,52 @@ class Seq2Seq(nn.Module):
         with torch.no_grad(), torch.autocast(reflectance.device.type, enabled=False):
             padded = _padded(reflectance.float(), observed, self.config.multiple)
             values, observed = (quartered(part) for part in padded)
-            first = series(values, observed, _origin(days))
+            first = self._series(values, observed, _origin(days))
         with torch.autocast(reflectance.device.type, enabled=False):
             wavelengths = wavelengths.reshape(-1, wavelengths.shape[-1])
             situation = Situation(_origin(days), _season(day_of_year), projection(self.enter(wavelengths)))
         logit = self._judge(first, situation)
         threshold = self.config.disbelief if disbelief is None else disbelief
         believed = observed & (logit.detach().sigmoid() <= threshold)
-        believed |= observed & ~believed.any(0)  # a pixel that would have nothing left keeps what it has
+        left = believed.cumsum(0) > 0 if self.config.causal else believed.any(0)
+        believed |= observed & ~left  # a pixel that would have nothing left keeps what it has
         alike = threshold >= 1 or torch.equal(believed, observed)
-        second = first if alike else _believing(first, believed, situation.days)
+        second = first if alike else self._series(first.values, believed, situation.days)
         return self._fill(first, second, logit, situation, wavelengths).cropped(height, width)
+
+    def _series(self, values: Tensor, valid: Tensor, days: Tensor) -> Series:
+        """What is known of each pixel's series: its earlier dates, or all."""
+        with torch.no_grad():
+            return (series_so_far if self.config.causal else series)(values, valid, days)
+
+    def _told(self, s: Series, *more: Tensor) -> tuple[Tensor, Tensor]:
+        """What a look is told: its maps (T, N, kinds x B + plain, 4 h, w), and which pixels are valid."""
+        seen = s.anomaly if self.config.anomalies else s.values * PLAIN_REFLECTANCE
+        flat, valid = plain(s), s.valid
+        if not self.config.masks:
+            flat, valid = [torch.zeros_like(each) for each in flat], torch.ones_like(valid)
+        return assembled([seen, s.interpolation, s.difference, *more, *flat]), valid
+
+    def _offers(self, s: Series, days: Tensor) -> Offers:
+        """What stands ready beside the interpolation."""
+        s = s if self.config.anomalies else replace(s, anomaly=torch.zeros_like(s.anomaly))
+        if self.config.causal:
+            return features.offers(s, days, self.config.smoother_days, causal=True)
+        return offers(s, days, self.config.smoother_days)
 
     def _judge(self, s: Series, situation: Situation) -> Tensor:
         """First look: logit of contamination (T, N, 1, 4 h, w)."""
-        maps = assembled([s.anomaly, s.interpolation, s.difference, *plain(s)])
-        logit: Tensor = self.look(maps, s.valid, situation, self.look.head_weight, self.look.head_bias)
+        logit: Tensor = self.look(*self._told(s), situation, self.look.head_weight, self.look.head_bias)
         return logit
 
     def _fill(self, first: Series, s: Series, logit: Tensor, situation: Situation, wavelengths: Tensor) -> Output:
         """Second look: correct the interpolation `s` of what is believed."""
         bands = s.values.shape[2]
         with torch.no_grad(), torch.autocast(s.values.device.type, enabled=False):
-            shared_error, line, interpolation, base = offers(s, situation.days, self.config.smoother_days)
+            shared_error, line, interpolation, base = self._offers(s, situation.days)
         with torch.autocast(s.values.device.type, enabled=False):
             weight, bias = self._head(wavelengths)
-        maps = assembled([s.anomaly, s.interpolation, s.difference, shared_error, line, *plain(s)])
-        out = self.fill(maps, s.valid, situation, weight, bias)
+        out = self.fill(*self._told(s, shared_error, line), situation, weight, bias)
         residual, log_std, blend = torch.split_with_sizes(out, [bands, bands, 2], 2)
         estimate = torch.addcmul(interpolation + residual, blend[:, :, :1], shared_error)
         estimate = torch.addcmul(estimate, blend[:, :, 1:], line)
@@ -214,11 +244,6 @@ class Seq2Seq(nn.Module):
 def _combine(basis: Tensor, coefficients: Tensor) -> Tensor:
     """(N, B, size) and (size, ...) to (N, B, ...)."""
     return torch.einsum("nbk,k...->nb...", basis, coefficients)
-
-
-def _believing(s: Series, believed: Tensor, days: Tensor) -> Series:
-    with torch.no_grad():
-        return series(s.values, believed, days)
 
 
 def _origin(days: Tensor) -> Tensor:

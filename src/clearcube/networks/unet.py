@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from clearcube.networks.compiled_features import days_to_neighbours
 from clearcube.networks.convlstm import BidirectionalConvLSTM, each_frame, pointwise
-from clearcube.networks.features import relative_days
+from clearcube.networks.features import NEVER, relative_days
 
 SLOPE = 0.1
 """Of the rectifiers below zero."""
@@ -21,13 +21,16 @@ CONTEXT = 3
 class UNet(nn.Module):
     """Features to features of the same shape; frames share weights, all dates of a level go through one call."""
 
-    def __init__(self, channels: tuple[int, ...], hidden: tuple[int, ...]) -> None:
-        """`channels` of each level, fine to coarse; `hidden` of the memory of each level but the finest, 0 = none."""
+    def __init__(self, channels: tuple[int, ...], hidden: tuple[int, ...], *, causal: bool = False) -> None:
+        """`channels` of each level, fine to coarse; `hidden` of the memory of each level but the finest, 0 = none.
+
+        causal : memories know of earlier dates alone.
+        """
         super().__init__()
         coarser = (_Block(a, b, stride=2) for a, b in pairwise(channels))
         self.encoders = nn.ModuleList([_Block(channels[0], channels[0]), *coarser])
         self.memories = nn.ModuleList(
-            Memory(c, h) if h else nn.Identity() for c, h in zip(channels[1:], hidden, strict=True)
+            Memory(c, h, causal=causal) if h else nn.Identity() for c, h in zip(channels[1:], hidden, strict=True)
         )
         self.lifts = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(channels))
         self.decoders = nn.ModuleList(_Block(c, c) for c in channels[:-1])
@@ -54,16 +57,20 @@ class UNet(nn.Module):
 class Memory(nn.Module):
     """Adds to the features of each date what the earlier and the later ones tell."""
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    def __init__(self, channels: int, hidden: int, *, causal: bool = False) -> None:
         super().__init__()
-        self.lstm = BidirectionalConvLSTM(channels + CONTEXT, hidden)
-        self.out = nn.Conv2d(2 * hidden, channels, 1)
+        directions = 1 if causal else 2
+        self.causal = causal
+        self.lstm = BidirectionalConvLSTM(channels + CONTEXT, hidden, directions)
+        self.out = nn.Conv2d(directions * hidden, channels, 1)
 
     def forward(self, x: Tensor, share: Tensor, days: Tensor) -> Tensor:
         """Features (T N, C, h, w); `share` (T, N, 1, h, w) of valid pixels; `days` (T, N)."""
         with torch.no_grad():
             present = each_frame(lambda y: F.avg_pool2d(y, 3, stride=1, padding=1), share) > 0
-            context = torch.cat([share, *map(relative_days, days_to_neighbours(present, days))], 2)
+            before, after = days_to_neighbours(present, days)
+            after = torch.full_like(after, NEVER) if self.causal else after
+            context = torch.cat([share, relative_days(before), relative_days(after)], 2)
         # gates are split by channel, so this part runs with channels before pixels in memory
         sequence = torch.unflatten(x.contiguous(), 0, share.shape[:2])
         hidden: Tensor = self.lstm(torch.cat([sequence, context.to(x.dtype)], 2), present)
