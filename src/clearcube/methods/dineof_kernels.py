@@ -64,17 +64,57 @@ def amplitudes_of(
 
 @compiled()
 def moments_of(amplitudes: Floats, factor: Floats, variance: float, second: Floats) -> None:
-    """Expected outer product (1 + K, 1 + K) of (1, amplitudes) given a pixel's values."""
+    """Expected outer product of (1, amplitudes) given a pixel's values, as its lower triangle row by row."""
     k = amplitudes.size
-    second[0, 0] = 1.0
     unit = np.empty(k)
+    second[0] = 1.0
     for i in range(k):
         unit[:] = 0.0
         unit[i] = 1.0
         solve_in_place(factor, unit)
-        second[0, 1 + i] = second[1 + i, 0] = amplitudes[i]
-        for j in range(k):
-            second[1 + i, 1 + j] = amplitudes[i] * amplitudes[j] + variance * unit[j]
+        row = (i + 1) * (i + 2) // 2
+        second[row] = amplitudes[i]
+        for j in range(i + 1):
+            second[row + 1 + j] = amplitudes[i] * amplitudes[j] + variance * unit[j]
+
+
+@compiled()
+def add_pixels(
+    values: Floats, observed: NDArray[np.bool_], basis: Floats, variance: float, seconds: Floats, firsts: Floats
+) -> tuple[float, int]:
+    """Add up what the dates need of all pixels, and the sum of the squares of their values and how many there are.
+
+    values (P, T, B), observed (P, T). seconds (T, C (C + 1) / 2) : of `moments_of`, firsts (T, B, C) : of values times
+    (1, amplitudes).
+    """
+    pixels, times, bands = values.shape
+    k = basis.shape[2] - 1
+    system, amplitudes, second = np.empty((k, k)), np.empty(k), np.empty(seconds.shape[1])
+    grams = grams_of(basis)
+    power, count = 0.0, 0
+    for p in range(pixels):
+        amplitudes_of(values[p], observed[p], basis, grams, variance, system, amplitudes)
+        moments_of(amplitudes, system, variance, second)
+        for t in range(times):
+            if observed[p, t]:
+                for i in range(second.size):
+                    seconds[t, i] += second[i]
+                for b in range(bands):
+                    value = values[p, t, b]
+                    firsts[t, b, 0] += value
+                    for i in range(k):
+                        firsts[t, b, 1 + i] += value * amplitudes[i]
+                    power += value**2
+                count += bands
+    return power, count
+
+
+@compiled()
+def unpack(triangle: Floats, matrix: Floats) -> None:
+    """The symmetric matrix (C, C) of a lower triangle given row by row."""
+    for i in range(matrix.shape[0]):
+        for j in range(i + 1):
+            matrix[i, j] = matrix[j, i] = triangle[i * (i + 1) // 2 + j]
 
 
 @compiled()
@@ -84,26 +124,14 @@ def improve(values: Floats, observed: NDArray[np.bool_], basis: Floats, variance
     values (P, T, B), standardised; observed (P, T). The basis has a unit normal prior, which holds dates that few
     pixels saw.
     """
-    pixels, times, bands = values.shape
-    columns = basis.shape[2]
-    system, amplitudes = np.empty((columns - 1, columns - 1)), np.empty(columns - 1)
-    second, normal = np.empty((columns, columns)), np.empty((columns, columns))
+    times, bands, columns = basis.shape
+    moment, normal = np.empty((columns, columns)), np.empty((columns, columns))
     for _ in range(sweeps):
-        grams = grams_of(basis)
-        seconds, firsts = np.zeros((times, columns, columns)), np.zeros((times, bands, columns))
-        power, count = 0.0, 0
-        for p in range(pixels):
-            amplitudes_of(values[p], observed[p], basis, grams, variance, system, amplitudes)
-            moments_of(amplitudes, system, variance, second)
-            for t in range(times):
-                if observed[p, t]:
-                    seconds[t] += second
-                    for b in range(bands):
-                        firsts[t, b] += values[p, t, b] * second[0]
-                        power += values[p, t, b] ** 2
-                    count += bands
+        seconds, firsts = np.zeros((times, columns * (columns + 1) // 2)), np.zeros(basis.shape)
+        power, count = add_pixels(values, observed, basis, variance, seconds, firsts)
         for t in range(times):
-            normal[:] = seconds[t]
+            unpack(seconds[t], moment)
+            normal[:] = moment
             for i in range(columns):
                 normal[i, i] += variance
             factor_in_place(normal)
@@ -113,7 +141,7 @@ def improve(values: Floats, observed: NDArray[np.bool_], basis: Floats, variance
                 for i in range(columns):
                     power -= 2.0 * basis[t, b, i] * firsts[t, b, i]
                     for j in range(columns):
-                        power += basis[t, b, i] * basis[t, b, j] * seconds[t, i, j]
+                        power += basis[t, b, i] * basis[t, b, j] * moment[i, j]
         variance = max(power / max(count, 1), LEAST_VARIANCE)
     return variance
 

@@ -37,13 +37,18 @@ LAGS = (*EDGES, 132, 183, 365)
 """Lower edges, in days, of the bins of days between two observations."""
 TRUST = 5.0
 """Dates that what is expected of a cell weighs as much as."""
-ERRORS_A_DATE = 25
-"""Errors in a cell that count as much as a date: those of one date are alike."""
-CAUTION = 1.0
-"""Variances grow by this over the number of dates: errors of one date are alike, so those of a few dates do not show
-how far the next one can go."""
-SPARSE = 6.0
-"""Cells with fewer dates are no smaller than those of shorter gaps."""
+USUAL_LIKENESS = 0.4
+"""Correlation of the errors of one date in simulated scenes. Where they are less alike, a date tells more."""
+LARGEST = 3.0
+"""Stds at which errors are cut off before their likeness is judged, so that clouds hardly count."""
+CAUTION = 2.0
+"""Variances grow by this over the number of dates that a cell rests on, those of `TRUST` included: errors of one date
+are alike, so those of a few dates do not show how far the next one can go. Of 1, 2 and 3, 2 brings the strata of
+simulated scenes closest to 90 %."""
+SPARSE, SPARSE_ERRORS = 6.0, 150
+"""Cells with fewer dates or errors are no smaller than those of shorter gaps."""
+SLOPE_DAYS = 30.0
+"""Days after which a wrong slope errs by one noise, before it is fitted; keeps the terms of one size."""
 FEWEST_FOR_CORRELATION = 30
 ROUNDS = 5
 """Of reweighting."""
@@ -62,31 +67,51 @@ def fit_table(errors: HiddenErrors, sample: Sequence[Block]) -> NDArray[np.float
     blocks = without_empty_dates(sample)
     reflectance, observed = draw_pixels(blocks, SAMPLE_PIXELS)
     days = blocks[0].days
-    caution = 1 + CAUTION / max(len(days), 1)
+    measured, every_dates, number = _cell_std(errors)
     table = np.full((reflectance.shape[1], CELLS), np.nan)
-    for band, row in enumerate(table):
+    for band, (row, dates) in enumerate(zip(table, every_dates, strict=True)):
         values = reflectance[:, band]
         variogram = squared_differences(values, observed, days)
         row[OBSERVED] = noise = observation_noise(values, observed, days, float(variogram(1.0)))
-        measured, dates = _cell_std(errors, band)
-        expected = _expected(measured**2, dates, variogram, noise**2)
-        variance = (dates * np.nan_to_num(measured) ** 2 + TRUST * expected) / (dates + TRUST)
-        row[:OBSERVED] = _growing(np.sqrt(variance * caution), dates, noise)
+        expected = _expected(measured[band] ** 2, dates, variogram, noise**2)
+        variance = (dates * np.nan_to_num(measured[band]) ** 2 + TRUST * expected) / (dates + TRUST)
+        sparse = (dates < SPARSE) | (number < SPARSE_ERRORS)
+        cautious = variance * (1 + CAUTION / (dates + TRUST))
+        row[:OBSERVED] = np.sqrt(_growing(cautious, dates, sparse, noise**2))
     table[:, :NEVER_SEEN] = np.maximum(table[:, :NEVER_SEEN], FLOOR)
     return table.astype(np.float32)
 
 
-def _cell_std(errors: HiddenErrors, band: int) -> tuple[Floats, Floats]:
-    """Std measured in each cell (NaN where none) and the number of dates that it rests on, (OBSERVED,) each."""
+def _cell_std(errors: HiddenErrors) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Std of each band and cell (B, OBSERVED), NaN where none is measured, the dates that it rests on, the errors.
+
+    With n errors at d dates, whose errors correlate by r within a date, a mean is as uncertain as that of
+    n / (1 + (n / d - 1) r) independent errors. Dates are these, counted in dates of the usual likeness.
+    """
     order = np.argsort(errors.cell, kind="stable")
-    values, date = errors.error[band][order], errors.date[order]
+    size, date = np.abs(errors.error[:, order]), errors.date[order]
     ends = np.searchsorted(errors.cell[order], np.arange(OBSERVED + 1))
-    std, dates = np.full(OBSERVED, np.nan), np.zeros(OBSERVED)
+    std, number, dates = np.full((len(size), OBSERVED), np.nan), np.diff(ends), np.ones(OBSERVED)
     for cell, (start, stop) in enumerate(pairwise(ends)):
         if stop > start:
-            std[cell] = robust_std(values[start:stop])
-            dates[cell] = min(np.unique(date[start:stop]).size, (stop - start) / ERRORS_A_DATE)
-    return std, dates
+            std[:, cell] = np.quantile(size[:, start:stop], 0.9, axis=1) / NORMAL_90
+            dates[cell] = np.unique(date[start:stop]).size
+    independent = number / (1 + np.maximum(number / dates - 1, 0) * _likeness(errors, std)[:, None])
+    return std, USUAL_LIKENESS * independent, number
+
+
+def _likeness(errors: HiddenErrors, std: Floats) -> Floats:
+    """Correlation (B,), 0 to 1, of errors of the same date and cell, in units of the std (B, OBSERVED) of the cells."""
+    _, group = np.unique(errors.date * CELLS + errors.cell, return_inverse=True)
+    number = np.bincount(group)
+    pairs = max(float((number * (number - 1.0)).sum()), 1.0)
+    likeness = np.zeros(len(std))
+    for band, row in enumerate(errors.error / np.maximum(std, FLOOR)[:, errors.cell]):
+        value = np.clip(row, -LARGEST, LARGEST)
+        power = float((value**2).sum())
+        product = float((np.bincount(group, value) ** 2).sum()) - power
+        likeness[band] = product / pairs / max(power / max(value.size, 1), FLOOR)
+    return np.clip(likeness, 0, 1)
 
 
 def squared_differences(values: NDArray[np.float32], observed: Bools, days: Days) -> Callable[[Floats | float], Floats]:
@@ -153,16 +178,17 @@ def _expected(variance: Floats, dates: Floats, variogram: Callable[..., Floats],
     """Variance (OBSERVED,) that every cell should have, judged by the measured ones.
 
     A combination, not negative, of what errs like this: noise alone, the line between two observations
-    (w1 D(before) + w2 D(after) - w1 w2 D(before + after), D being the mean square of differences), and holding the
-    observation before, after or nearest. Least squares over the measured cells, weighted by their dates.
+    (w1 D(before) + w2 D(after) - w1 w2 D(before + after), D being the mean square of differences), holding the
+    observation before, after or nearest, and following a slope that is a little wrong, which errs in proportion to
+    the days. Least squares over the measured cells, weighted by their dates.
     """
     before, after = (days.ravel() for days in np.meshgrid(_CENTRES, _CENTRES, indexing="ij"))
     w = before / (before + after)
     line = (1 - w) * variogram(before) + w * variogram(after) - w * (1 - w) * variogram(before + after)
     line = np.maximum(line, noise * (1 + w**2 + (1 - w) ** 2))
     held = [variogram(days) for days in (before, after, np.minimum(before, after))]
-    interior = np.stack([np.full_like(line, noise), line, *held], axis=1)
-    edge = np.stack([np.full(SIDES, noise), variogram(_CENTRES)], axis=1)
+    interior = np.stack([np.full_like(line, noise), line, *held, _slope(noise, np.minimum(before, after))], axis=1)
+    edge = np.stack([np.full(SIDES, noise), variogram(_CENTRES), _slope(noise, _CENTRES)], axis=1)
     farthest = variogram(np.maximum(before, after))
     parts = (
         (slice(0, LEADING), interior, farthest),
@@ -170,6 +196,11 @@ def _expected(variance: Floats, dates: Floats, variogram: Callable[..., Floats],
         (slice(TRAILING, OBSERVED), edge, edge[:, 1]),
     )
     return np.concatenate([_combined(terms, variance[at], dates[at], otherwise) for at, terms, otherwise in parts])
+
+
+def _slope(noise: float, days: Floats) -> Floats:
+    """Variance of what follows a wrong slope for so many days; its size is for the fit to find."""
+    return noise * (days / SLOPE_DAYS) ** 2
 
 
 def _combined(terms: Floats, variance: Floats, dates: Floats, otherwise: Floats) -> Floats:
@@ -189,19 +220,20 @@ def _combined(terms: Floats, variance: Floats, dates: Floats, otherwise: Floats)
     return np.maximum(terms @ coefficients, FLOOR**2)
 
 
-def _growing(std: Floats, dates: Floats, noise: float) -> Floats:
-    """Sparse cells raised to the noise and to the cells of gaps that are shorter on either side."""
-    std = np.where(dates < SPARSE, np.maximum(std, noise), std)
-    interior, sparse = std[:LEADING].reshape(SIDES, SIDES), (dates < SPARSE)[:LEADING].reshape(SIDES, SIDES)
-    for i in range(SIDES):
-        for j in range(SIDES):
-            if sparse[i, j]:
-                interior[i, j] = max(interior[i, j], *interior[max(i - 1, 0), j : j + 1], interior[i, max(j - 1, 0)])
-    for start in (LEADING, TRAILING):
-        for cell in range(start + 1, start + SIDES):
-            if dates[cell] < SPARSE:
-                std[cell] = max(std[cell], std[cell - 1])
-    return std
+def _growing(variance: Floats, dates: Floats, sparse: Bools, noise: float) -> Floats:
+    """Sparse cells no smaller than the noise and than the cells of gaps that are shorter on either side.
+
+    Where they are, by chance, neighbours are averaged rather than the longer raised, weighted by their dates.
+    """
+    variance = np.where(sparse, np.maximum(variance, noise), variance)
+    cells = [np.arange(OBSERVED)[part] for part in (slice(LEADING, TRAILING), slice(TRAILING, OBSERVED))]
+    interior = np.arange(LEADING).reshape(SIDES, SIDES)
+    for line in (*cells, *(line for _ in range(ROUNDS) for line in (*interior, *interior.T))):
+        grown = isotonic_regression(variance[line], weights=dates[line] + TRUST).x
+        variance[line] = np.where(sparse[line], grown, variance[line])
+    for line in (*cells, *interior, *interior.T):
+        variance[line] = np.where(sparse[line], np.maximum.accumulate(variance[line]), variance[line])
+    return variance
 
 
 def fit_correlation(error: NDArray[np.float32]) -> Floats:
