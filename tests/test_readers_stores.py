@@ -309,6 +309,12 @@ def test_an_address_that_leads_nowhere_is_an_error(url, message):
         open_cube(url)
 
 
+@pytest.mark.parametrize("dim", ["time", "y", "x"])
+def test_a_store_without_values_is_refused(tmp_path, dim):
+    with pytest.raises(InputError, match=rf"void\.zarr: the dimension '{dim}' has length 0"):
+        open_cube(save(variables().isel({dim: slice(0, 0)}), tmp_path / "void.zarr"))
+
+
 @pytest.mark.parametrize("name", ["classic.nc", "netcdf4.nc"])
 def test_damaged_netcdf_is_refused(tmp_path, name):
     dn = np.random.default_rng(0).integers(0, 9999, (3, 2, 6, 5)).astype(np.int16)

@@ -68,11 +68,12 @@ def read_store(path: str, options: ReadOptions, *, alone: bool = True) -> RawSer
 
     Raises
     ------
-    InputError : it cannot be opened, has no time axis, no dates or no band.
+    InputError : it cannot be opened, has no time axis, no dates, no band or no pixel.
     """
     dataset = open_store(path)
     layout = find_layout(dataset, options, path, alone=alone)
     layers = [layer for _, layer in layout.bands] or [layout.reference]
+    _check_extent(dataset, layers[0].axes, path)
     times = times_of(dataset, layers[0].axes, path)
     kept = dates_with_data(dataset, layers, times, options)
     reader = _Reader(dataset, path, options, times, kept)
@@ -173,6 +174,15 @@ class _Reader:
             raise InputError(
                 f"{self.path}: '{layer.variable}' lies on another grid ({layer.axes.y}, {layer.axes.x}) than the bands "
                 f"before it ({axes.y}, {axes.x}); choose bands of one grid with bands"
+            )
+
+
+def _check_extent(dataset: xr.Dataset, axes: Axes, path: str) -> None:
+    """Refuse a store without a single date, row or column."""
+    for dim in (axes.time, axes.y, axes.x):
+        if dim is not None and dataset.sizes[dim] == 0:
+            raise InputError(
+                f"{path}: the dimension '{dim}' has length 0, so there are no values; write the store anew"
             )
 
 
