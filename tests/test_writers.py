@@ -9,6 +9,7 @@ from builders import MeanFiller, cloudy_cube
 from clearcube.cube import Source
 from clearcube.errors import InputError
 from clearcube.fill_cube import FillSettings, StagedFill, fill_with
+from clearcube.writers.cf import in_band_variables
 from clearcube.writers.encoding import OutputFormat
 from clearcube.writers.rasters import finish_cogs
 from clearcube.writers.stage import opened, stage_path
@@ -105,6 +106,26 @@ def test_band_layout_has_a_variable_for_each_band(cube, filled, tmp_path):
         np.testing.assert_array_equal(loaded[f"{band}_std"].values, filled.reflectance_std.values[:, index])
     assert loaded["nir"].attrs["radiation_wavelength"] == 842
     assert "band" not in loaded.dims
+
+
+@pytest.mark.parametrize("name", ["time", "source", "ndvi", "red_std", "a/b"])
+def test_band_layout_refuses_names_of_other_variables(filled, name):
+    renamed = filled.assign_coords(band=[name, "green", "red", "nir"])
+    with pytest.raises(InputError, match=rf"the band '{name}' cannot have a variable of this name"):
+        in_band_variables(renamed)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 24), (20, 1), (1, 1)])
+def test_a_cog_of_a_lone_row_or_column_has_its_place(tmp_path, rows, columns):
+    cube = cloudy_cube(times=3)
+    part = cube.isel(y=slice(2, 2 + rows), x=slice(3, 3 + columns))
+    (tmp_path / "cogs").mkdir()
+    finish_cogs(complete(part, tmp_path).filled, tmp_path / "cogs", tmp_path / "scratch")
+    with rasterio.open(next((tmp_path / "cogs").glob("*.tif"))) as file:
+        x, y = file.transform * (0.5, 0.5)
+        assert (x, y) == (float(part.x[0]), float(part.y[0]))
+        size = 1 if rows == columns else 10  # nothing tells the size of a lone pixel
+        assert (file.transform.a, file.transform.e) == (size, -size)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int16"])

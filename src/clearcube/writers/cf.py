@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearcube.cube import Source, crs_of
+from clearcube.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,7 +35,12 @@ def annotated(output: xr.Dataset, attrs: dict[str, Any]) -> xr.Dataset:
 
 
 def in_band_variables(output: xr.Dataset) -> xr.Dataset:
-    """The same with one (time, y, x) variable for each band (`red`, `red_std`, ...) in place of `reflectance`."""
+    """The same with one (time, y, x) variable for each band (`red`, `red_std`, ...) in place of `reflectance`.
+
+    Raises
+    ------
+    InputError : a band has a name that no variable can have, or that another variable has.
+    """
     bands = [str(name) for name in output["band"].values]
     variables: dict[str, Any] = {}
     for index, band in enumerate(bands):
@@ -48,6 +54,13 @@ def in_band_variables(output: xr.Dataset) -> xr.Dataset:
                 variable.attrs["ancillary_variables"] = f"{band}_std {ANCILLARY}"
             variables[band + suffix] = variable
     rest = output.drop_vars(["reflectance", "reflectance_std", "band", "wavelength"])
+    taken = {*map(str, rest.variables), *(f"{band}_std" for band in bands)}
+    for band in bands:
+        if band in taken or "/" in band:
+            raise InputError(
+                f"the band '{band}' cannot have a variable of this name in the layout 'bands'; give it another name "
+                "with --bands NAME=VARIABLE, or take the layout 'cube'"
+            )
     return rest.assign(variables)[[*variables, *rest.data_vars]]
 
 

@@ -15,6 +15,7 @@ from clearcube.writers.encoding import NO_DATA, SCALE, TIME_CHUNK
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import NDArray
 
 FOLDERS = {
     "reflectance": ("", "reflectance"),
@@ -100,8 +101,6 @@ def _parts(group: xr.DataArray) -> Iterator[tuple[Window, np.ndarray[Any, Any]]]
 
 
 def _profile(dataset: xr.Dataset, group: xr.DataArray) -> dict[str, Any]:
-    import rioxarray  # noqa: F401  (registers the accessor, which gives the transform)
-
     crs = crs_of(dataset)
     no_data = {"f": np.nan, "i": NO_DATA, "u": None}[group.dtype.kind]
     return {
@@ -111,11 +110,21 @@ def _profile(dataset: xr.Dataset, group: xr.DataArray) -> dict[str, Any]:
         "height": group.sizes["y"],
         "width": group.sizes["x"],
         "crs": crs,
-        "transform": dataset.rio.transform(recalc=True),
+        "transform": _transform(dataset["y"].values, dataset["x"].values),
         "nodata": -1 if group.name == "days_to_observation" else no_data,
         "tiled": True,
         "bigtiff": "if_safer",
     }
+
+
+def _transform(y: NDArray[np.float64], x: NDArray[np.float64]) -> Any:
+    """From pixels to coordinates. A lone row or column is as wide as the pixels are long the other way."""
+    from rasterio import Affine
+
+    steps = [float(axis[-1] - axis[0]) / (len(axis) - 1) if len(axis) > 1 else None for axis in (y, x)]
+    dy = steps[0] if steps[0] is not None else -abs(steps[1] or 1.0)
+    dx = steps[1] if steps[1] is not None else abs(dy)
+    return Affine(dx, 0.0, float(x[0]) - dx / 2, 0.0, dy, float(y[0]) - dy / 2)
 
 
 def _describe(file: Any, dataset: xr.Dataset, group: xr.DataArray, date: str) -> None:
