@@ -202,6 +202,18 @@ def test_an_output_is_replaced_only_when_asked(cube_path, tmp_path):
     assert contents(tmp_path)[0] == "cube.zarr"
 
 
+def test_a_folder_of_other_things_is_never_replaced(cube_path, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    assert run("fill", *LINEAR, cube_path, mine, "-q", "--overwrite").exit_code == 0
+    assert run("fill", *LINEAR, cube_path, mine, "-q", "--overwrite").exit_code == 0
+    for name in ("photos", "photos.zarr"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "me.jpg").write_text("smile")
+        assert_refused(run("fill", *LINEAR, cube_path, tmp_path / name, "--overwrite"), "did not write", "delete it")
+        assert (tmp_path / name / "me.jpg").read_text() == "smile"
+
+
 def test_bad_values_are_refused_and_leave_no_stage(tmp_path):
     cube = cloudy_cube(times=5)
     for name, changed in {

@@ -206,6 +206,18 @@ def _check_places(request: FillRequest) -> None:
             raise InputError(f"the input {name} lies inside the output {request.output}; put the output elsewhere")
     if request.output.exists() and not request.overwrite:
         raise InputError(f"{request.output} exists: choose another name, or replace it with --overwrite")
+    if output.is_dir() and not _may_be_replaced(output):
+        raise InputError(
+            f"{request.output} is a folder that clearcube did not write, so --overwrite does not replace it: choose "
+            "another name, or delete it"
+        )
+
+
+def _may_be_replaced(folder: Path) -> bool:
+    """Whether a folder is empty, a Zarr store, or rasters as they are written here."""
+    from clearcube.readers.sources import is_zarr
+
+    return not any(folder.iterdir()) or is_zarr(str(folder)) or any(folder.glob("reflectance_*.tif"))
 
 
 def _local_inputs(request: FillRequest) -> list[str]:
