@@ -22,7 +22,8 @@ from clearcube.workflows.fill import FillRequest, fill_files
 from clearcube.workflows.plot import plot_filled
 
 SEED = 32
-METHODS = ("nearest", "linear", "whittaker")
+SHOWN = "seq2seq"
+METHODS = ("nearest", "linear", "whittaker", SHOWN)
 
 
 def main(folder: Path) -> None:
@@ -35,7 +36,7 @@ def main(folder: Path) -> None:
     seen = float(cube["observed"].mean())
     say(f"simulated  {times} dates x {bands} bands x {height} x {width} pixels, {100 * seen:.0f} % of them observed")
     for method in METHODS:
-        output = folder / ("filled.zarr" if method == "linear" else f"{method}.zarr")
+        output = folder / ("filled.zarr" if method == SHOWN else f"{method}.zarr")
         start = time.perf_counter()
         request = FillRequest((str(folder / "cloudy.zarr"),), output, method, {"mask": "observed"})
         fill_files(request, lambda phase, done, total: None)
@@ -46,7 +47,7 @@ def main(folder: Path) -> None:
     say("")
     for name, what in (
         ("cloudy.zarr", "the input, with its truth"),
-        ("filled.zarr", "linear"),
+        ("filled.zarr", SHOWN),
         ("filled.png", "drawn"),
     ):
         say(f"{folder / name}  ({what})")
