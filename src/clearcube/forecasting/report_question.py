@@ -11,6 +11,7 @@ from clearcube.evaluation.intervals import Interval
 from clearcube.evaluation.sections import MARK, Section, Table
 from clearcube.forecasting.comparison import (
     ERROR,
+    ERROR25,
     ERROR_COUNTED,
     ERROR_GROUND,
     ForecastComparison,
@@ -25,6 +26,7 @@ REFERENCES = (NONE, "last", "linear")
 """Fills that the others are compared with, where they were evaluated: none, the usual practice, the simple one."""
 ERRORS = {
     ERROR: "RMSE over every clear target value",
+    ERROR25: "RMSE over the clear target values of the first 25 days",
     ERROR_COUNTED: "GreenEarthNet's RMSE",
     ERROR_GROUND: "RMSE against the simulated ground",
 }
