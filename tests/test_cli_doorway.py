@@ -1,6 +1,8 @@
 import ctypes
+import errno
 import signal
 import time
+from pathlib import Path
 
 import pytest
 import typer
@@ -34,3 +36,25 @@ def test_other_exceptions_that_nobody_can_catch_are_shown_as_usual(monkeypatch):
     with explained():
         fails()
     assert shown == [ZeroDivisionError]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "No space left on device: o.nc cannot be written; make room",
+        ),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.nc"), "directory: a.nc; check the path"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/x"),
+            "Permission denied: /x; check who may read and write",
+        ),
+        (OSError("a.nc: gone"), "error: a.nc: gone"),
+    ],
+)
+def test_a_failing_file_is_told_with_what_to_do(capsys, error, told):
+    with pytest.raises(typer.Exit) as stopped, explained(Path("o.nc")):
+        raise error
+    assert stopped.value.exit_code == 2
+    assert told in capsys.readouterr().err

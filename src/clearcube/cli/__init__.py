@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
+
 import typer
 
 from clearcube.cli.evaluate import evaluate, score
@@ -47,4 +50,11 @@ def version(version: bool = typer.Option(False, "--version", help="Show the vers
 
 def main() -> None:
     """Entry point of the command `clearcube`."""
+    _leave_reports_to_errors()
     app()
+
+
+def _leave_reports_to_errors() -> None:
+    """Zarr reads and writes chunks in tasks. Where one fails it raises; asyncio would tell of all others as well."""
+    logging.getLogger("asyncio").disabled = True
+    warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -18,6 +19,11 @@ from clearcube.errors import InputError
 
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
 AGAIN_AFTER_S = 0.05
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+ADVICE = {
+    errno.ENOENT: "; check the path",
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "; check who may read and write there"),
+}
 
 
 class _Terminated(BaseException):
@@ -39,7 +45,7 @@ def explained(output: Path | None = None) -> Iterator[None]:
     except InputError as error:
         _stop(f"error: {error}", BAD_INPUT)
     except OSError as error:
-        _stop(f"error: {_in_words(error)}{_how_to_resume(output)}", BAD_INPUT)
+        _stop(f"error: {_in_words(error, output)}{_how_to_resume(output)}", BAD_INPUT)
     except KeyboardInterrupt:
         _stop(f"interrupted{_how_to_resume(output)}", INTERRUPTED)
     except _Terminated:
@@ -71,10 +77,14 @@ def _asking_again(usual: Callable[[Any], Any]) -> Callable[[Any], None]:
     return hook
 
 
-def _in_words(error: OSError) -> str:
-    """What failed and where, without the number."""
+def _in_words(error: OSError, output: Path | None) -> str:
+    """What failed, where, and what to do about it, without the number."""
+    if error.errno in NO_ROOM:
+        place = output or error.filename or "the output"
+        return f"{os.strerror(error.errno)}: {place} cannot be written; make room for it"
     if error.strerror and error.filename:
-        return f"{error.strerror}: {error.filename}"
+        advice = ADVICE.get(error.errno or 0, "")
+        return f"{error.strerror}: {error.filename}{advice}"
     return str(error) or type(error).__name__
 
 
