@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from clearcube.cli import app
 from clearcube.evaluation.records import load
+from clearcube.workflows.evaluation_plan import EvaluationRequest, fillers_of
 
 runner = CliRunner()
 
@@ -72,6 +73,14 @@ def test_lpips_and_fid_are_reported_where_weights_are_given(judged):
     features = load(judged / "out" / "sums" / "place0.npz").outcomes["linear", "frames", 0].features
     assert features["filled"].shape == features["truth"].shape and features["truth"].shape[1] == 12
     assert "| fid |" in (judged / "out" / "report.md").read_text()
+
+
+def test_networks_can_be_judged_without_what_they_are_mixed_with(judged, tmp_path):
+    path = str(judged / "mine.safetensors")
+    for alone in (False, True):
+        request = EvaluationRequest((), tmp_path, ("linear",), ("frames",), (0,), weights=(path,), alone=alone)
+        makers, _ = fillers_of(request)
+        assert makers["mine"]().alone == alone
 
 
 def test_two_methods_of_one_name_are_refused(store, judged):

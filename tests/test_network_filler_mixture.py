@@ -66,6 +66,12 @@ def test_many_dates_overrule_the_prior_in_their_kind_alone():
     np.testing.assert_allclose(made.shares[0], best_shares(prior.gram[0]), rtol=1e-6)
 
 
+def test_alone_the_network_is_all_there_is_and_its_own_errors_make_the_spread():
+    made = mixture(errors_of(2, 400), Prior.of(None), 1, alone=True)
+    np.testing.assert_array_equal(made.shares, np.tile([0.0, 1.0], (GAP_KINDS, 1)).astype(np.float32))
+    assert made.spread[2, 0] == pytest.approx(0.01 / 0.005, rel=0.05)
+
+
 def test_few_dates_lean_on_the_prior():
     prior = Prior(np.tile(np.diag([1.0, 1e-6]), (GAP_KINDS, 1, 1)), np.ones(GAP_KINDS))
     errors = errors_of(0, int(PRIOR_DATES))

@@ -80,21 +80,26 @@ class Mixture:
         return np.asarray(std * np.moveaxis(self.spread[kind], -1, 1))
 
 
-def mixture(errors: GapErrors | None, prior: Prior, bands: int) -> Mixture:
+def mixture(errors: GapErrors | None, prior: Prior, bands: int, *, alone: bool = False) -> Mixture:
     """The mixture with the least expected square of errors in each kind of gap.
 
     The fewer hidden dates a kind has (or none: `errors` None), the more it follows the prior.
+    alone : the network is all there is of the mixture.
     """
+
+    def chosen(gram: Floats, kind: int) -> Floats:
+        return np.eye(len(gram))[-1] if alone else _careful(best_shares(gram), kind)
+
     shares = np.zeros(prior.gram.shape[:2], np.float32)
     spread = np.ones((GAP_KINDS, bands), np.float32)
     left = np.zeros((bands, 0 if errors is None else errors.kind.size), np.float32)
     for kind in range(GAP_KINDS):
         own = None if errors is None else errors.of_kind(kind)
         if errors is None or own is None or not own.kind.size:
-            shares[kind], spread[kind] = _careful(best_shares(prior.gram[kind]), kind), prior.spread[kind]
+            shares[kind], spread[kind] = chosen(prior.gram[kind], kind), prior.spread[kind]
             continue
         weight = own.dates / (own.dates + PRIOR_DATES)
-        shares[kind] = _careful(best_shares(weight * own.gram + (1 - weight) * prior.gram[kind]), kind)
+        shares[kind] = chosen(weight * own.gram + (1 - weight) * prior.gram[kind], kind)
         mixed = np.einsum("e,ebn->bn", shares[kind], own.error)
         left[:, errors.kind == kind] = mixed
         factor = np.log(np.maximum(spread_of(mixed, own.std), LEAST_FACTOR))

@@ -52,6 +52,7 @@ class NetworkFiller:
     path : of the checkpoint. threads : of torch, in each call.
     adapt : steps of training on the cube's sample, 0 = none. keep : file in which the outcome of that is kept, and
     from which it is taken where it is there already.
+    alone : the network's estimate is not mixed with interpolation.
 
     Raises
     ------
@@ -63,6 +64,7 @@ class NetworkFiller:
     threads: int = 1
     adapt: int = 0
     keep: str | None = None
+    alone: bool = False
 
     def __post_init__(self) -> None:
         _network(self.path)
@@ -119,7 +121,8 @@ class NetworkFiller:
         errors = gap_errors(partial(estimates_of, self, weights=weights), _some(blocks))
         if adapted and weights and errors:
             errors = errors.on_dates(adapted.held_out)
-        return PreparedNetwork(self, self.digest, mixture(errors, prior, len(noise)), noise, adapted)
+        settled = mixture(errors, prior, len(noise), alone=self.alone)
+        return PreparedNetwork(self, self.digest, settled, noise, adapted)
 
     def _adapted(self, blocks: Sequence[Block]) -> Adapted:
         """The outcome of the adaptation: the one that was kept, else a new one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 class EvaluationRequest:
     """What `clearcube evaluate` was asked for.
 
-    weights : checkpoints, each a method of its own, called by the file's name. masks : a folder of masks (.npy), or
+    weights : checkpoints, each a method of its own, called by the file's name; `alone`: not mixed with interpolation,
+    to judge the networks and not what is made of them. masks : a folder of masks (.npy), or
     the inputs whose masks and clouds are drawn from instead of those of the evaluated cubes. opening : keyword
     arguments of `open_cube`. workers : cubes at once; None = one for each core. lpips, fid : weights of the networks
     that judge pictures.
@@ -43,6 +44,7 @@ class EvaluationRequest:
     seeds: tuple[int, ...]
     reference: str = "linear"
     weights: tuple[str, ...] = ()
+    alone: bool = False
     masks: tuple[str, ...] = ()
     opening: Mapping[str, Any] = field(default_factory=dict)
     workers: int | None = None
@@ -60,7 +62,7 @@ def fillers_of(request: EvaluationRequest) -> tuple[dict[str, Callable[[], Fille
         name = Path(path).stem
         if name in makers:
             raise InputError(f"two methods would be called '{name}', one of them {path}; rename the file")
-        makers[name] = partial(_filler_of, path)
+        makers[name] = partial(_filler_of, path, alone=request.alone)
     digests = {}
     for name, make in makers.items():
         checkpoint = getattr(make(), "path", None)
@@ -90,11 +92,12 @@ def _filler(name: str) -> Filler:
     return _filler_of(str(path))
 
 
-def _filler_of(path: str) -> Filler:
+def _filler_of(path: str, *, alone: bool = False) -> Filler:
     """The filler of the network that a checkpoint holds."""
-    from clearcube.network_filler import filler_of
+    from clearcube.network_filler import NetworkFiller, filler_of
 
-    return filler_of(path)
+    filler = filler_of(path)
+    return replace(filler, alone=True) if alone and isinstance(filler, NetworkFiller) else filler
 
 
 def networks_of(request: EvaluationRequest) -> Networks:
@@ -127,6 +130,7 @@ def plan_of(
         "version": __version__,
         WEIGHTS: dict(sorted(digests.items())),
         "opening": {name: str(value) for name, value in request.opening.items()},
+        **({"alone": True} if request.alone else {}),
         "judges": {name: sha256_of(path) for name, path in judges.items()},
         "bank": None if bank is None else digest_of(bank),
         "clouds": None if clouds is None else digest_of(MaskBank(tuple(frame.cloud for frame in clouds))),
