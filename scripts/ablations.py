@@ -1,8 +1,10 @@
 """Train the networks of the ablations, all with one fixed reduced budget, and list them for scripts/results.py.
 
-python scripts/ablations.py [--base configs/seq2seq.toml] [--steps 3000] [--hours 0.3] [--out runs/ablations] [NAME ...]
+python scripts/ablations.py [--millions 250] [--out runs/ablations] [NAME ...]
 
-Each differs from the base in what its row says and in nothing else. Those whose checkpoint is there are left alone.
+Each differs from the base in what its row says and in nothing else. The budget is the number of pixels times dates that
+a network learns from, about 250 million, whatever the machine: five to ten minutes of one core each, about an hour in
+all. Weights are judged once, at the end. What is there already is left alone, and a training that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -14,44 +16,53 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-PUBLISHED_LOSS = {
-    **{"absolute": 100.0, "adversarial": 1.0, "distance": 0.0, "likelihood": 0.0, "gradient": 0.0},
-    **{"spectral": 0.0, "contamination": 0.0, "believed": 0.0},
-}
-PUBLISHED_SAMPLES = {"way": "delivered", "patterns": 0.1, "free_bands": 0.0, "size": 128, "frames": 10, "dates": [10]}
-GANFILLING = {"kind": "ganfilling", "width": 8}
-OUR_SAMPLES = {"free_bands": 0.0, "size": 128, "frames": 10, "dates": [10]}
+from clearcube.training.config import SamplingConfig
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+OURS, PUBLISHED = "seq2seq.toml", "ganfilling-small.toml"
+SHAPE = {"free_bands": 0.0, "size": 128, "frames": 10, "dates": [10]}
 """Our samples in the shape that the published networks take."""
+MILLIONS = 250
+"""Pixels times dates that each network learns from, millions."""
+SAVE = 200
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """What a row of the table differs in: table of the configuration -> its changed values."""
+    """What a row of the table differs in: table of the configuration -> its changed values.
+
+    base : the configuration that is changed.
+    """
 
     about: str
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    base: str = OURS
 
 
 ABLATIONS: Mapping[str, Ablation] = {
-    "ours": Ablation("as shipped, with the reduced budget"),
-    "adversarial": Ablation("with the adversarial part", {"loss": {"adversarial": 0.01}}),
-    "no-memory": Ablation(
-        "frame to frame: no recurrence in time", {"network": {"hidden": [0, 0, 0], "look_hidden": [0, 0]}}
+    "ours": Ablation("both directions, masks, anomalies, no adversarial part"),
+    "causal": Ablation("knows earlier dates alone", {"network": {"causal": True}}),
+    "no-masks": Ablation("is not told what is observed, nor how far neighbours are", {"network": {"masks": False}}),
+    "no-anomalies": Ablation("reflectance in place of anomalies", {"network": {"anomalies": False}}),
+    "adversarial": Ablation(
+        "with the adversarial part", {"loss": {"adversarial": 0.02}, "optimisation": {"warm_up": 0.4}}
     ),
+    "frame-to-frame": Ablation(
+        "no memory: each date with its neighbours' interpolation alone",
+        {"network": {"hidden": [0, 0, 0], "look_hidden": [0, 0]}},
+    ),
+    "ganfilling-published": Ablation("the published network at width 8, trained as published", base=PUBLISHED),
     "ganfilling-ours": Ablation(
-        "the published network, small, trained our way", {"network": GANFILLING, "sampling": OUR_SAMPLES}
-    ),
-    "ganfilling-published": Ablation(
-        "the published network, small, trained as published",
-        {"network": GANFILLING, "sampling": PUBLISHED_SAMPLES, "loss": PUBLISHED_LOSS},
+        "the published network at width 8, trained our way",
+        {"network": {"kind": "ganfilling", "width": 8}, "sampling": SHAPE},
     ),
     "frame2frame-ours": Ablation(
-        "the published network without memory, small, trained our way",
-        {"network": {"kind": "frame2frame", "width": 8}, "sampling": OUR_SAMPLES},
+        "the same without memory, trained our way",
+        {"network": {"kind": "frame2frame", "width": 8}, "sampling": SHAPE},
     ),
 }
 """Name -> what is trained."""
@@ -61,9 +72,7 @@ def main() -> None:
     """Train what is not there yet, and write the list."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(ABLATIONS)}; all where none is given")
-    parser.add_argument("--base", type=Path, default=Path("configs/seq2seq.toml"))
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--hours", type=float, default=0.3)
+    parser.add_argument("--millions", type=float, default=MILLIONS, help="pixels times dates to learn from")
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--configs-only", action="store_true", help="write the configurations and train nothing")
     given = parser.parse_args()
@@ -71,39 +80,48 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no ablation '{unknown[0]}'; there are {', '.join(ABLATIONS)}")
     given.out.mkdir(parents=True, exist_ok=True)
-    base = tomllib.loads(given.base.read_text(encoding="utf-8"))
     for name in given.names or ABLATIONS:
-        config = given.out / f"{name}.toml"
-        config.write_text(as_toml(configuration(base, name, given)), encoding="utf-8")
-        checkpoint = given.out / f"{name}.safetensors"
-        if given.configs_only or checkpoint.exists():
-            continue
-        subprocess.run([sys.executable, "-m", "clearcube", "train", str(config)], check=True)
-        shutil.copy(best(given.out / name), checkpoint)
-    (given.out / "ablations.toml").write_text(listing(given.out), encoding="utf-8")
+        path = given.out / f"{name}.toml"
+        path.write_text(as_toml(configuration(name, given.out, given.millions)), encoding="utf-8")
+        if not given.configs_only:
+            train(path, given.out / name)
+    (given.out / "ablations.toml").write_text(listing(given.out, given.millions), encoding="utf-8")
 
 
-def configuration(base: Mapping[str, Any], name: str, given: argparse.Namespace) -> dict[str, Any]:
-    """The configuration of an ablation: the base, its changes, the budget."""
-    changed = json.loads(json.dumps(base)) | {"output": str(given.out / name), "start": ""}
-    for table, values in ABLATIONS[name].changes.items():
+def configuration(name: str, out: Path, millions: float) -> dict[str, Any]:
+    """The configuration of an ablation: its base, its changes, the budget."""
+    chosen = ABLATIONS[name]
+    base = tomllib.loads((CONFIGS / chosen.base).read_text(encoding="utf-8"))
+    changed = json.loads(json.dumps(base)) | {"output": str(out / name), "start": ""}
+    for table, values in chosen.changes.items():
         changed[table] = changed.get(table, {}) | dict(values)
-    budget = {"steps": given.steps, "hours": given.hours}
-    changed["optimisation"] = changed.get("optimisation", {}) | budget
+    steps = steps_of(changed.get("sampling", {}), millions)
+    changed["optimisation"] = changed.get("optimisation", {}) | {"steps": steps, "hours": 100.0}
+    changed["check"] = {"every": steps, "save": SAVE, "pictures": False}
     return changed
 
 
-def best(folder: Path) -> Path:
-    """The checkpoint that a training leaves, its best where it says so."""
-    found = sorted(folder.glob("*.safetensors"), key=lambda path: ("best" in path.name, path.stat().st_mtime))
-    if not found:
-        raise SystemExit(f"the training left no checkpoint in {folder}")
-    return found[-1]
+def steps_of(sampling: Mapping[str, Any], millions: float) -> int:
+    """Steps in which the budget is learned from."""
+    usual = {each.name: each.default for each in fields(SamplingConfig)} | dict(sampling)
+    return max(round(millions * 1e6 / (usual["frames"] * usual["size"] ** 2)), 1)
 
 
-def listing(folder: Path) -> str:
+def train(config: Path, folder: Path) -> None:
+    """Train, or go on where a training was stopped, unless its checkpoint is there."""
+    checkpoint = folder.with_suffix(".safetensors")
+    if checkpoint.exists():
+        return
+    resume = ["--resume"] if (folder / "state.pt").is_file() else []
+    subprocess.run([sys.executable, "-m", "clearcube", "train", str(config), *resume], check=True)
+    partial = checkpoint.with_suffix(".part")
+    shutil.copy(folder / "last.safetensors", partial)
+    partial.rename(checkpoint)
+
+
+def listing(folder: Path, millions: float) -> str:
     """The trained ablations, as scripts/results.py reads them."""
-    lines = []
+    lines = [f"budget = {json.dumps(f'{millions:g} million pixels times dates')}", ""]
     for name, ablation in ABLATIONS.items():
         if (folder / f"{name}.safetensors").exists():
             entry = {"name": name, "checkpoint": f"{name}.safetensors", "about": ablation.about}

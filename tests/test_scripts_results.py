@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,11 @@ import pytest
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from ablations import ABLATIONS, as_toml, configuration  # noqa: E402
 from results_page import READING, UNWRITTEN, Part, page, reading_of  # noqa: E402
 from test_evaluation_report import comparison  # noqa: E402
+
+from clearcube.training.config import read_config  # noqa: E402
 
 
 def part(**changes):
@@ -55,3 +59,20 @@ def test_the_quick_run_writes_the_page(shared, tmp_path):
     assert "## Simulated cubes" in text and "| nearest |" in text
     assert (tmp_path / "quick" / "images" / "results-real-scores.png").stat().st_size > 10_000
     assert np.isfinite([float(row.split("|")[3]) for row in text.splitlines() if row.startswith("| scene")]).all()
+
+
+def test_ablations_differ_in_what_they_say_and_learn_from_the_same_number_of_pixels(tmp_path):
+    made = {name: configuration(name, tmp_path, 250.0) for name in ABLATIONS}
+    for name, plain in made.items():
+        path = tmp_path / f"{name}.toml"
+        path.write_text(as_toml(plain))
+        config = read_config(path)
+        learned = config.optimisation.steps * config.sampling.frames * config.sampling.size**2
+        assert learned == pytest.approx(250e6, rel=1e-3), name
+        assert config.check.every == config.optimisation.steps and not config.start
+    ours = read_config(tmp_path / "ours.toml")
+    for name in ("causal", "no-masks", "no-anomalies", "frame-to-frame"):
+        other = read_config(tmp_path / f"{name}.toml")
+        assert other.network != ours.network
+        assert replace(other, network=ours.network, output=ours.output) == ours
+    assert made["ganfilling-published"]["loss"]["adversarial"] == 1
