@@ -2,8 +2,13 @@
 
 python scripts/results.py [--quick] [--work FOLDER] [--data FOLDER] [--out FILE]
 
-The runs go on where they were stopped. The section that a person writes stays as it is. `--quick` takes few small
-cubes, one seed and fast methods, and writes into the folder of the runs.
+The runs go on where they were stopped. The section that a person writes stays as it is, and so do the ablations where
+their checkpoints are not there. `--quick` takes few small cubes, one seed and fast methods, and writes into the folder
+of the runs. The full run takes about half an hour on two idle cores.
+
+Test cubes are evaluated by the whole protocol, seeds 0 to 4; U-TILISE, which takes longer than all others together, in
+a table of its own with seed 0. Of the simulated cubes each serves two scenarios, so that every scenario has a quarter
+of them.
 """
 
 from __future__ import annotations
@@ -11,9 +16,10 @@ from __future__ import annotations
 import argparse
 import sys
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from results_page import Part, page
@@ -24,45 +30,64 @@ from clearcube.evaluation.inputs import cubes_of
 from clearcube.evaluation.mask_error import MASK_ERROR
 from clearcube.evaluation.records import load
 from clearcube.gaps import Scenario
+from clearcube.network_filler import shipped
+from clearcube.network_filler.checkpoints import network_at
 from clearcube.plots import Filling, save, sequence_figure
-from clearcube.simulation.config import EARTHNET_FOUR
+from clearcube.simulation.config import EARTHNET_FOUR, SceneConfig
 from clearcube.simulation.cubes import to_cube
 from clearcube.simulation.draws import random_config
 from clearcube.simulation.scene import simulate
+from clearcube.training.kinds import kind_of
 from clearcube.workflows.evaluate import EvaluationRequest, evaluate_files
 from clearcube.workflows.figures import FIGURES, Results
+from clearcube.workflows.plot import class_names
+from clearcube.workflows.results import Asked, write_results
 
 HERE = Path(__file__).parents[1]
 CLASSICAL = ("nearest", "linear", "whittaker", "harmonic", "dineof")
+SLOW = ("utilise",)
+"""Kinds of networks that take longer than all others together."""
 SCENARIOS = (*map(str, Scenario), MASK_ERROR)
+SHARES = (("partial", "run60"), ("frames", "run90"), ("run30", "leading"), ("trailing", MASK_ERROR))
+"""Scenarios of the simulated cubes, which take turns."""
 ABLATIONS = HERE / "runs" / "ablations" / "ablations.toml"
-"""Checkpoints of the ablations, where they were trained: [[ablation]] name, checkpoint, about."""
+"""What scripts/ablations.py trained: budget, and [[ablation]] name, checkpoint, about."""
 ABLATION_SCENARIOS = ("partial", "frames", "run60", "leading")
+ABLATION_CUBES = 24
 FIRST_SEED = 1_000_000
 """Seed of the first simulated cube; training begins at 0."""
+LATITUDES, PIXELS, STEPS = ((30.0, 33.5), (62.5, 64.0)), (12.5, 25.0, 40.0), (4, 6, 9, 11)
+"""What no scene of training has: degrees north, metres, days between dates."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is evaluated: simulated cubes, their side and dates, seeds of either kind, methods."""
+    """How much is evaluated: simulated cubes, their side and dates, seeds on the test cubes, methods."""
 
     cubes: int = 200
-    side: int = 48
+    side: int = 32
     dates: int = 24
     real_seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    seeds: tuple[int, ...] = (0,)
     methods: tuple[str, ...] = CLASSICAL
     networks: bool = True
 
     @property
-    def all_methods(self) -> tuple[str, ...]:
-        """The classical methods and every network that ships."""
-        folder = files("clearcube") / "weights"
-        shipped = sorted(Path(str(each)).stem for each in folder.iterdir() if each.name.endswith(".safetensors"))
-        return (*self.methods, *(shipped if self.networks else ()))
+    def fast(self) -> tuple[str, ...]:
+        """The classical methods and the networks that are about as fast."""
+        return (*self.methods, *(name for name, kind in self.kinds.items() if kind not in SLOW))
+
+    @property
+    def slow(self) -> tuple[str, ...]:
+        """The other networks that ship."""
+        return tuple(name for name, kind in self.kinds.items() if kind in SLOW)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Name -> kind of the networks that ship."""
+        return kinds_of_shipped() if self.networks else {}
 
 
-QUICK = Size(2, 32, 24, (0,), (0,), ("nearest", "linear"), networks=False)
+QUICK = Size(8, 32, 24, (0,), ("nearest", "linear"), networks=False)
 
 
 def main() -> None:
@@ -81,28 +106,46 @@ def main() -> None:
     out = given.out or (work / "results.md" if given.quick else HERE / "docs" / "results.md")
     images = out.parent / "images"
     images.mkdir(parents=True, exist_ok=True)
-    parts = [
-        run(part, size, work, given.workers, images)
-        for part in (real_part(given.data, size), simulated_part(work / "cubes", size))
-        if part.inputs
-    ]
+    planned = [real_part(given.data, size), simulated_part(work / "cubes", size), slow_part(given.data, size)]
+    parts = [run(part, work, given.workers) for part in planned if part.methods]
+    parts = [part if part.brief else drawn(part, images, "png" if size == QUICK else "svg") for part in parts]
     if not given.quick:
         draw_sequence(given.data, images / "results-sequence.png")
-    ablations = [run_ablations(part, work, given.workers) for part in parts] if ABLATIONS.is_file() else []
-    out.write_text(page(parts, [each for each in ablations if each], out), encoding="utf-8")
+    ablations = [] if given.quick or not ABLATIONS.is_file() else run_ablations(parts[:2], work, given.workers)
+    out.write_text(page(parts, ablations, out), encoding="utf-8")
     sys.stdout.write(f"{out}\n")
+
+
+def kinds_of_shipped() -> dict[str, str]:
+    """Name -> kind of every embedded checkpoint of a network that fills."""
+    configs: dict[str, Any] = {path.stem: network_at(str(path)).config for path in shipped()}
+    return {name: kind_of(config) for name, config in configs.items()}
+
+
+def labels(size: Size) -> dict[str, str]:
+    """Name -> what the tables call it: networks that others published were trained again for this package."""
+    return {name: f"{name} (retrained)" for name, kind in size.kinds.items() if kind != "seq2seq"}
 
 
 def real_part(data: Path, size: Size) -> Part:
     """The cubes of the test data; in a quick run one EarthNet2021 cube and its neighbour."""
     inputs = sorted(str(path) for path in data.rglob("*") if path.suffix in (".npz", ".nc"))
+    if not inputs:
+        raise SystemExit(f"there are no test cubes in {data}; name their folder with --data")
     if size == QUICK:
         inputs = [path for path in inputs if "697_825" in path]
-    return Part("real", "Test cubes", tuple(inputs), size.all_methods, SCENARIOS, size.real_seeds)
+    return Part("real", "Test cubes", tuple(inputs), size.fast, SCENARIOS, size.real_seeds, about=labels(size))
+
+
+def slow_part(data: Path, size: Size) -> Part:
+    """The slow networks on the same cubes, beside the reference and ours; without methods where none ships."""
+    methods = ("linear", "seq2seq", *size.slow) if size.slow else ()
+    title = "Slow networks on the test cubes"
+    return replace(real_part(data, size), name="slow", title=title, methods=methods, seeds=(0,), brief=True)
 
 
 def simulated_part(folder: Path, size: Size) -> Part:
-    """Scenes drawn for evaluation, each written once."""
+    """Scenes of parameters that training never draws, each written once."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number in range(size.cubes):
@@ -111,27 +154,54 @@ def simulated_part(folder: Path, size: Size) -> Part:
         if path.exists():
             continue
         seed = FIRST_SEED + number
-        rng = np.random.default_rng(seed)
-        frame = {"height": size.side, "width": size.side, "n_dates": size.dates}
-        config = random_config(rng, bands=EARTHNET_FOUR, evaluation=True, **frame)
+        config = unseen(seed, size)
         cube = to_cube(simulate(config, seed), config.pixel_size).drop_vars(["truth", "contamination"])
         partial = path.with_suffix(".part")
         cube.to_zarr(partial, mode="w", zarr_format=2)
         partial.rename(path)
-    return Part("simulated", "Simulated cubes", tuple(paths), size.all_methods, SCENARIOS, size.seeds)
+    methods = (*size.fast, *size.slow)
+    return Part("simulated", "Simulated cubes", tuple(paths), methods, SCENARIOS, (0,), about=labels(size))
 
 
-def run(part: Part, size: Size, work: Path, workers: int | None, images: Path) -> Part:
-    """Evaluate, and draw what was found."""
-    request = EvaluationRequest(
-        part.inputs, work / part.name, part.methods, part.scenarios, part.seeds, workers=workers, command="make results"
+def unseen(seed: int, size: Size) -> SceneConfig:
+    """A scene whose year, latitude, pixels and days between dates training never draws."""
+    rng = np.random.default_rng(seed)
+    frame = {"height": size.side, "width": size.side, "n_dates": size.dates}
+    config = random_config(rng, bands=EARTHNET_FOUR, evaluation=True, **frame)
+    steps = rng.choice(STEPS, size.dates - 1)
+    return replace(
+        config,
+        latitude=float(rng.uniform(*LATITUDES[rng.integers(len(LATITUDES))])),
+        pixel_size=float(rng.choice(PIXELS)),
+        days=(0, *np.cumsum(steps).tolist()),
     )
-    found = evaluate_files(request, show(part.title))
-    results, kind = Results.of(found), "png" if size == QUICK else "svg"
+
+
+def run(part: Part, work: Path, workers: int | None) -> Part:
+    """Evaluate: all scenarios on each cube, of simulated cubes those whose turn it is."""
+    folder, simulated = work / part.name, part.name == "simulated"
+    asked = EvaluationRequest(
+        part.inputs, folder, part.methods, part.scenarios, part.seeds, workers=workers, command="make results"
+    )
+    if not simulated:
+        found = evaluate_files(asked, show(part.title))
+    else:
+        for turn, scenarios in enumerate(SHARES):
+            own = part.inputs[turn :: len(SHARES)]
+            evaluate_files(
+                replace(asked, inputs=own, scenarios=scenarios, masks=part.inputs), show(f"{part.title}, {scenarios}")
+            )
+        keys = tuple(cubes_of(part.inputs))
+        found = write_results(Asked(folder, keys, part.methods, part.scenarios, part.seeds, "linear"))
+    return replace(part, found=found, clear=clear_shares(folder, found))
+
+
+def drawn(part: Part, images: Path, kind: str) -> Part:
+    """Draw what was found."""
     figures = {name: f"results-{part.name}-{name}.{kind}" for name in FIGURES}
     for name, draw in FIGURES.items():
-        save(draw(results), images / figures[name])
-    return replace(part, found=found, figures=figures, clear=clear_shares(work / part.name, found))
+        save(draw(Results.of(part.found)), images / figures[name])
+    return replace(part, figures=figures)
 
 
 def clear_shares(folder: Path, found: Comparison) -> dict[str, str]:
@@ -143,27 +213,35 @@ def clear_shares(folder: Path, found: Comparison) -> dict[str, str]:
     return shares
 
 
-def run_ablations(part: Part, work: Path, workers: int | None) -> Part | None:
-    """Evaluate the checkpoints of the ablations, each as a method, beside `linear`."""
-    listed = tomllib.loads(ABLATIONS.read_text(encoding="utf-8"))["ablation"]
+def run_ablations(parts: Sequence[Part], work: Path, workers: int | None) -> list[Part]:
+    """Evaluate the checkpoints of the ablations, each as a method and by itself, beside `linear`."""
+    made = tomllib.loads(ABLATIONS.read_text(encoding="utf-8"))
+    listed = made.get("ablation", [])
     weights = tuple(str(ABLATIONS.parent / each["checkpoint"]) for each in listed)
-    request = EvaluationRequest(
-        *(part.inputs, work / f"{part.name}-ablations", ("linear",), ABLATION_SCENARIOS, part.seeds[:1]),
-        weights=weights,
-        workers=workers,
-        command="make results",
-    )
-    found = evaluate_files(request, show(f"{part.title}, ablations"))
-    about = {Path(each["checkpoint"]).stem: f"{each['name']}: {each['about']}" for each in listed}
-    return replace(part, found=found, scenarios=ABLATION_SCENARIOS, seeds=part.seeds[:1], about=about)
+    about = {each["name"]: f"{each['name']}: {each['about']}" for each in listed}
+    runs = []
+    for part in parts if listed else ():
+        inputs = part.inputs if part.name == "real" else part.inputs[:ABLATION_CUBES]
+        request = EvaluationRequest(
+            *(inputs, work / f"{part.name}-ablations", ("linear",), ABLATION_SCENARIOS, part.seeds[:1]),
+            weights=weights,
+            alone=True,
+            workers=workers,
+            command="make results",
+        )
+        found = evaluate_files(request, show(f"{part.title}, ablations"))
+        shown = replace(part, found=found, scenarios=ABLATION_SCENARIOS, seeds=part.seeds[:1], about=about)
+        runs.append(replace(shown, budget=made["budget"]))
+    return runs
 
 
 def draw_sequence(data: Path, path: Path) -> None:
-    """The EarthNet2021 test cubes as they are and filled by the network."""
+    """The test cubes as they are and filled by the network."""
     fillings = []
-    for sources in cubes_of([str(data / "earthnet2021")]).values():
+    for sources in cubes_of([str(data / "earthnet2021"), str(data / "greenearthnet")]).values():
         cube = open_cube(sources)
-        fillings.append(Filling(fill(cube, method="seq2seq"), cube, {}))
+        names = class_names(cube["landcover"]) if "landcover" in cube else {}
+        fillings.append(Filling(fill(cube, method="seq2seq"), cube, names))
     save(sequence_figure(fillings, 10), path)
 
 

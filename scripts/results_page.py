@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,18 @@ from clearcube.gaps import STRATA
 READING = "## What the results say"
 """The section that a person writes; it is kept when the page is made again."""
 UNWRITTEN = "Not written yet."
+ABLATIONS = "## Ablations"
+"""The section that stays as it is where the networks of the ablations are not there."""
+UNTRAINED = "None were trained with this version; `python scripts/ablations.py` trains them."
+HOW_MANY = {
+    "real": "They are of three tiles, three of them of one tile and year: an interval over so few says little.",
+    "simulated": (
+        "Year, latitude, size of pixels and days between dates are such as training never draws. Each cube serves two "
+        "of the scenarios, so every scenario has a quarter of them."
+    ),
+    "slow": "With one seed, beside the same seed of linear and seq2seq.",
+}
+"""Part -> what is to be known of its cubes."""
 QUALITY = (
     ("psnr", "PSNR, dB", ".2f"),
     ("rmse", "RMSE", ".4f"),
@@ -45,6 +57,8 @@ UNCERTAINTY = (
     ("ndvi_auce", "NDVI AUCE", ".3f"),
 )
 """Metric, head of its column, form."""
+ABLATION_COLUMNS = tuple(each for each in QUALITY if each[0] in ("psnr", "ssim", "ndvi_rmse", "gmsd", "coherence"))
+"""Fewer of them, to see what the adversarial part buys."""
 NOTE = (
     "Scored are hidden pixels that are observed at another date, by the protocol in [evaluation](evaluation.md). "
     "Detail and coherence are of frequencies from a quarter to half a cycle per pixel; detail, sharpness and roughness "
@@ -57,7 +71,8 @@ NOTE = (
 class Part:
     """An evaluation: what is evaluated, and what was found.
 
-    about : method -> words for its row. figures : name -> file in `images`. clear : cube -> its clear share.
+    about : method -> what the tables call it, where that is not its name. figures : name -> file in `images`.
+    clear : cube -> its clear share. brief : two tables are enough. budget : of ablations, in words.
     """
 
     name: str
@@ -70,58 +85,65 @@ class Part:
     figures: Mapping[str, str] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
     clear: Mapping[str, str] = field(default_factory=dict)
+    brief: bool = False
+    budget: str = ""
+
+    def called(self, method: str) -> str:
+        """What the tables call a method."""
+        return self.about.get(method, method)
 
 
 def page(parts: Sequence[Part], ablations: Sequence[Part], path: Path) -> str:
     """The whole page; what a person wrote on it before stays."""
-    lines = ["# Results", "", f"Made by `make results`. {NOTE} {MARKED}", "", READING, "", reading_of(path)]
+    lines = ["# Results", "", f"Made by `make results`. {NOTE} {MARKED}", "", READING, ""]
+    lines.append(kept(path, READING) or UNWRITTEN)
     for part in parts:
         lines += section(part)
-    lines += ablation_section(ablations)
+    lines += ["", ABLATIONS, "", *(ablation_tables(ablations) or [kept(path, ABLATIONS) or UNTRAINED])]
     if (path.parent / "images" / "results-sequence.png").exists():
         lines += ["", "## The test cubes, filled by seq2seq", "", "![Sequences](images/results-sequence.png)"]
     for part in parts:
-        lines += appendix(part)
+        lines += [] if part.brief else appendix(part)
     return "\n".join(lines) + "\n"
 
 
-def reading_of(path: Path) -> str:
-    """What a person wrote on the page."""
+def kept(path: Path, head: str) -> str:
+    """What stands on the page below a heading, before the next; nothing where it is not there."""
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if READING not in text:
-        return UNWRITTEN
-    return text.split(READING)[1].split("\n## ")[0].strip() or UNWRITTEN
+    return text.split(head)[1].split("\n## ")[0].strip() if head in text else ""
 
 
 def section(part: Part) -> list[str]:
-    """Five tables and two figures."""
+    """Five tables and two figures; of what is brief the first two tables."""
     found = part.found
-    seeds = f"{len(part.seeds)} seed{'s' if len(part.seeds) > 1 else ''}"
-    lines = ["", f"## {part.title}", "", f"{len(found.cubes)} cubes, {seeds}."]
+    seeds = f"seed{'s' if len(part.seeds) > 1 else ''} {', '.join(map(str, part.seeds))}"
+    lines = ["", f"## {part.title}", "", f"{len(found.cubes)} cubes, {seeds}. {HOW_MANY.get(part.name, '')}".strip()]
     lines += ["", "### Gain in PSNR over linear, dB", "", "Mean over cubes, with a 95 % interval over cubes."]
-    lines += gains(found, part.scenarios, part.about)
+    lines += gains(part)
     lines += ["", "### Quality, pooled over the scenarios that hide"]
-    lines += metrics(found, QUALITY)
+    lines += metrics(part, QUALITY)
+    if part.brief:
+        return lines
     lines += ["", "### PSNR by gap length (days) and land cover, dB, pooled over the scenarios that hide"]
-    lines += strata(found)
+    lines += strata(part)
     lines += ["", "### Uncertainty, pooled over the scenarios that hide"]
-    lines += metrics(found, UNCERTAINTY)
+    lines += metrics(part, UNCERTAINTY)
     lines += ["", "### Cloud that the mask missed", ""]
     lines += [
         "Recall at 1 % false alarms (ROC-AUC, average precision), and the RMSE of missed pixels after `--denoise`."
     ]
-    lines += detection(found)
+    lines += detection(part)
     for name, file in part.figures.items():
         lines += ["", f"![{part.title}: {name}](images/{file})"]
     return lines
 
 
-def gains(found: Comparison, scenarios: Iterable[str], about: Mapping[str, str]) -> list[str]:
+def gains(part: Part) -> list[str]:
     """Gain over linear by scenario; the row of linear has its PSNR."""
-    rows = []
-    chosen = [name for name in scenarios if np.isfinite(found.values("linear", name, "psnr")).any()]
+    rows, found = [], part.found
+    chosen = [name for name in part.scenarios if np.isfinite(found.values("linear", name, "psnr")).any()]
     for method in found.methods:
-        cells = [about.get(method, method)]
+        cells = [part.called(method)]
         for scenario in chosen:
             if method == "linear":
                 cells.append(f"({np.nanmean(found.values(method, scenario, 'psnr')):.2f})")
@@ -133,18 +155,19 @@ def gains(found: Comparison, scenarios: Iterable[str], about: Mapping[str, str])
     return table(["method", *chosen], rows)
 
 
-def metrics(found: Comparison, columns: Sequence[tuple[str, str, str]]) -> list[str]:
+def metrics(part: Part, columns: Sequence[tuple[str, str, str]]) -> list[str]:
     """A row for each method, its scores pooled over the scenarios that hide."""
-    rows = []
+    rows, found = [], part.found
     for method in found.methods:
         scores = found.over_scenarios(method)
         values = {s.metric: s.value for s in scores if s.stratum[0] == "all" and s.band in (ALL_BANDS, NDVI)}
-        rows.append([method, *(number(values.get(metric, np.nan), form) for metric, _, form in columns)])
+        rows.append([part.called(method), *(number(values.get(metric, np.nan), form) for metric, _, form in columns)])
     return table(["method", *(head for _, head, _ in columns)], rows)
 
 
-def strata(found: Comparison) -> list[str]:
+def strata(part: Part) -> list[str]:
     """PSNR by gap length and land cover, a column for each method."""
+    found = part.found
     values: dict[tuple[str, str], dict[str, float]] = {}
     for method in found.methods:
         for s in found.over_scenarios(method):
@@ -157,12 +180,12 @@ def strata(found: Comparison) -> list[str]:
         for family, name in order
         if (family, name) in values
     ]
-    return table(["", *found.methods], rows)
+    return table(["", *map(part.called, found.methods)], rows)
 
 
-def detection(found: Comparison) -> list[str]:
+def detection(part: Part) -> list[str]:
     """What each method notices of bright cloud, thin cloud and shadow, beside the anomaly of blue."""
-    rows = []
+    rows, found = [], part.found
     for method in ("threshold on blue", *found.methods):
         who, prefix = (found.methods[0], "blue_") if method == "threshold on blue" else (method, "")
         values = found.pooled(who, "mask-error")
@@ -172,20 +195,22 @@ def detection(found: Comparison) -> list[str]:
             cells.append("-" if np.isnan(triple).any() else f"{triple[0]:.2f} ({triple[1]:.2f}, {triple[2]:.2f})")
         left = number(values.get("missed_rmse", np.nan), ".3f") if not prefix else "-"
         if left != "-" or set(cells) != {"-"}:
-            rows.append([method, *cells, left])
+            rows.append([part.called(method), *cells, left])
     return table(["", *KINDS, "RMSE of missed pixels"], rows)
 
 
-def ablation_section(parts: Sequence[Part]) -> list[str]:
-    """What each part of the network is worth."""
-    lines = ["", "## Ablations", ""]
+def ablation_tables(parts: Sequence[Part]) -> list[str]:
+    """What each part of the network is worth; nothing where none was evaluated."""
     if not parts:
-        return [*lines, "None were trained with this version; `python scripts/ablations.py` trains them."]
-    lines.append(
-        "Each network was trained with the same reduced budget. Gain in PSNR over linear, dB, mean over cubes."
-    )
+        return []
+    lines = [
+        f"Every network learned from {parts[0].budget}, a fraction of what the networks that ship learned from, and "
+        "stands here by itself, not mixed with interpolation. Gain in PSNR over linear, dB, mean over cubes with a "
+        "95 % interval over cubes; seed 0. `python scripts/ablations.py` trains them."
+    ]
     for part in parts:
-        lines += ["", f"### {part.title}", *gains(part.found, part.scenarios, part.about)]
+        lines += ["", f"### {part.title}: {len(part.found.cubes)}", *gains(part)]
+        lines += metrics(replace(part, about={}), ABLATION_COLUMNS)
     return lines
 
 
@@ -200,7 +225,7 @@ def appendix(part: Part) -> list[str]:
         base = values["linear"][:, place]
         means = [mean(values[method][:, place] - base) for method in others]
         rows.append([cube, part.clear.get(cube, "-"), number(mean(base), ".2f"), *(number(m, "+.2f") for m in means)])
-    head = ["cube", "clear", "linear, dB", *others]
+    head = ["cube", "clear", "linear, dB", *map(part.called, others)]
     lines = ["", f"## Appendix: {part.title.lower()}, one by one", ""]
     lines.append("PSNR of linear, and gains over it, dB; means over the scenarios that hide and that the cube offers.")
     problems = [*dict.fromkeys(each[1:3] for each in found.failures)]

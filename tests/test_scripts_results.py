@@ -10,9 +10,11 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from ablations import ABLATIONS, as_toml, configuration  # noqa: E402
-from results_page import READING, UNWRITTEN, Part, page, reading_of  # noqa: E402
+from results import CLASSICAL, QUICK, Size, kinds_of_shipped, labels, unseen  # noqa: E402
+from results_page import READING, UNTRAINED, UNWRITTEN, Part, kept, page  # noqa: E402
 from test_evaluation_report import comparison  # noqa: E402
 
+from clearcube.simulation.draws import EVALUATION_YEARS, random_config  # noqa: E402
 from clearcube.training.config import read_config  # noqa: E402
 
 
@@ -27,7 +29,7 @@ def test_the_page_keeps_what_a_person_wrote(tmp_path):
     assert UNWRITTEN in first
     path.write_text(first.replace(UNWRITTEN, "Mine is better.\n\nBy much."))
     again = page([part()], [], path)
-    assert reading_of(path) == "Mine is better.\n\nBy much." and again == path.read_text()
+    assert kept(path, READING) == "Mine is better.\n\nBy much." and again == path.read_text()
     assert again.index(READING) < again.index("## Test cubes") < again.index("## Appendix")
 
 
@@ -41,6 +43,39 @@ def test_the_page_has_gains_with_intervals_strata_and_every_cube(tmp_path):
     assert "Failed: broken (frames)." in appendix and "images/a.svg" in text
     for line in text.splitlines():
         assert "nan" not in line, line
+
+
+def test_ablations_stay_on_the_page_where_their_networks_are_not_there(tmp_path):
+    path = tmp_path / "results.md"
+    assert UNTRAINED in page([part()], [], path)
+    named = part(about={"mine": "mine: without a mask"}, budget="one pixel")
+    path.write_text(page([part()], [named], path))
+    again = page([part()], [], path)
+    assert again == path.read_text() and "learned from one pixel" in again and "mine: without a mask" in again
+
+
+def test_retrained_networks_are_called_so_in_every_table(tmp_path):
+    lines = page([part(about={"mine": "mine (retrained)"})], [], tmp_path / "results.md").splitlines()
+    assert sum(line.startswith("| mine (retrained) |") for line in lines) == 3  # gains, quality, uncertainty
+    assert sum("| mine (retrained) |" in line and line.startswith(("|  |", "| cube |")) for line in lines) == 2
+    assert not any("| mine |" in line for line in lines)
+
+
+def test_networks_that_ship_are_methods_and_forecasters_are_not():
+    kinds = kinds_of_shipped()
+    assert kinds["seq2seq"] == "seq2seq" and not any(name.startswith("forecast") for name in kinds)
+    size = Size()
+    assert {*size.fast, *size.slow} == {*CLASSICAL, *kinds}
+    assert all((kind == "seq2seq") != (name in labels(size)) for name, kind in kinds.items())
+
+
+def test_simulated_cubes_are_of_parameters_that_training_never_draws():
+    for seed in range(5):
+        ours, theirs = unseen(seed, QUICK), random_config(np.random.default_rng(seed))
+        assert not 34 <= ours.latitude <= 62 and 34 <= theirs.latitude <= 62
+        assert ours.pixel_size not in (10, 15, 20, 30) and theirs.pixel_size in (10, 15, 20, 30)
+        assert set(np.diff(ours.days)) <= {4, 6, 9, 11} and not set(np.diff(theirs.days)) & {4, 6, 9, 11}
+        assert ours.start.astype(object).year in EVALUATION_YEARS
 
 
 @pytest.mark.slow
