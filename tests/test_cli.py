@@ -310,6 +310,9 @@ def test_resuming_with_other_settings_names_the_difference(tmp_path):
     assert_refused(run("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "16"), "--resume", "--overwrite")
     changed = run("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "32", "--resume")
     assert_refused(changed, "window was 16 and is 32")
+    (source / "B99").write_text("")
+    changed = run("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "16", "--resume")
+    assert_refused(changed, "cube.zarr was '", "bytes, last changed ", "' and is '")
 
 
 def test_help_loads_nothing_heavy():
@@ -341,6 +344,22 @@ def test_an_input_that_fails_while_windows_are_filled_keeps_the_stage(tmp_path, 
     assert_refused(run(*arguments), "the line is broken", "--resume")
     assert run(*arguments, "--resume").exit_code == 0
     assert 9 < len(calls) < 18
+
+
+def test_a_store_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    from clearcube.fill_cube import staged
+
+    source = stored(tmp_path / "cube.zarr", cloudy_cube(times=5, height=48, width=48))
+    fill_and_write = staged._fill_and_write
+
+    def loses_a_chunk(*given):
+        next((source / "reflectance").glob("0.*")).unlink(missing_ok=True)
+        return fill_and_write(*given)
+
+    monkeypatch.setattr(staged, "_fill_and_write", loses_a_chunk)
+    before = contents(tmp_path)
+    assert_refused(run("fill", *LINEAR, source, tmp_path / "out.zarr", "-q"), "cube.zarr was changed", "begin anew")
+    assert [name for name in contents(tmp_path) if name not in before] == []
 
 
 def test_rasters_without_a_reference_system_in_a_process_of_their_own(tmp_path):

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from clearcube.cube import bands_of, check_cube, crs_of, dates_of
 from clearcube.durations import parse_optional_days
 from clearcube.errors import InputError
@@ -149,6 +151,9 @@ def fill_files(request: FillRequest, progress: Progress) -> FillSummary:
                 raise OSError(str(error)) from error
             stage.remove()
             raise
+        if changed := _changed(fingerprint["input"]):
+            stage.remove()
+            raise InputError(f"{changed[0]} was changed while it was read; nothing was written: begin anew")
         progress("writing", 0, 1)
         stage.publish(finish(stage), request.output)
         progress("writing", 1, 1)
@@ -262,19 +267,28 @@ def _fingerprint(request: FillRequest, cube: xr.Dataset, choice: Choice) -> dict
     }
 
 
-def _gone(inputs: Mapping[str, list[float]]) -> list[str]:
+def _gone(inputs: Mapping[str, str]) -> list[str]:
     """Local inputs that were there at the beginning and are not any more."""
     return [name for name, state in inputs.items() if state and not _state(name)]
 
 
-def _state(name: str) -> list[float]:
+def _changed(inputs: Mapping[str, str]) -> list[str]:
+    """Zarr stores that are other than at the beginning. What they lack is read as missing values, without an error."""
+    from clearcube.readers.sources import is_url, is_zarr
+
+    local = {name: state for name, state in inputs.items() if not is_url(name) and is_zarr(name)}
+    return [name for name, state in local.items() if _state(name) != state]
+
+
+def _state(name: str) -> str:
     """Size and time of change of a local file or folder; of a remote one nothing."""
     path = Path(name)
     if "://" in name or not path.exists():
-        return []
+        return ""
     files: Sequence[Path] = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
     states = [each.stat() for each in files]
-    return [float(sum(state.st_size for state in states)), max((state.st_mtime for state in states), default=0.0)]
+    latest = max((state.st_mtime_ns for state in states), default=0)
+    return f"{sum(state.st_size for state in states)} bytes, last changed {np.datetime64(latest, 'ns')}"
 
 
 def _history(command: str, cube: xr.Dataset) -> str:
