@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from clearcube.evaluation.comparison import Comparison
-from clearcube.evaluation.intervals import Interval, interval
+from clearcube.evaluation.intervals import KEPT, Interval, _times_drawn, interval, resampled
 from clearcube.evaluation.records import Outcome, Record
 from clearcube.evaluation.report import report, table
 from clearcube.evaluation.report_html import report_html
@@ -111,6 +111,18 @@ def test_intervals_depend_on_the_values_alone():
     inside = sum(interval(np.random.default_rng(seed).normal(1, 1, 50)).low < 1 for seed in range(60))
     assert inside > 52
     assert interval([np.nan, np.inf]).cubes == 0
+
+
+@pytest.mark.parametrize("count", [7, KEPT + 5])
+def test_sums_over_samples_equal_a_loop_over_what_was_drawn(count, monkeypatch):
+    monkeypatch.setattr("clearcube.evaluation.intervals.DRAWN", 300 * count)  # several parts
+    values = np.random.default_rng(0).normal(size=(count, 2))
+    generator, expected = np.random.default_rng(count), []
+    for rows in (300, 300, 300, 300, 300, 300, 200):
+        expected += [values[drawn].sum(axis=0) for drawn in generator.integers(count, size=(rows, count))]
+    _times_drawn.cache_clear()
+    np.testing.assert_allclose(resampled(values), expected, rtol=0, atol=1e-10)
+    _times_drawn.cache_clear()
 
 
 def test_numbers_and_limits():

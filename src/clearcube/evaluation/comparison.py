@@ -10,7 +10,7 @@ from weakref import finalize
 
 import numpy as np
 
-from clearcube.evaluation.intervals import Interval, draws, interval, paired_difference, with_limits
+from clearcube.evaluation.intervals import Interval, interval, paired_difference, resampled, with_limits
 from clearcube.evaluation.judging import HIDDEN, MISSED
 from clearcube.evaluation.mask_error import KINDS, MASK_ERROR
 from clearcube.evaluation.metrics import ALL_BANDS, NDVI, Score, formula_of
@@ -131,11 +131,8 @@ class Comparison:
         if formula is None or not both.any():
             return Interval(np.nan, np.nan, np.nan, 0)
         mine, theirs = (formula(Sums(*sums[both].sum(axis=0))) for sums in pair)
-        resampled = [
-            [formula(Sums(*np.moveaxis(sums[both][draw].sum(axis=1), -1, 0))) for sums in pair]
-            for draw in draws(int(both.sum()))
-        ]
-        return with_limits(float(mine - theirs), [each[0] - each[1] for each in resampled], int(both.sum()))
+        of_samples = [formula(Sums(*resampled(sums[both]).T)) for sums in pair]
+        return with_limits(float(mine - theirs), of_samples[0] - of_samples[1], int(both.sum()))
 
     def over_scenarios(self, method: str) -> Iterator[Score]:
         """Every score over hidden pixels, pooled over the scenarios that hide, of cubes with the same bands."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ RESAMPLES = 2000
 """Bootstrap samples of the cubes."""
 DRAWN = 1_000_000
 """Cubes of samples that are in memory at once."""
+KEPT = 1000
+"""Most cubes of which the samples are kept from one score to the next."""
 CONFIDENCE = 0.95
 
 
@@ -47,22 +50,41 @@ def interval(values: Sequence[float] | NDArray[np.float64]) -> Interval:
     array = array[np.isfinite(array)]
     if not array.size:
         return Interval(np.nan, np.nan, np.nan, 0)
-    return with_limits(float(array.mean()), [array[draw].mean(axis=1) for draw in draws(array.size)], array.size)
+    return with_limits(float(array.mean()), resampled(array[:, None])[:, 0] / array.size, array.size)
 
 
-def draws(count: int) -> Iterator[NDArray[np.intp]]:
-    """Bootstrap samples of so many cubes, the same each time, (resamples, cubes) at a time; none of a single cube."""
+def resampled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums over bootstrap samples of the cubes, (resamples, k), of values (cubes, k); none of a single cube.
+
+    The samples of so many cubes are the same each time.
+    """
+    count = len(values)
+    if count <= KEPT:
+        return np.asarray(_times_drawn(count) @ values)
+    return np.concatenate([values[drawn].sum(axis=1) for drawn in _draws(count)])
+
+
+@lru_cache(maxsize=4)
+def _times_drawn(count: int) -> NDArray[np.float64]:
+    """How often each of so many cubes is in each sample, (resamples, cubes)."""
+    drawn = np.concatenate([np.zeros((0, count), np.intp), *_draws(count)])
+    joint = drawn + count * np.arange(len(drawn))[:, None]
+    return np.bincount(joint.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
+
+
+def _draws(count: int) -> Iterator[NDArray[np.intp]]:
+    """Bootstrap samples of so many cubes, (resamples, cubes) at a time."""
     generator = np.random.default_rng(count)
     rows = max(DRAWN // count, 1)
     for start in range(0, RESAMPLES if count > 1 else 0, rows):
         yield generator.integers(count, size=(min(rows, RESAMPLES - start), count))
 
 
-def with_limits(mean: float, resampled: Sequence[NDArray[np.float64]], cubes: int) -> Interval:
+def with_limits(mean: float, of_samples: NDArray[np.float64], cubes: int) -> Interval:
     """A mean with the limits that the values of the bootstrap samples give, NaN where there are none."""
-    if not resampled:
+    if not of_samples.size:
         return Interval(mean, float("nan"), float("nan"), cubes)
-    low, high = np.quantile(np.concatenate(resampled), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(of_samples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(mean, float(low), float(high), cubes)
 
 
