@@ -1,3 +1,4 @@
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -237,7 +238,8 @@ def test_a_cluster_gives_the_same(tmp_path):
     cube = cloudy_cube()
     expected = fill_with(cube, MeanFiller(), EVERYTHING)
     options = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "protocol": "tcp"}
-    with LocalCluster(**options, dashboard_address=None) as cluster:
+    any_graph_is_large = dask.config.set({"distributed.admin.large-graph-warning-threshold": "1B"})
+    with LocalCluster(**options, dashboard_address=None) as cluster, any_graph_is_large:
         workers = Workers(cluster.scheduler_address)
         assert_same(expected, staged(cube.chunk(time=1), tmp_path, workers=workers))
 

@@ -17,6 +17,8 @@ from clearcube.errors import InputError
 THREADS = "threads"
 ANSWER_WITHIN_S = 20.0
 """Seconds that a dask scheduler has to answer."""
+LARGEST_GRAPH = "500MB"
+"""Size of tasks from which dask warns."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def _run_on_cluster(tasks: Sequence[Delayed], on_result: Callable[[Any], None], 
         client = Client(address, set_as_default=False, timeout=ANSWER_WITHIN_S)
     except (OSError, ValueError) as error:
         raise InputError(f"no dask scheduler answers at {address} ({error}); start one or use 'threads'") from error
-    with client:
+    large = {"distributed.admin.large-graph-warning-threshold": LARGEST_GRAPH}
+    with client, dask.config.set(large):  # a small cube's mask goes with the tasks, which no user need be warned of
         futures = client.compute(list(tasks))
         try:
             for future in as_completed(futures, loop=client.loop):
