@@ -6,6 +6,7 @@ from scipy.ndimage import label
 from clearcube.evaluation.experiments import named_cube
 from clearcube.evaluation.mask_error import (
     KINDS,
+    CloudyFrame,
     cloudy_frames,
     detection_scores,
     detection_sums,
@@ -32,6 +33,15 @@ def test_clouds_of_other_cubes_are_pasted_and_a_fifth_is_missed():
     assert np.array_equal(again.block.reflectance, pasted.block.reflectance, equal_nan=True)
     with pytest.raises(ScenarioUnavailable, match="pastes clouds of other cubes"):
         paste_clouds(own, [frame for frame in frames if frame.key == "own"], 0, "own")
+
+
+def test_any_part_of_a_larger_frame_is_pasted():
+    own = block(0, 0.01)
+    corner = np.zeros((120, 120), bool)
+    corner[60:70, 60:70] = True  # in no corner of the frame that has the size of the cube
+    frame = CloudyFrame("other", np.full((4, 120, 120), 0.9, np.float32), corner)
+    found = [np.isclose(paste_clouds(own, [frame], seed).block.reflectance, 0.9).any() for seed in range(10)]
+    assert any(found)
 
 
 def test_pieces_hang_together():

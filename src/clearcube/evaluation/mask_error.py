@@ -117,11 +117,13 @@ def paste_clouds(block: Block, frames: Sequence[CloudyFrame], seed: int, key: st
 def _drawn(
     frame: CloudyFrame, shape: tuple[int, ...], generator: np.random.Generator
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """A frame rotated by a multiple of 90 degrees, tiled and cropped to the shape."""
+    """A frame rotated by a multiple of 90 degrees, tiled and cropped to the shape at random."""
     stack = np.concatenate([frame.cloud[None].astype(np.float32), frame.reflectance])
     stack = np.rot90(stack, int(generator.integers(4)), axes=(1, 2))
     repeats = [-(-wanted // size) for wanted, size in zip(shape, stack.shape[1:], strict=True)]
-    stack = np.tile(stack, (1, *repeats))[:, : shape[0], : shape[1]]
+    stack = np.tile(stack, (1, *repeats))
+    top, left = (generator.integers(size - wanted + 1) for wanted, size in zip(shape, stack.shape[1:], strict=True))
+    stack = stack[:, top : top + shape[0], left : left + shape[1]]
     return stack[0] > 0, stack[1:]
 
 
