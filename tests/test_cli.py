@@ -92,6 +92,15 @@ def test_history_names_the_command(cube_path, tmp_path):
         assert out.attrs["method"] == "linear"
 
 
+def test_history_goes_on_with_that_of_the_input(cube_path, tmp_path):
+    assert run("fill", *LINEAR, cube_path, tmp_path / "one.nc", "-q").exit_code == 0
+    assert run("fill", *LINEAR, tmp_path / "one.nc", tmp_path / "two.nc", "-q").exit_code == 0
+    with xr.open_dataset(tmp_path / "one.nc") as one, xr.open_dataset(tmp_path / "two.nc") as two:
+        first, *rest = two.attrs["history"].splitlines()
+        assert "clearcube" in first
+        assert rest == one.attrs["history"].splitlines()
+
+
 def test_every_gives_a_regular_calendar(cube_path, tmp_path):
     result = run("fill", *LINEAR, cube_path, tmp_path / "out.nc", "--every", "5d")
     assert result.exit_code == 0, result.output

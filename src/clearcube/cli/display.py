@@ -35,36 +35,36 @@ def _bar() -> Iterator[Report]:
     columns = (TextColumn("{task.description:>10}"), BarColumn(), TaskProgressColumn(show_speed=False))
     rate = TextColumn("{task.fields[rate]}")
     with Progress(*columns, rate, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
-        tasks: dict[str, tuple[TaskID, float]] = {}
+        tasks: dict[str, tuple[TaskID, float, int]] = {}
 
         def report(phase: str, done: int, total: int) -> None:
             if phase not in tasks:
-                tasks[phase] = bars.add_task(phase, total=total, rate=""), time.monotonic()
-            task, start = tasks[phase]
-            bars.update(task, completed=done, rate=_rate(done, time.monotonic() - start, phase))
+                tasks[phase] = bars.add_task(phase, total=total, rate=""), time.monotonic(), done
+            task, start, first = tasks[phase]
+            bars.update(task, completed=done, rate=_rate(done - first, time.monotonic() - start, phase))
 
         yield report
 
 
 def _lines() -> Report:
     """Plain lines: at the beginning and end of a phase, and every few seconds between."""
-    last: dict[str, tuple[float, float]] = {}
+    last: dict[str, tuple[float, float, int]] = {}
 
     def report(phase: str, done: int, total: int) -> None:
         now = time.monotonic()
-        start, shown = last.get(phase, (now, 0.0))
+        start, shown, first = last.get(phase, (now, 0.0, done))
         if done >= total or now - shown > LINE_EVERY_S:
-            elapsed = now - start
-            left = f", {elapsed / done * (total - done):.0f} s left" if 0 < done < total and elapsed > 0 else ""
-            typer.echo(f"{phase} {100 * done / max(total, 1):.0f} %{_rate(done, elapsed, phase)}{left}", err=True)
+            elapsed, since = now - start, done - first
+            left = f", {elapsed / since * (total - done):.0f} s left" if since > 0 and done < total else ""
+            typer.echo(f"{phase} {100 * done / max(total, 1):.0f} %{_rate(since, elapsed, phase)}{left}", err=True)
             shown = now
-        last[phase] = (start, shown)
+        last[phase] = (start, shown, first)
 
     return report
 
 
 def _rate(done: int, elapsed: float, phase: str) -> str:
-    """Pixels (each with all its dates) a second."""
+    """Pixels (each with all its dates) a second, of those done since the first report, from which time counts."""
     if phase != "filling" or elapsed <= 0 or done == 0:
         return ""
     return f" {done / elapsed / 1e6:.3g} million pixels/s"

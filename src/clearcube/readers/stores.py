@@ -28,7 +28,7 @@ from clearcube.readers.store_place import grid_of, static_of, times_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_KEPT_ATTRS = ("title", "institution", "source", "references", "comment", "tile", "georeference", "license")
+_KEPT_ATTRS = ("title", "institution", "source", "history", "references", "comment", "tile", "georeference", "license")
 
 
 def recognises(paths: Sequence[str]) -> bool:
