@@ -78,6 +78,18 @@ def test_a_pooled_difference_is_that_of_the_pooled_scores():
     assert found.pooled_difference("other", "linear", "frames", "r2").cubes == 0
 
 
+def test_what_a_method_leaves_without_a_value_stands_beside_its_scores():
+    found = comparison()
+    partly = outcome(1e-4)
+    partly.sets["hidden"]["missing"].total[:] = 25.0
+    outcomes = {(method, "frames", 0): outcome(1e-4) for method in ("linear", "other", "broken")}
+    outcomes["mine", "frames", 0] = partly
+    found.add(Record("c8", ("red",), {}, outcomes), found.methods, ("frames",), (0,))
+    table = next(part for part in sections(found, "linear") if part.title == "Distortion, pooled").tables[0][1]
+    shares = {row[1]: float(row[table.head.index("missing")]) for row in table.rows}
+    assert shares["linear"] == 0 and shares["mine"] == pytest.approx(25 / 1800, rel=1e-3)
+
+
 def test_strata_show_pooled_scores():
     by_season = next(part for part in sections(comparison(), "linear") if part.title.startswith("By season"))
     rows = {row[0]: row for row in by_season.tables[0][1].rows}

@@ -21,7 +21,10 @@ MARKED = f"{MARK}: the interval includes zero, or there are too few cubes for on
 TABLES = (
     (
         "Distortion",
-        ("psnr", "rmse", "mae", "bias", "r2", "sam", "ssim", "ndvi_mae", "ndvi_rmse", "ndvi_r2", "ndvi_nnse"),
+        (
+            *("psnr", "rmse", "mae", "bias", "r2", "sam", "ssim", "ndvi_mae", "ndvi_rmse", "ndvi_r2", "ndvi_nnse"),
+            "missing",
+        ),
     ),
     ("Likeness to the truth", ("ms_ssim", "gmsd", "spectrum_ratio", "coherence", "frechet", "lpips", "fid")),
     ("Looks beside clear dates", ("niqe", "sharpness_ratio", "entropy_ratio", "roughness_ratio")),
