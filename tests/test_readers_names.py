@@ -26,6 +26,10 @@ from clearcube.readers import names
         ("red_edge_1", "rededge071"),
         ("reflectance_green", "green"),
         ("nbart_nir_2", "nir08"),
+        ("LC08_B5", "nir08"),
+        ("LC09_SR_B2", "blue"),
+        ("LE07_SR_B4", "nir08"),
+        ("L30_B06", "swir16"),
     ],
 )
 def test_bands_are_known_by_many_names(name, band):
@@ -33,7 +37,21 @@ def test_bands_are_known_by_many_names(name, band):
 
 
 @pytest.mark.parametrize(
-    "name", ["SCL", "B02_std", "blue_uncertainty", "SR_B5", "ndvi", "B99", "s2_dlmask", "x", "B10"]
+    "name",
+    [
+        "SCL",
+        "B02_std",
+        "blue_uncertainty",
+        "SR_B5",
+        "LC08_B8",
+        "LT05_B6",
+        "LC08_B8A",
+        "ndvi",
+        "B99",
+        "s2_dlmask",
+        "x",
+        "B10",
+    ],
 )
 def test_what_is_no_band_is_not_taken_for_one(name):
     assert names.band_called(name) is None

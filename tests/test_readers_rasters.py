@@ -442,3 +442,16 @@ def test_the_graph_is_small_and_can_be_pickled(tmp_path):
     ]
     lazy = read(paths, ReadOptions(chunks=10)).reflectance.data
     assert len(pickle.dumps(dict(lazy.__dask_graph__()))) < 400 * lazy.npartitions + 40000
+
+
+def test_band_numbers_of_landsat_are_landsat_s(tmp_path):
+    for day in ("20220301", "20220317"):
+        product = f"LC08_L2SP_198030_{day}_20220330_02_T1"
+        for number in range(1, 8):
+            write(tmp_path / f"{product}_SR_B{number}.TIF", numbers(number))
+    series = read([str(tmp_path)], ReadOptions(scale=1e-4))
+    assert series.reflectance.band.values.tolist() == ["coastal", "blue", "green", "red", "nir08", "swir16", "swir22"]
+    assert series.products == tuple(f"LC08_L2SP_198030_{day}_20220330_02_T1" for day in ("20220301", "20220317"))
+    np.testing.assert_array_equal(series.reflectance.sel(band="nir08")[0], (numbers(5)[0] * 1e-4).astype(np.float32))
+    mapped = read([str(tmp_path)], ReadOptions(bands=("nir",), variables={"nir": "SR_B5"}, scale=1e-4))
+    np.testing.assert_array_equal(mapped.reflectance[0, 0], (numbers(5)[0] * 1e-4).astype(np.float32))

@@ -19,7 +19,13 @@ _PREFIXES = frozenset(
     {"s2", "s2a", "s2b", "s2c", "sentinel2", "sentinel", "2", "msi", "l1", "l1c", "l2", "l2a"}
     | {"sr", "boa", "toa", "rho", "refl", "reflectance", "nbar", "nbart"}
 )
-_OTHER_SENSORS = frozenset({"sr", "lc08", "lc09", "le07", "lt05", "l8", "l9", "ls", "landsat", "hls", "l30"})
+_OLI = {1: "coastal", 2: "blue", 3: "green", 4: "red", 5: "nir08", 6: "swir16", 7: "swir22"}
+_TM = {1: "blue", 2: "green", 3: "red", 4: "nir08", 5: "swir16", 7: "swir22"}
+_LANDSAT = {
+    **dict.fromkeys(("lc08", "lc09", "l8", "l9", "l30"), _OLI),
+    **dict.fromkeys(("le07", "lt05", "lt04", "l7", "l5"), _TM),
+}
+"""What the numbers of Landsat's bands mean, by the sensor as product names write it (L30 is HLS's)."""
 _SYNONYMS = {
     "coastal_aerosol": "coastal",
     "rededge1": "rededge071",
@@ -78,13 +84,26 @@ def band_called(name: str) -> Band | None:
 
     >>> band_called("S2-L2A-B02").name, band_called("B8").name, band_called("swir_1").name, band_called("B02_std")
     ('blue', 'nir', 'swir16', None)
+    >>> band_called("LC08_SR_B5").name, band_called("SR_B5")
+    ('nir08', None)
     """
     tokens = re.split(r"[_\-.:/ ]+", _RESOLUTION.sub("", name.strip()).lower())
     for start in range(len(tokens)):
         ending = "_".join(tokens[start:])
-        if set(tokens[:start]) <= _PREFIXES and (band := _band_ending(ending, tokens[:start])) is not None:
+        known = set(tokens[:start]) <= _PREFIXES | _LANDSAT.keys()
+        if known and (band := _band_ending(ending, tokens[:start])) is not None:
             return band
     return None
+
+
+def is_landsat(token: str) -> bool:
+    """Whether a word of a name says that band numbers are Landsat's."""
+    return token.lower() in _LANDSAT
+
+
+def is_band_number(text: str) -> bool:
+    """Whether a text numbers a band ("B5"), which means another one for each sensor."""
+    return _SENTINEL2_ID.fullmatch(text) is not None
 
 
 def _band_ending(ending: str, prefixes: Sequence[str]) -> Band | None:
@@ -94,7 +113,12 @@ def _band_ending(ending: str, prefixes: Sequence[str]) -> Band | None:
     if ending in _SYNONYMS:
         return BANDS[_SYNONYMS[ending]]
     match = _SENTINEL2_ID.fullmatch(ending)
-    if match is None or not _OTHER_SENSORS.isdisjoint(prefixes):
+    if match is None:
+        return None
+    sensor = next((_LANDSAT[prefix] for prefix in prefixes if prefix in _LANDSAT), None)
+    if sensor is not None:
+        return None if match[2] else BANDS.get(sensor.get(int(match[1]), ""))
+    if "sr" in prefixes:  # Landsat's word, of whichever sensor
         return None
     return SENTINEL2_BANDS.get(f"B{int(match[1]):02d}" if not match[2] else f"B{int(match[1])}A")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from clearcube.errors import InputError
 from clearcube.readers import sentinel2
-from clearcube.readers.names import band_called, mask_kind
+from clearcube.readers.names import band_called, is_band_number, is_landsat, mask_kind
 from clearcube.readers.sources import is_url
 
 YEARS = range(1980, 2101)
@@ -156,17 +156,30 @@ def _time(day: list[str], clock: list[str]) -> np.datetime64 | None:
 
 
 def _label(name: str, wanted: Collection[str]) -> tuple[str | None, str]:
-    """The last part of a name that means a band or a mask, and the name without it and without its pixel size."""
+    """The last part of a name that means a band or a mask, and the name without it and without its pixel size.
+
+    Where the name tells a Landsat sensor, the part has it in front, for band numbers mean another band there.
+    """
     bare = _RESOLUTION.sub("", name).strip("_-. ")
     tokens = _SEPARATORS.split(bare)
     known = {label.lower() for label in wanted if not label.isdigit()}
+    sensor = next((token for token in tokens if is_landsat(token)), None)
     for length in (5, 3, 1):  # parts with their separators between: three words, two words, one
         for start in range(len(tokens) - length, -1, -2):
             text = "".join(tokens[start : start + length])
-            if text.lower() in known or _means(text):
+            label = text if text.lower() in known else _meaning(text, sensor)
+            if label is not None:
                 rest = "".join(tokens[:start] + tokens[start + length + 1 :]).strip("_-. ")
-                return text, rest
+                return label, rest
     return None, bare
+
+
+def _meaning(text: str, sensor: str | None) -> str | None:
+    """The label of a part of a name, or None where it means nothing; `sensor` is Landsat's, if the name tells one."""
+    if sensor is None or not is_band_number(text.lower().removeprefix("sr_")):
+        return text if _means(text) else None
+    label = f"{sensor}_{text}"
+    return label if band_called(label) is not None else None
 
 
 def _means(text: str) -> bool:
