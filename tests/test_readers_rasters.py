@@ -455,3 +455,10 @@ def test_band_numbers_of_landsat_are_landsat_s(tmp_path):
     np.testing.assert_array_equal(series.reflectance.sel(band="nir08")[0], (numbers(5)[0] * 1e-4).astype(np.float32))
     mapped = read([str(tmp_path)], ReadOptions(bands=("nir",), variables={"nir": "SR_B5"}, scale=1e-4))
     np.testing.assert_array_equal(mapped.reflectance[0, 0], (numbers(5)[0] * 1e-4).astype(np.float32))
+
+
+def test_what_a_file_manager_leaves_beside_rasters_is_passed_over(tmp_path):
+    for day in ("20220301", "20220317"):
+        write(tmp_path / f"{day}.tif", numbers(1, 4), names=FOUR)
+        (tmp_path / f"._{day}.tif").write_bytes(b"\0\5\x16\7")
+    assert read([str(tmp_path)], ReadOptions()).reflectance.sizes["time"] == 2

@@ -288,6 +288,12 @@ def test_a_url_is_read(tmp_path, name):
     np.testing.assert_array_equal(open_cube(f"file://{tmp_path / name}").reflectance, REFLECTANCE)
 
 
+def test_what_a_file_manager_leaves_beside_stores_is_passed_over(tmp_path):
+    save(variables(), tmp_path / "cube.nc")
+    (tmp_path / "._cube.nc").write_bytes(b"\0\5\x16\7")
+    assert open_cube(tmp_path).sizes["time"] == 3
+
+
 def test_a_netcdf_in_an_archive_stays_open_while_it_is_read(tmp_path):
     save(variables(), tmp_path / "cube.nc")
     with zipfile.ZipFile(tmp_path / "cubes.zip", "w") as archive:

@@ -72,7 +72,7 @@ def _is_raster(path: str) -> bool:
 
 
 def _is_raster_name(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES)
+    return name.lower().endswith(SUFFIXES) and not os.path.basename(name).startswith("._")
 
 
 def _members(path: str) -> list[str]:

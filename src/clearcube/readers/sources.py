@@ -92,7 +92,8 @@ def _expand_one(path: str) -> list[str]:
             raise InputError(f"no file matches {path}; check the pattern")
         return [source for member in members for source in _expand_one(member)]
     if os.path.isdir(path) and not is_zarr(path):
-        members = sorted(name for name in os.listdir(path) if name.lower().endswith(_STORE_SUFFIXES))
+        names = (name for name in os.listdir(path) if not name.startswith("."))  # macOS leaves ._ files beside others
+        members = sorted(name for name in names if name.lower().endswith(_STORE_SUFFIXES))
         if members:
             return [os.path.join(path, name) for name in members]
         if not os.listdir(path):
