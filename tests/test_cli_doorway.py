@@ -50,6 +50,7 @@ def test_other_exceptions_that_nobody_can_catch_are_shown_as_usual(monkeypatch):
             PermissionError(errno.EACCES, "Permission denied", "/x"),
             "Permission denied: /x; check who may read and write",
         ),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "/x"), "Is a directory: /x; name a file"),
         (OSError("a.nc: gone"), "error: a.nc: gone"),
     ],
 )

@@ -22,6 +22,7 @@ AGAIN_AFTER_S = 0.05
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 ADVICE = {
     errno.ENOENT: "; check the path",
+    errno.EISDIR: "; name a file",
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "; check who may read and write there"),
 }
 
