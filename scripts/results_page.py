@@ -24,8 +24,8 @@ UNTRAINED = "None were trained with this version; `python scripts/ablations.py` 
 HOW_MANY = {
     "real": "They are of three tiles, three of them of one tile and year: an interval over so few says little.",
     "simulated": (
-        "Year, latitude, size of pixels and days between dates are such as training never draws. Each cube serves two "
-        "of the scenarios, so every scenario has a quarter of them."
+        "Year, latitude, size of pixels and days between dates are such as training never draws. Each cube serves one "
+        "scenario, so every scenario has an eighth of them."
     ),
     "slow": "With one seed, beside the same seed of linear and seq2seq.",
 }
@@ -215,10 +215,9 @@ def ablation_tables(parts: Sequence[Part]) -> list[str]:
 
 
 def appendix(part: Part) -> list[str]:
-    """PSNR of linear and gains of the others, for every cube, the mean over the scenarios that hide."""
+    """PSNR of linear and gains of the others, for every cube, the mean over its scenarios."""
     found = part.found
-    hiding = [name for name in part.scenarios if name != "mask-error"]
-    values = {m: np.array([found.values(m, scenario, "psnr") for scenario in hiding]) for m in found.methods}
+    values = {m: np.array([found.values(m, scenario, "psnr") for scenario in part.scenarios]) for m in found.methods}
     others = [method for method in found.methods if method != "linear"]
     rows = []
     for place, cube in enumerate(found.cubes):
@@ -227,7 +226,7 @@ def appendix(part: Part) -> list[str]:
         rows.append([cube, part.clear.get(cube, "-"), number(mean(base), ".2f"), *(number(m, "+.2f") for m in means)])
     head = ["cube", "clear", "linear, dB", *map(part.called, others)]
     lines = ["", f"## Appendix: {part.title.lower()}, one by one", ""]
-    lines.append("PSNR of linear, and gains over it, dB; means over the scenarios that hide and that the cube offers.")
+    lines.append("PSNR of linear, and gains over it, dB; means over the scenarios of the cube.")
     problems = [*dict.fromkeys(each[1:3] for each in found.failures)]
     if problems:
         lines += ["", "Failed: " + ", ".join(f"{method} ({scenario})" for method, scenario in problems) + "."]
