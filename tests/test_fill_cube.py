@@ -7,6 +7,7 @@ from builders import MeanFiller, cloudy_cube
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import clearcube
 from clearcube.cube import Source
 from clearcube.errors import InputError
 from clearcube.fill_cube import FillSettings, StagedFill, Workers, fill_with
@@ -248,3 +249,8 @@ def test_a_cluster_that_does_not_answer_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("clearcube.fill_cube.running.ANSWER_WITHIN_S", 1)
     with pytest.raises(InputError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:9"):
         staged(cloudy_cube(), tmp_path, workers=Workers("tcp://127.0.0.1:9"))
+
+
+def test_what_is_no_cube_is_refused():
+    with pytest.raises(InputError, match=r"not a cube: a DataArray; a cube is a Dataset with 'reflectance'"):
+        clearcube.fill(cloudy_cube()["reflectance"], "linear")

@@ -153,6 +153,17 @@ def test_validity_mask_of_the_file_and_alpha(tmp_path):
     np.testing.assert_array_equal(values[:, 4:], dn[:2, 4:])
 
 
+def test_a_fourth_band_of_bytes_with_a_name_is_a_band(tmp_path):
+    dn = numbers(1, 4, dtype="uint8")
+    dn[3, :4] = 0
+    path = write(tmp_path / "20210605.tif", dn, names=FOUR)
+    with rasterio.open(path, "r+") as file:
+        file.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
+    series = read([path], ReadOptions())
+    assert series.reflectance.band.values.tolist() == list(FOUR)
+    np.testing.assert_array_equal(series.reflectance.values[0], dn)
+
+
 def test_one_file_a_date_and_band_in_mixed_order(tmp_path):
     dn = {(day, band): numbers(day * 10 + k) for day in (5, 10) for k, band in enumerate(("B02", "nir"))}
     paths = [write(tmp_path / f"site_2021-06-{day:02d}_{band}.tif", values) for (day, band), values in dn.items()]

@@ -145,6 +145,11 @@ def check_cube(cube: xr.Dataset) -> xr.Dataset:
     ------
     InputError : a variable, dimension, coordinate or type is not what a cube has.
     """
+    if not hasattr(cube, "data_vars"):
+        raise InputError(
+            f"not a cube: a {type(cube).__name__}; a cube is a Dataset with 'reflectance' and 'observed', such as "
+            "open_cube gives"
+        )
     for name, dims, dtype in (("reflectance", REFLECTANCE_DIMS, np.float32), ("observed", OBSERVED_DIMS, np.bool_)):
         if name not in cube.data_vars:
             raise InputError(f"not a cube: the variable '{name}' is missing; it has {sorted(map(str, cube.data_vars))}")

@@ -108,7 +108,9 @@ def inspect(path: str) -> RasterInfo:
 
 
 def _info(path: str, raster: Any) -> RasterInfo:
-    data = [k for k, color in enumerate(raster.colorinterp) if color != ColorInterp.alpha]
+    alpha = next((k for k in raster.indexes if _is_alpha(raster, k)), None)
+    data = [k - 1 for k in raster.indexes if k != alpha]
+    masks = [raster.mask_flag_enums[k] for k in data]
     transform = raster.transform
     return RasterInfo(
         path=path,
@@ -120,10 +122,17 @@ def _info(path: str, raster: Any) -> RasterInfo:
         offsets=tuple(raster.offsets[k] for k in data),
         nodata=tuple(raster.nodatavals[k] for k in data),
         block=raster.block_shapes[0],
-        masked=all(MaskFlags.per_dataset in flags for flags in (raster.mask_flag_enums[k] for k in data)),
-        alpha=next((k for k in raster.indexes if raster.colorinterp[k - 1] == ColorInterp.alpha), None),
+        masked=all(MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags for flags in masks),
+        alpha=alpha,
         georeferenced=not transform.is_identity,
     )
+
+
+def _is_alpha(raster: Any, index: int) -> bool:
+    """Whether a band says which pixels are valid. A fourth band of bytes is called alpha by default: not if it has a
+    name of its own.
+    """
+    return raster.colorinterp[index - 1] == ColorInterp.alpha and not raster.descriptions[index - 1]
 
 
 def _check_local(path: str) -> None:

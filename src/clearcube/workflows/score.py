@@ -65,7 +65,10 @@ def score_files(
     counted = _chosen(theirs, on, _hidden(hidden, filled, theirs) if on != "all" or hidden else None)
     pair = paired(mine, theirs["reflectance"], counted)
     if not counted.any():
-        raise InputError(f"nothing to score: no pixel of {name} is in the set '{on}'")
+        raise InputError(
+            f"nothing to score: no pixel of {name} is in the set '{on}'; say which were hidden with --hidden, or score "
+            "other ones with --on"
+        )
     values = np.asarray(pair.filled)
     test = _experiment(theirs, np.asarray(pair.truth), counted)
     check_reflectance(test.truth, counted, name)
