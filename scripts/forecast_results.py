@@ -1,6 +1,7 @@
 """Measure forecasts on simulated places and on the real test cubes, and write the tables into docs/forecasting.md.
 
-python scripts/forecast_results.py [--quick] [--weights FILE] [--out FOLDER] [--data FOLDER] [--doc FILE] [--workers N]
+python scripts/forecast_results.py [--quick] [--simulated N] [--size PIXELS] [--weights FILE] [--out FOLDER]
+    [--data FOLDER] [--doc FILE] [--workers N]
 
 A run that was stopped goes on where it was. --quick: four small simulated cubes, to see that everything works.
 """
@@ -31,6 +32,7 @@ MODEL, FILL = "convlstm", "seq2seq"
 """The model and the fill that goals are about."""
 BASELINES = ("persistence", "climatology", "harmonic")
 FILLS = (NONE, "last", "linear", "whittaker")
+KEPT = "seq2seq-kept"
 SKILLS = (("r2", 1), ("rmse", -1), ("nse", 1))
 """GreenEarthNet's score, and whether more or less of it is better."""
 
@@ -56,7 +58,7 @@ def models(weights: str | None) -> tuple[str, ...]:
 
 def fills() -> tuple[str, ...]:
     """The network last, where its weights are here."""
-    return (*FILLS, FILL) if embedded_weights(FILL) else FILLS
+    return (*FILLS, KEPT, FILL) if embedded_weights(FILL) else FILLS
 
 
 def measured(request: ForecastEvaluationRequest, name: str) -> ForecastComparison:
@@ -137,6 +139,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--weights", help="checkpoint of the network, instead of the embedded one")
     parser.add_argument("--simulated", type=int, default=200)
+    parser.add_argument("--size", type=int, default=128, help="pixels per side of simulated cubes")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "forecast-results")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "test")
     parser.add_argument("--doc", type=Path, default=ROOT / "docs" / "forecasting.md")
@@ -146,7 +149,7 @@ def main() -> None:
     request = ForecastEvaluationRequest(
         given.out, models=chosen[0], fills=chosen[1], model_weights=given.weights, workers=given.workers
     )
-    count, size = (4, 32) if given.quick else (given.simulated, 128)
+    count, size = (4, 32) if given.quick else (given.simulated, given.size)
     simulated = measured(replace(request, simulated=count, size=size), "simulated")
     parts = {"simulated": page_of(simulated, request)}
     real = None

@@ -79,4 +79,4 @@ def test_models_by_name(name, options, message):
 
 
 def test_every_model_of_the_command_line_is_known():
-    assert list(FORECASTERS) == ["convlstm", "persistence", "climatology", "seasonal", "harmonic"]
+    assert list(FORECASTERS) == ["convlstm", "convlstm-guided", "persistence", "climatology", "seasonal", "harmonic"]

@@ -129,6 +129,17 @@ def test_by_name(path):
     assert (model.name, model.path, model.horizon) == ("convlstm", path, 100)
 
 
+def test_the_guided_model_by_name(path, guided):
+    model = make_forecaster("convlstm-guided", weights=guided)
+    assert (model.name, model.guided) == ("convlstm-guided", True)
+    with pytest.raises(InputError, match="knows no weather"):
+        make_forecaster("convlstm-guided", weights=path)
+
+
+def test_weights_that_ship_by_name():
+    assert make_forecaster("convlstm", weights="forecast") == make_forecaster("convlstm")
+
+
 @pytest.mark.parametrize(
     ("days", "message"),
     [((101,), "trained to look 100 days"), ((0,), "lie after"), ((20, 10), "ascend"), ((), "ascend")],

@@ -226,6 +226,17 @@ def test_loss_by_hand(data, tmp_path):
     assert float(terms["likelihood"]) == pytest.approx(0.5 * 0.01, rel=1e-4)
 
 
+def test_errors_count_less_where_the_std_is_larger(data, tmp_path):
+    batch = Batches(config(tmp_path, optimisation={"batch": 1}), data.train).batch(0)
+    target = torch.full_like(batch.target, np.nan)
+    target[:, 3, 0, :2] = torch.tensor([0.5, 0.6])
+    log_std = torch.zeros(1, 20, 16, 16)
+    log_std[:, 3, 0, 1] = np.log(4)
+    steps = Steps(torch.zeros(1, 16, 16), torch.full((1, 20, 16, 16), 0.4), log_std)
+    terms = loss_terms(steps, batch._replace(target=target), 5)
+    assert float(terms["error"]) == pytest.approx((0.01 + 0.04 / 4) / 1.25 / 0.02, rel=1e-4)
+
+
 def test_a_run_writes_log_state_and_weights(data, tmp_path):
     settings, records = config(tmp_path), []
     progress = train(settings, replace(data, files={"a.nc": "00"}), records.append)
@@ -321,6 +332,19 @@ def test_the_shipped_configurations_are_such(request, name, weather):
     assert isinstance(found, ForecastTraining)
     assert "seq2seq" in found.episodes.fills
     assert found.network.weather == weather
+
+
+def test_a_guided_network_may_begin_with_one_that_knows_no_weather(data, tmp_path):
+    train(config(tmp_path), data)
+    path = str(tmp_path / "run/last.safetensors")
+    sizes = {"fine": 6, "coarse": 6, "time": 6, "weather": 3}
+    guided = new_learner(config(tmp_path, network=sizes, start=path)).network
+    context = Batches(config(tmp_path, network=sizes), data.train).batch(0).context
+    with torch.inference_mode():
+        torch.testing.assert_close(guided(context).mean, checkpoint.load(path)[0](context).mean)
+    for wrong in ({**sizes, "fine": 8}, {**sizes, "elevation": True}):
+        with pytest.raises(InputError, match="other sizes"):
+            new_learner(config(tmp_path, network=wrong, start=path))
 
 
 def test_a_guided_run(data, tmp_path):

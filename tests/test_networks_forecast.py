@@ -8,6 +8,7 @@ from clearcube.errors import InputError
 from clearcube.networks import checkpoint
 from clearcube.networks.forecast import (
     FALLBACK_NDVI,
+    RECENT_DAYS,
     Context,
     ForecastConfig,
     ForecastNet,
@@ -16,6 +17,7 @@ from clearcube.networks.forecast import (
     ndvi_given,
     padded,
     persistence,
+    recent,
     static_maps,
 )
 
@@ -87,27 +89,47 @@ def one_pixel(ndvi, given, observed, days):
 
 def test_static_maps_by_hand():
     found = one_pixel([0.2, 0.6, 0.4], [True, True, True], [True, True, False], [-10.0, -5.0, 0.0])
-    torch.testing.assert_close(found, torch.tensor([0.8, 0.0, 0.8, 2 / 3, 0.8, 0.1]))
+    means = [np.average([0.2, 0.6, 0.4], weights=np.exp([-10 / scale, -5 / scale, 0])) for scale in RECENT_DAYS]
+    departures = [4 * (0.4 - mean) for mean in means]
+    expected = torch.tensor([0.8, *departures, 0.0, 0.8, 2 / 3, 0.8, 0.1], dtype=torch.float32)
+    torch.testing.assert_close(found, expected)
 
 
 def test_static_maps_of_a_pixel_that_was_never_observed():
-    found = one_pixel([0.2, 0.6], [True, True], [False, False], [-5.0, 0.0])
-    torch.testing.assert_close(found, torch.tensor([1.2, 0, 0, 0, 0, 0]))
+    found = one_pixel([0.6, 0.6], [True, True], [False, False], [-5.0, 0.0])
+    torch.testing.assert_close(found, torch.tensor([1.2, 0, 0, 0, 0, 0, 0, 0]))
 
 
-def test_a_fill_hides_nothing_of_what_was_observed():
-    # what was observed reaches the network unchanged, whatever lies in the gaps
+def test_the_recent_past_of_a_pixel_without_values_is_its_base():
+    told = Context(None, torch.zeros(1, 2, 1, 2, dtype=torch.bool), None, torch.tensor([[-5.0, 0.0]]), None)
+    base = torch.tensor([[[0.3, 0.7]]])
+    torch.testing.assert_close(recent(torch.zeros(1, 2, 1, 2), told, base, 12.0), base)
+
+
+def test_what_was_observed_and_what_was_filled_are_told_apart():
+    # the same values, filled or observed, differ in the last map of each date alone
     net, bare = network(), context()
     values = torch.where(bare.given.unsqueeze(2), bare.red_nir, torch.tensor(0.2))
-    filled = bare._replace(red_nir=values, given=torch.ones_like(bare.given))
-    shown = {}
-    for name, each in (("bare", bare), ("filled", filled)):
+    everywhere = torch.ones_like(bare.given)
+    shown = []
+    for observed in (bare.observed, everywhere):
         inputs = []
         handle = net.stem.register_forward_pre_hook(lambda module, args, kept=inputs: kept.append(args[0]))
-        run(net, each)
+        run(net, bare._replace(red_nir=values, given=everywhere, observed=observed))
         handle.remove()
-        shown[name] = torch.nn.functional.pixel_shuffle(inputs[0], 2)[:, 1:5]  # NDVI, red, near infrared, observed
-    torch.testing.assert_close(shown["bare"], shown["filled"])
+        shown.append(torch.nn.functional.pixel_shuffle(inputs[0], 2))
+    torch.testing.assert_close(shown[0][:, :-1], shown[1][:, :-1])
+    assert torch.equal(shown[0][:, -1].reshape(5, 2, 8, 8).transpose(0, 1), bare.observed.float())
+    assert (shown[1][:, -1] == 1).all()
+
+
+def test_the_residual_is_linear_in_the_static_maps():
+    net, given = network(), context()
+    with torch.no_grad():
+        net.out.weight.zero_()
+        net.out.bias.zero_()[2] = 0.5  # the coefficient of the first map, twice the base
+    steps = run(net, given)
+    torch.testing.assert_close(steps.mean, (2 * steps.base).unsqueeze(1).expand_as(steps.mean))
 
 
 def test_values_where_nothing_is_given_do_not_matter():

@@ -31,7 +31,12 @@ Fill = Annotated[
         "contaminated; seq2seq-kept keeps them.",
     ),
 ]
-Model = Annotated[str, typer.Option("--model", "-m", help="convlstm, persistence, climatology, seasonal or harmonic.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", help="convlstm, convlstm-guided (by weather), persistence, climatology, seasonal or harmonic."
+    ),
+]
 Weights = Annotated[str | None, typer.Option("--weights", help="convlstm: checkpoint instead of the embedded one.")]
 FillWeights = Annotated[str | None, typer.Option("--fill-weights", help="Checkpoint of the fill seq2seq.")]
 Weather = Annotated[

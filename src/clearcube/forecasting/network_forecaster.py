@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +15,7 @@ from clearcube.cube import red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Forecast
 from clearcube.forecasting.weather import network_weather
+from clearcube.network_filler.checkpoints import located
 from clearcube.networks.checkpoint import load
 from clearcube.networks.forecast import MULTIPLE, Context, ForecastNet, at_leads
 from clearcube.tiling import windows
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
     Days = NDArray[np.datetime64]
 
-EMBEDDED = "weights/forecast.safetensors"
+EMBEDDED, GUIDED = "forecast", "forecast-guided"
+"""Names of the checkpoints that ship: without any weather, and with that of the days to forecast."""
 LONGEST_CONTEXT = 12
 """Dates of a context that the network looks at, the last ones; it learnt from ten."""
 WINDOW = 256
@@ -113,16 +113,26 @@ _NO_DAY = np.timedelta64(0, "D")
 
 
 def make_network_forecaster(*, weights: str | os.PathLike[str] | None = None) -> NetworkForecaster:
-    """The forecaster of a checkpoint, by default of the embedded one.
+    """The forecaster of a checkpoint, a file or one that ships, by default the one without weather.
 
     Raises
     ------
-    InputError : none is embedded, or the file cannot be used.
+    InputError : there is none, or the file cannot be used.
     """
-    embedded = Path(str(files("clearcube"))) / EMBEDDED
-    if weights is None and not embedded.is_file():
-        raise InputError("no weights of 'convlstm' ship with this version: give a checkpoint with --weights FILE")
-    return NetworkForecaster(os.fspath(embedded if weights is None else weights))
+    return NetworkForecaster(located(EMBEDDED if weights is None else weights))
+
+
+def make_guided_forecaster(*, weights: str | os.PathLike[str] | None = None) -> NetworkForecaster:
+    """The same, by default the one that is guided by the weather of the days to forecast.
+
+    Raises
+    ------
+    InputError : as `make_network_forecaster`, or the checkpoint knows no weather.
+    """
+    made = NetworkForecaster(located(GUIDED if weights is None else weights), name="convlstm-guided")
+    if not made.guided:
+        raise InputError(f"{made.path} knows no weather; use the model convlstm with it")
+    return made
 
 
 @lru_cache(maxsize=4)

@@ -40,6 +40,13 @@ FORECASTERS: Mapping[str, ForecasterInfo] = MappingProxyType(
                 "make_network_forecaster",
                 ("weights",),
             ),
+            ForecasterInfo(
+                "convlstm-guided",
+                "the same network, told the weather of the days to forecast",
+                "network_forecaster",
+                "make_guided_forecaster",
+                ("weights",),
+            ),
             ForecasterInfo("persistence", "the last NDVI of the context", "baselines", "Persistence"),
             ForecasterInfo(
                 "climatology", "the usual NDVI of the land cover at that time of year", "baselines", "Climatology"

@@ -35,10 +35,15 @@ WEATHER = ("temperature", "precipitation", "radiation")
 
 @dataclass(frozen=True)
 class SimulatedEpisode:
-    """An episode, and what only a simulation knows: the NDVI (Tc + Th, H, W) of a clear observation at every date."""
+    """An episode, and what only a simulation knows.
+
+    clear_ndvi : (Tc + Th, H, W) NDVI of a clear observation at every date. clear_context : (Tc, B, H, W) reflectance
+    of a clear observation at every date of the context: what a perfect fill would give.
+    """
 
     episode: Episode
     clear_ndvi: NDArray[np.float32]
+    clear_context: NDArray[np.float32]
 
 
 def simulated_episode(seed: int, *, size: int = 128, evaluation: bool = False) -> Episode:
@@ -108,7 +113,7 @@ def _episode(scene: Scene, weather: DailyWeather, name: str) -> SimulatedEpisode
         truth_ndvi=ndvi_of(scene.surface, scene.bands),
         place=name,
     )
-    return SimulatedEpisode(episode, clear)
+    return SimulatedEpisode(episode, clear, scene.clear[context])
 
 
 def _weather(weather: DailyWeather) -> Weather:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from clearcube.errors import InputError
 from clearcube.forecasting.batches import Batch, Batches, Choice, collated
 from clearcube.forecasting.training_config import forecast_config_from
+from clearcube.network_filler.checkpoints import located
 from clearcube.networks import checkpoint
 from clearcube.networks.forecast import ForecastNet, Steps, at_leads
 from clearcube.training.state import LICENCE, command, hardware
@@ -70,10 +71,17 @@ class Progress:
 
 
 def new_learner(config: ForecastTraining) -> Learner:
-    """A learner at its beginning; the seed decides its weights."""
+    """A learner at its beginning; the seed decides its weights, or a checkpoint.
+
+    Raises
+    ------
+    InputError : the checkpoint cannot be used to begin with.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = ForecastNet(config.network).train()
+    if config.start:
+        begin_with(network, config.start)
     rates = config.optimisation
     optimiser = torch.optim.AdamW(
         network.parameters(), rates.learning_rate, betas=(0.9, 0.99), weight_decay=rates.weight_decay
@@ -81,14 +89,42 @@ def new_learner(config: ForecastTraining) -> Learner:
     return Learner(network, copy.deepcopy(network).eval().requires_grad_(False), optimiser)
 
 
+def begin_with(network: ForecastNet, path: str) -> None:
+    """Take the tensors of a checkpoint; what it was not told, the weather, gets the weight 0.
+
+    Raises
+    ------
+    InputError : it holds another network, or one of other sizes.
+    """
+    known = checkpoint.load(located(path))[0].state_dict()
+    own = network.state_dict()
+    if own.keys() != known.keys() or any(not _begins(own[name], known[name]) for name in own):
+        raise InputError(f"{path} holds a network of other sizes; leave start out, or set [network] as it was trained")
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.zero_()[tuple(slice(size) for size in known[name].shape)] = known[name]
+
+
+def _begins(own: Tensor, known: Tensor) -> bool:
+    """Whether a tensor is of the same shape, or a matrix with as many rows and no more columns."""
+    if own.shape == known.shape:
+        return True
+    return own.ndim == known.ndim == 2 and own.shape[0] == known.shape[0] and own.shape[1] > known.shape[1]
+
+
 def loss_terms(steps: Steps, batch: Batch, step_days: int) -> dict[str, Tensor]:
-    """Squared error of the mean in units of `ERROR_UNIT`, and the Gaussian likelihood of the std at fixed mean."""
+    """Squared error of the mean in units of `ERROR_UNIT`, and the Gaussian likelihood of the std at fixed mean.
+
+    Errors count by the reciprocal of the std, as it stands: what nobody can foretell says least of the rest.
+    """
     mean, log_std = at_leads(steps, batch.leads, step_days)
     known = batch.target.isfinite()
     count = known.sum().clamp(min=1)
     square = torch.where(known, (mean - batch.target.nan_to_num()) ** 2, 0.0)
+    weight = torch.where(known, torch.exp(-log_std.detach()), 0.0)
     likelihood = torch.where(known, log_std + 0.5 * square.detach() * torch.exp(-2 * log_std), 0.0)
-    return {"error": square.sum() / count / ERROR_UNIT, "likelihood": likelihood.sum() / count}
+    error = (weight * square).sum() / weight.sum().clamp(min=1e-6)
+    return {"error": error / ERROR_UNIT, "likelihood": likelihood.sum() / count}
 
 
 def train_step(learner: Learner, batch: Batch, config: ForecastTraining, step: int, share: float) -> dict[str, float]:

@@ -70,10 +70,13 @@ class ForecastTraining:
     """A training run of a forecaster.
 
     output : folder for episodes, state, log and weights. train : real cubes, beside the simulated places.
+    start : checkpoint, a file or one that ships, that the network begins with: of the same sizes but for the weather,
+        which at first changes nothing; "" = random numbers.
     """
 
     output: str = "runs/forecast"
     seed: int = 0
+    start: str = ""
     train: tuple[CubeSource, ...] = ()
     network: ForecastConfig = field(default_factory=lambda: ForecastConfig(fine=24, coarse=48))
     episodes: EpisodesConfig = field(default_factory=EpisodesConfig)

@@ -29,8 +29,12 @@ FALLBACK_NDVI = 0.4
 """Persistence where nothing at all is given."""
 MULTIPLE = 4
 """Heights and widths are padded to multiples of this."""
-SPATIAL, STATIC = 8, 6
+SPATIAL, STATIC = 6, 8
 """Maps of each date of the context, and those that every step of the forecast is made with at full resolution."""
+FULL, MIXED = 8, 24
+"""Channels at full resolution: of each step, and of steps and static maps together."""
+RECENT_DAYS = (12.0, 30.0)
+"""Time scales of the recent past that the base is compared with."""
 
 
 @dataclass(frozen=True)
@@ -141,13 +145,13 @@ class ForecastNet(nn.Module):
         self.read_coarse = Carrier(config.fine, config.time, config.coarse)
         self.carry_coarse = Carrier(0, config.time, config.coarse)
         self.carry_fine = Carrier(config.coarse, config.time, config.fine)
-        self.head = nn.Conv2d(config.fine, 24, 3, padding=1)
-        self.mix = nn.Conv2d(6 + STATIC, 12, 1)
-        self.out = nn.Conv2d(12, 2, 1)
+        self.head = nn.Conv2d(config.fine, 4 * FULL, 3, padding=1)
+        self.mix = nn.Conv2d(FULL + STATIC, MIXED, 1)
+        self.out = nn.Conv2d(MIXED, 2 + STATIC, 1)
         with torch.no_grad():
             assert self.out.bias is not None
             self.out.weight.mul_(0.1)
-            self.out.bias.copy_(torch.tensor([0.0, START_LOG_STD]))
+            self.out.bias.zero_()[1] = START_LOG_STD
 
     def forward(self, context: Context) -> Steps:
         """The forecast at the end of each step."""
@@ -170,13 +174,12 @@ class ForecastNet(nn.Module):
     def _maps(self, context: Context, ndvi: Tensor, base: Tensor) -> Tensor:
         """What each date shows, (T, N, fine, H / 2, W / 2).
 
-        What was observed is shown by itself and what is given once more: a fill adds to it and hides nothing.
+        The given values, 0 where there are none, and two masks: where a value is given, where one was observed.
         """
         given, observed = context.given.float(), (context.observed & context.given).float()
-        anomaly = 4 * (ndvi - base.unsqueeze(1))
-        seen = context.red_nir * context.red_nir.new_tensor([5.0, 2.0])[:, None, None] * observed.unsqueeze(2)
-        parts = [anomaly * observed, 2 * ndvi * observed, seen[:, :, 0], seen[:, :, 1], observed]
-        parts += [anomaly * given, 2 * ndvi * given, given]
+        anomaly = 4 * (ndvi - base.unsqueeze(1)) * given
+        red, infrared = (context.red_nir * given.unsqueeze(2)).unbind(2)
+        parts = [anomaly, 2 * ndvi, 5 * red, 2 * infrared, given, observed]
         if self.config.elevation:
             level = context.elevation if context.elevation is not None else torch.zeros_like(base)
             parts.append(level.unsqueeze(1).expand_as(ndvi))
@@ -198,11 +201,15 @@ class ForecastNet(nn.Module):
         return self.of_date(scalars[:dates]), self.of_step(scalars[dates:])
 
     def _finished(self, fine: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
-        """Residual and log of the std, (N, steps, H, W) each, from hidden maps and static ones (N, 4, H, W)."""
+        """Residual and log of the std, (N, steps, H, W) each, from hidden maps and static ones (N, STATIC, H, W).
+
+        The residual is linear in the static maps, with coefficients that differ from step to step and pixel to pixel.
+        """
         full = each_frame(lambda x: F.pixel_shuffle(F.silu(self.head(x)), 2), fine)
         both = torch.cat([full, static.unsqueeze(0).expand(len(full), -1, -1, -1, -1)], 2)
         out = each_frame(lambda x: self.out(F.silu(self.mix(x))), both).transpose(0, 1)
-        return out[:, :, 0], out[:, :, 1].float().clamp(*LOG_STD_LIMITS)
+        residual = out[:, :, 0] + (out[:, :, 2:] * static.unsqueeze(1)).sum(2)
+        return residual, out[:, :, 1].float().clamp(*LOG_STD_LIMITS)
 
 
 def ndvi_given(context: Context) -> Tensor:
@@ -224,10 +231,11 @@ def persistence(ndvi: Tensor, given: Tensor) -> Tensor:
 
 
 def static_maps(ndvi: Tensor, context: Context, base: Tensor) -> Tensor:
-    """What every step knows of a pixel, (N, 6, H, W).
+    """What every step knows of a pixel, (N, STATIC, H, W).
 
-    Its base; of its observations how the base lies to their mean, their range, their share, how the last one lies to
-    the base, and how long ago it was. 0 where a pixel was never observed.
+    Its base, and how that lies to the recent past of what is given; of its observations how the base lies to their
+    mean, their range, their share, how the last one lies to the base, and how long ago it was. 0 where a pixel was
+    never observed.
     """
     observed = context.observed & context.given
     seen, count = observed.any(1), observed.sum(1).clamp(min=1)
@@ -236,7 +244,15 @@ def static_maps(ndvi: Tensor, context: Context, base: Tensor) -> Tensor:
     last = persistence(ndvi, observed)
     age = torch.where(observed, -context.days[..., None, None], 100.0).amin(1)
     of_observations = [4 * (base - mean), 2 * (high - low), observed.float().mean(1), 4 * (last - base), age / 50]
-    return torch.stack([2 * base, *(torch.where(seen, each, 0.0) for each in of_observations)], 1)
+    departures = [4 * (base - recent(ndvi, context, base, scale)) for scale in RECENT_DAYS]
+    return torch.stack([2 * base, *departures, *(torch.where(seen, each, 0.0) for each in of_observations)], 1)
+
+
+def recent(ndvi: Tensor, context: Context, base: Tensor, scale: float) -> Tensor:
+    """Mean of a pixel's given NDVI, (N, H, W), weighted by exp(- days ago / scale); the base where none is given."""
+    weight = context.given * torch.exp(context.days / scale)[..., None, None]
+    total = weight.sum(1)
+    return torch.where(total > 0, (weight * ndvi).sum(1) / total.clamp(min=1e-12), base)
 
 
 def padded(context: Context) -> Context:
