@@ -37,6 +37,7 @@ def test_scores_by_gap_length_and_one_point_for_a_method():
     np.testing.assert_array_equal(left.lines[1].get_ydata(), [35.0, np.nan])
     assert (right.lines[0].get_xdata()[0], right.lines[0].get_ydata()[0]) == (0.4, 33.0)
     assert right.xaxis_inverted(), "better is to the right"
+    assert "better: up, right" in right.get_title() and not right.texts, "nothing lies over the points"
     assert "less is better" in right.get_xlabel()
     assert (left.get_ylabel(), right.get_ylabel()) == ("PSNR (dB)", "PSNR (dB)")
 

@@ -93,11 +93,9 @@ def _draw_trade_off(
     axis.margins(0.14)
     axis.ticklabel_format(axis="x", scilimits=(-2, 4), useMathText=True)
     order = "less" if perceptual.less_is_better else "more"
-    axis.set(xlabel=f"{perceptual.label}; {order} is better", ylabel="PSNR (dB)", title="(b) distortion and perception")
+    axis.set(xlabel=f"{perceptual.label}; {order} is better", ylabel="PSNR (dB)")
+    axis.set_title("(b) distortion and perception (better: up, right)")  # within the panel it would hide the best
     axis.grid(linewidth=0.4, color="0.88")
-    arrow = {"arrowstyle": "-|>", "color": "0.45", "linewidth": 0.8}
-    axis.annotate("", (0.97, 0.97), (0.88, 0.85), xycoords="axes fraction", arrowprops=arrow)
-    axis.text(0.87, 0.9, "better", transform=axis.transAxes, ha="right", va="center", color="0.45", fontsize=7)
 
 
 def _in_words(stratum: str) -> str:
