@@ -1,6 +1,6 @@
 """Seconds of a forecast of 128 x 128 pixels, ten dates of context, up to 100 days: the network, and what fills first.
 
-    python -m benchmarks.bench_forecast [--weights FILE] [--runs 7] [--size 128] [--threads 2]
+    python -m benchmarks.bench_forecast [--weights FILE] [--runs 7] [--size 128]
 
 The forecast is of a context that is filled already; filling it is timed apart, with what the filler measures on the
 cube. Reading, writing and starting the program are in neither.
@@ -13,8 +13,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-
-import torch
 
 from clearcube.forecasting.contexts import filled_context
 from clearcube.forecasting.registry import make_forecaster
@@ -43,7 +41,6 @@ def main() -> None:
     parser.add_argument("--weights")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     episode = simulated_episode(0, size=given.size, evaluation=True)
     models = {name: make_forecaster(name) for name in BASELINES}
@@ -54,11 +51,10 @@ def main() -> None:
     for name, filler in fillers.items():
         seconds = median_seconds(lambda filler=filler: filled_context(episode.context, filler), given.runs)
         print(f"| fill by {name} | {seconds:.3f} | |")
-    torch.set_num_threads(given.threads)
     for name, model in models.items():
         forecast = median_seconds(lambda model=model: model.forecast(context, episode.target_dates), given.runs)
         print(f"| forecast by {name} | {forecast:.3f} | {LIMIT if name == 'convlstm' else ''} |")
-    print(f"\n{torch.get_num_threads()} threads; load of the machine while measuring: {os.getloadavg()[0]:.1f}")
+    print(f"\nload of the machine while measuring: {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from clearcube.errors import InputError
 from clearcube.evaluation.report import markdown, table
 from clearcube.forecasting.comparison import ERROR, ERROR_COUNTED, ForecastComparison, gain
 from clearcube.forecasting.registry import make_forecaster
-from clearcube.forecasting.report import introduction, sections
-from clearcube.forecasting.report_question import share
+from clearcube.forecasting.report import Chosen, introduction, sections
+from clearcube.forecasting.report_question import question, share
 from clearcube.forecasting.run import NONE
 from clearcube.forecasting.simulated import simulated_episode
 from clearcube.network_filler import embedded_weights
@@ -33,6 +33,10 @@ MODEL, FILL = "convlstm", "seq2seq"
 BASELINES = ("persistence", "climatology", "harmonic")
 FILLS = (NONE, "last", "linear", "whittaker")
 KEPT = "seq2seq-kept"
+BRIEFLY = (NONE, "linear", FILL)
+"""Fills whose scores the page shows."""
+GUIDED = ("convlstm-guided", "climatology")
+"""Models of the part about known weather."""
 SKILLS = (("r2", 1), ("rmse", -1), ("nse", 1))
 """GreenEarthNet's score, and whether more or less of it is better."""
 
@@ -111,9 +115,13 @@ def goal_table(found: Sequence[Goal]) -> list[str]:
 
 
 def page_of(found: ForecastComparison, request: ForecastEvaluationRequest) -> list[str]:
-    """All tables, one level below the page's own headings."""
+    """The tables that matter most, one level below the page's own headings; the reports have all of them.
+
+    What filling is good for, for the first model; scores of all models from some of the fills.
+    """
+    brief = Chosen(request.models, tuple(name for name in BRIEFLY if name in request.fills))
     lines = [introduction(found, request.chosen)]
-    for section in sections(found, request.chosen):
+    for section in (question(found, request.models[:1], request.fills), *sections(found, brief)[1:]):
         lines += ["#" + line if line.startswith("#") else line for line in markdown(section)]
     return lines
 
@@ -152,6 +160,9 @@ def main() -> None:
     count, size = (4, 32) if given.quick else (given.simulated, given.size)
     simulated = measured(replace(request, simulated=count, size=size), "simulated")
     parts = {"simulated": page_of(simulated, request)}
+    if FILL in chosen[1] and embedded_weights("forecast-guided") and not given.quick:
+        guided = replace(request, models=GUIDED, fills=BRIEFLY, model_weights=None, simulated=count, size=size)
+        parts["guided"] = page_of(measured(guided, "guided"), guided)
     real = None
     if given.data.is_dir() and not given.quick:
         places = [str(path) for path in sorted(given.data.iterdir())]

@@ -36,7 +36,7 @@ def test_goals_are_told_plainly(script):
 
 def test_the_page_has_all_parts(script):
     text = (ROOT / "docs" / "forecasting.md").read_text()
-    for name in ("goals", "simulated", "real"):
+    for name in ("goals", "simulated", "guided", "real"):
         assert script.put(text, name, ["here"]) != text
 
 

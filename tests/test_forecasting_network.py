@@ -138,6 +138,8 @@ def test_the_guided_model_by_name(path, guided):
 
 def test_weights_that_ship_by_name():
     assert make_forecaster("convlstm", weights="forecast") == make_forecaster("convlstm")
+    assert make_forecaster("convlstm-guided").guided
+    assert not make_forecaster("convlstm").guided
 
 
 @pytest.mark.parametrize(

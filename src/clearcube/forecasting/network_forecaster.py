@@ -42,7 +42,8 @@ HUNDRED_METRES = 100.0
 class NetworkForecaster:
     """Forecasts with the network of a checkpoint.
 
-    path : of the checkpoint.
+    path : of the checkpoint. threads : of torch, in each call; its many small steps gain nothing from more than one,
+    and wait for each other where cores are busy.
 
     Raises
     ------
@@ -51,6 +52,7 @@ class NetworkForecaster:
 
     path: str
     name: str = "convlstm"
+    threads: int = 1
 
     def __post_init__(self) -> None:
         _network(self.path)
@@ -78,6 +80,7 @@ class NetworkForecaster:
 
         Where a pixel has no value in the whole context the forecast goes by its surroundings.
         """
+        torch.set_num_threads(self.threads)
         network = _network(self.path)
         self._check(context, target_dates)
         dates = slice(-LONGEST_CONTEXT, None)

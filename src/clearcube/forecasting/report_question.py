@@ -31,6 +31,8 @@ ERRORS = {
     ERROR_GROUND: "RMSE against the simulated ground",
 }
 """Metric -> words, in the order of the tables."""
+INDIFFERENT = "climatology"
+"""The model that a fill changes nothing for, where land cover is known."""
 INTRODUCTION = (
     "Share of cubes in which the forecast from a filled context has a smaller error than that of the same model from "
     "another context, with the 95 % interval of a paired bootstrap over cubes; behind it the mean difference of the "
@@ -41,6 +43,7 @@ INTRODUCTION = (
 
 def question(found: ForecastComparison, models: Sequence[str], fills: Sequence[str]) -> Section:
     """The tables, without any where there is no fill to compare with."""
+    models = [name for name in models if name != INDIFFERENT]
     references = tuple(name for name in REFERENCES if name in fills)
     head = ("model", "fill", *(f"better than {name}" for name in references))
     tables = [

@@ -43,6 +43,7 @@ def gathered_episodes(settings: ForecastTraining, report: Callable[[dict[str, An
     from clearcube.forecasting.pack import sha256_of, simulated_pack
     from clearcube.forecasting.training import ForecastData
     from clearcube.forecasting.windows import real_pack
+    from clearcube.network_filler.checkpoints import located
     from clearcube.training.config import TrainingConfig
     from clearcube.training.packing import gathered
     from clearcube.workflows.context_fills import NONE, quick_context_filler
@@ -63,6 +64,8 @@ def gathered_episodes(settings: ForecastTraining, report: Callable[[dict[str, An
     if real is not None:
         packs.append((real, episodes.real))
     weights = {name: getattr(filler, "path", None) for name, filler in fillers.items()}
+    if settings.start:
+        weights["the beginning"] = located(settings.start)
     return ForecastData(
         train=tuple(packs),
         validation=simulated(VALIDATION_SEED, episodes.validation),
