@@ -42,7 +42,7 @@ FORECASTERS: Mapping[str, ForecasterInfo] = MappingProxyType(
             ),
             ForecasterInfo(
                 "convlstm-guided",
-                "the same network, told the weather of the days to forecast",
+                "the same network, told the weather of the days to forecast; learnt from simulated places alone",
                 "network_forecaster",
                 "make_guided_forecaster",
                 ("weights",),
