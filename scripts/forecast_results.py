@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--weights", help="checkpoint of the network, instead of the embedded one")
     parser.add_argument("--simulated", type=int, default=200)
-    parser.add_argument("--size", type=int, default=128, help="pixels per side of simulated cubes")
+    parser.add_argument("--size", type=int, default=96, help="pixels per side of simulated cubes")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "forecast-results")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "test")
     parser.add_argument("--doc", type=Path, default=ROOT / "docs" / "forecasting.md")
