@@ -78,6 +78,7 @@ def test_a_forecast_says_what_it_is(tmp_path, told, suffix):
         assert found["lead_time"].attrs["units"] == "days"
         assert found["time"].values[0] == np.datetime64("2021-05-21")
         assert (found["source"] == Source.FORECAST).all()
+        assert found["source"].attrs["standard_name"] == "status_flag"
         assert found.attrs["Conventions"].startswith("CF-")
         assert found.attrs["model"] == "convlstm"
         assert found.attrs["fill"] == "linear"

@@ -145,7 +145,6 @@ def forecast_dataset(
     output = annotated(output, dict(attrs))
     output["ndvi"].attrs |= {"long_name": "forecast of NDVI", "ancillary_variables": "ndvi_std source"}
     output["ndvi_std"].attrs["long_name"] = "one standard deviation of the error of the forecast of NDVI"
-    output["source"].attrs["standard_name"] = f"{output['ndvi'].attrs['standard_name']} status_flag"
     return output
 
 
