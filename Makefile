@@ -12,7 +12,7 @@ test: $(READY)
 	$(BIN)/pytest -q -n 2 -m "not slow"
 
 test-slow: $(READY)
-	$(BIN)/pytest -q -m slow
+	$(BIN)/pytest -q -n 2 -m slow
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -57,6 +57,8 @@ UNCERTAINTY = (
     ("ndvi_auce", "NDVI AUCE", ".3f"),
 )
 """Metric, head of its column, form."""
+MOST_CUBES = 20
+"""More are not shown scenario by scenario."""
 ABLATION_COLUMNS = tuple(each for each in QUALITY if each[0] in ("psnr", "ssim", "ndvi_rmse", "gmsd", "coherence"))
 """Fewer of them, to see what the adversarial part buys."""
 NOTE = (
@@ -128,6 +130,8 @@ def section(part: Part) -> list[str]:
     lines += strata(part)
     lines += ["", "### Uncertainty, pooled over the scenarios that hide"]
     lines += metrics(part, UNCERTAINTY)
+    lines += ["", "### Share of the truth in the 90 % interval, by scenario and gap length (days)"]
+    lines += coverage(part)
     lines += ["", "### Cloud that the mask missed", ""]
     lines += [
         "Recall at 1 % false alarms (ROC-AUC, average precision), and the RMSE of missed pixels after `--denoise`."
@@ -167,20 +171,36 @@ def metrics(part: Part, columns: Sequence[tuple[str, str, str]]) -> list[str]:
 
 def strata(part: Part) -> list[str]:
     """PSNR by gap length and land cover, a column for each method."""
-    found = part.found
-    values: dict[tuple[str, str], dict[str, float]] = {}
-    for method in found.methods:
-        for s in found.over_scenarios(method):
-            if s.stratum[0] in ("gap", "landcover") and s.metric == "psnr" and s.band == ALL_BANDS:
-                values.setdefault(s.stratum, {})[method] = s.value
+    values = by_stratum(part, "psnr")
     covers = sorted(name for family, name in values if family == "landcover" and name != "none")
     order = [("gap", name) for name in STRATA] + [("landcover", name) for name in covers]
-    rows = [
-        [name, *(number(values[family, name].get(method, np.nan), ".2f") for method in found.methods)]
-        for family, name in order
-        if (family, name) in values
-    ]
-    return table(["", *map(part.called, found.methods)], rows)
+    return columns_of_methods(part, {at[1]: values[at] for at in order if at in values}, ".2f")
+
+
+def coverage(part: Part) -> list[str]:
+    """Coverage of the 90 % interval by scenario and gap length, a column for each method."""
+    found, values = part.found, by_stratum(part, "coverage90")
+    pooled = {(name, m): found.pooled(m, name) for name in part.scenarios for m in found.methods}
+    rows = {name: {m: pooled[name, m].get("coverage90", np.nan) for m in found.methods} for name in part.scenarios}
+    gaps = {name: values["gap", name] for name in STRATA if ("gap", name) in values}
+    return columns_of_methods(part, rows | gaps, ".3f")
+
+
+def by_stratum(part: Part, metric: str) -> dict[tuple[str, str], dict[str, float]]:
+    """Stratum -> method -> a metric of all bands, pooled over the scenarios that hide."""
+    values: dict[tuple[str, str], dict[str, float]] = {}
+    for method in part.found.methods:
+        for s in part.found.over_scenarios(method):
+            if s.metric == metric and s.band == ALL_BANDS:
+                values.setdefault(s.stratum, {})[method] = s.value
+    return values
+
+
+def columns_of_methods(part: Part, rows: Mapping[str, Mapping[str, float]], form: str) -> list[str]:
+    """A table: name of the row -> method -> value."""
+    methods = part.found.methods
+    cells = [[name, *(number(row.get(method, np.nan), form) for method in methods)] for name, row in rows.items()]
+    return table(["", *map(part.called, methods)], cells)
 
 
 def detection(part: Part) -> list[str]:
@@ -230,7 +250,19 @@ def appendix(part: Part) -> list[str]:
     problems = [*dict.fromkeys(each[1:3] for each in found.failures)]
     if problems:
         lines += ["", "Failed: " + ", ".join(f"{method} ({scenario})" for method, scenario in problems) + "."]
-    return [*lines, *table(head, rows)]
+    return [*lines, *table(head, rows), *(by_scenario(part) if len(found.cubes) <= MOST_CUBES else [])]
+
+
+def by_scenario(part: Part) -> list[str]:
+    """Gain over linear of every method on every cube, a column for each scenario."""
+    found, rows = part.found, []
+    psnr = {m: np.array([found.values(m, name, "psnr") for name in part.scenarios]) for m in found.methods}
+    for place, cube in enumerate(found.cubes):
+        for method in found.methods:
+            gained = psnr[method][:, place] - psnr["linear"][:, place]
+            if method != "linear":
+                rows.append([cube, part.called(method), *(number(value, "+.2f") for value in gained)])
+    return ["", "Gains of every scenario.", *table(["cube", "method", *part.scenarios], rows)]
 
 
 def mean(values: np.ndarray) -> float:
