@@ -5,7 +5,7 @@ from builders import BANDS, cloudy_cube
 from clearcube.filler import Block
 from clearcube.network_filler.gap_kinds import GAP_KINDS, gap_kinds
 from clearcube.network_filler.hidden_gaps import Estimates, GapErrors, errors_at, gap_errors
-from clearcube.network_filler.mixture import CAUTION, PRIOR_DATES, Prior, best_shares, mixture, spread_of
+from clearcube.network_filler.mixture import CAUTION, DOUBT, PRIOR_DATES, Prior, best_shares, doubt, mixture, spread_of
 
 DAY = np.datetime64("2020-01-01")
 
@@ -143,3 +143,9 @@ def test_estimates_never_see_what_is_hidden():
     assert found is not None
     assert max(shares) < 1
     assert gap_errors(estimate, []) is None
+
+
+def test_a_spread_of_few_dates_is_doubted():
+    few, many = (mixture(errors_of(2, dates), Prior.of(None), 1, alone=True).spread[2, 0] for dates in (4, 400))
+    assert few / many == pytest.approx(np.exp(-0.6 * np.log(2)) * np.sqrt(1 + DOUBT / 10), rel=0.05)
+    assert doubt(1e9) == pytest.approx(1)

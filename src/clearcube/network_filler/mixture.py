@@ -27,6 +27,9 @@ CAUTION = 0.85
 """Share of the best mixture that is taken where nothing of a date, or nothing beyond it, was seen; the rest is
 interpolation. There a cube can differ from all that was measured, and the optimum is flat: this costs a tenth of the
 gain and saves a fifth of the harm on the cubes that are harmed."""
+DOUBT = 2.0
+"""Variances grow by this over the number of dates that a spread rests on, those of the prior included, as in
+`methods.error_fit`: errors of few dates do not show how far the next one can go."""
 LEAST_FACTOR = 0.05
 FEWEST_FOR_CORRELATION = 30
 
@@ -103,7 +106,7 @@ def mixture(errors: GapErrors | None, prior: Prior, bands: int, *, alone: bool =
         mixed = np.einsum("e,ebn->bn", shares[kind], own.error)
         left[:, errors.kind == kind] = mixed
         factor = np.log(np.maximum(spread_of(mixed, own.std), LEAST_FACTOR))
-        spread[kind] = np.exp(weight * factor + (1 - weight) * np.log(prior.spread[kind]))
+        spread[kind] = np.exp(weight * factor + (1 - weight) * np.log(prior.spread[kind])) * doubt(own.dates)
     return Mixture(shares, spread, _correlation(left), left.shape[1])
 
 
@@ -112,6 +115,11 @@ def _careful(shares: Floats, kind: int) -> Floats:
     if kind < GAP_KINDS // 2 - 1:
         return shares
     return np.asarray(CAUTION * shares + (1 - CAUTION) * np.eye(len(shares))[0])
+
+
+def doubt(dates: float) -> float:
+    """Factor of a spread that was measured on so many hidden dates, beside the prior's."""
+    return float(np.sqrt(1 + DOUBT / (dates + PRIOR_DATES)))
 
 
 def best_shares(gram: Floats) -> Floats:
