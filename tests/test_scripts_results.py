@@ -38,11 +38,20 @@ def test_the_page_has_gains_with_intervals_strata_and_every_cube(tmp_path):
     gains = next(line for line in text.splitlines() if line.startswith("| mine | +3.01 ["))
     assert not gains.endswith("~ |")
     assert any(line.startswith("| mine: without a mask | +3.01 [") for line in text.splitlines())
-    appendix = text.split("## Appendix")[1]
+    appendix, by_scenario = text.split("## Appendix")[1].split("Gains of every scenario.")
     assert appendix.count("\n| c") == 9 and "| c0 | [75, 100] % |" in appendix  # its head too begins with c
+    assert by_scenario.count("\n| c") == 1 + 8 * 3 and "| c0 | linear |" not in by_scenario
     assert "Failed: broken (frames)." in appendix and "images/a.svg" in text
     for line in text.splitlines():
         assert "nan" not in line, line
+
+
+def test_every_scenario_of_a_cube_has_its_own_gain(tmp_path):
+    two = replace(part(), scenarios=("frames", "partial"))
+    rows = [line for line in page([two], [], tmp_path / "results.md").splitlines() if line.startswith("| c0 | mine |")]
+    assert len(rows) == 1
+    frames, partial = rows[0].split("|")[3:5]
+    assert float(frames) == pytest.approx(3.01, abs=0.01) and partial.strip() == "-"
 
 
 def test_ablations_stay_on_the_page_where_their_networks_are_not_there(tmp_path):
@@ -57,7 +66,7 @@ def test_ablations_stay_on_the_page_where_their_networks_are_not_there(tmp_path)
 def test_retrained_networks_are_called_so_in_every_table(tmp_path):
     lines = page([part(about={"mine": "mine (retrained)"})], [], tmp_path / "results.md").splitlines()
     assert sum(line.startswith("| mine (retrained) |") for line in lines) == 3  # gains, quality, uncertainty
-    assert sum("| mine (retrained) |" in line and line.startswith(("|  |", "| cube |")) for line in lines) == 2
+    assert sum("| mine (retrained) |" in line and line.startswith(("|  |", "| cube |")) for line in lines) == 3
     assert not any("| mine |" in line for line in lines)
 
 
