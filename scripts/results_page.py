@@ -250,7 +250,8 @@ def appendix(part: Part) -> list[str]:
     problems = [*dict.fromkeys(each[1:3] for each in found.failures)]
     if problems:
         lines += ["", "Failed: " + ", ".join(f"{method} ({scenario})" for method, scenario in problems) + "."]
-    return [*lines, *table(head, rows), *(by_scenario(part) if len(found.cubes) <= MOST_CUBES else [])]
+    several = np.isfinite(values["linear"]).sum(axis=0).max(initial=0) > 1
+    return [*lines, *table(head, rows), *(by_scenario(part) if several and len(found.cubes) <= MOST_CUBES else [])]
 
 
 def by_scenario(part: Part) -> list[str]:
