@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from clearcube.networks.seq2seq import Output
 
 FEWEST_DATES = 3
-PIXEL_DATES = 2_000_000
+PIXEL_DATES = 1_500_000
 """Pixels times dates that the network sees at once; bounds memory to about one gigabyte."""
 PRIOR = "mixture_prior"
 """Where a checkpoint's metadata say what is to be believed of its errors before anything is measured."""
