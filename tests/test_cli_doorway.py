@@ -1,12 +1,17 @@
 import ctypes
 import errno
+import logging
 import signal
+import sys
 import time
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
 
+from clearcube import cli
 from clearcube.cli.doorway import explained
 
 
@@ -59,3 +64,20 @@ def test_a_failing_file_is_told_with_what_to_do(capsys, error, told):
         raise error
     assert stopped.value.exit_code == 2
     assert told in capsys.readouterr().err
+
+
+def test_tasks_that_are_left_at_the_end_are_not_told_of(monkeypatch):
+    shown = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: shown.append(told.object))
+    monkeypatch.setattr(warnings, "filters", list(warnings.filters))
+    monkeypatch.setattr(logging.getLogger("asyncio"), "disabled", False)
+    cli._leave_reports_to_errors()
+
+    async def left():
+        pass
+
+    coroutine = left()
+    for thing in (coroutine, "other"):
+        sys.unraisablehook(SimpleNamespace(object=thing))
+    coroutine.close()
+    assert shown == ["other"]

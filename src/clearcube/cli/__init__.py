@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
+from types import CoroutineType
 
 import typer
 
@@ -55,6 +57,15 @@ def main() -> None:
 
 
 def _leave_reports_to_errors() -> None:
-    """Zarr reads and writes chunks in tasks. Where one fails it raises; asyncio would tell of all others as well."""
+    """Zarr reads and writes chunks in tasks. Where one fails it raises; asyncio would tell of all others as well, and
+    Python, when it ends, of those that are left.
+    """
     logging.getLogger("asyncio").disabled = True
     warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
+    usual = sys.unraisablehook
+
+    def hook(told: sys.UnraisableHookArgs) -> None:
+        if not isinstance(told.object, CoroutineType):
+            usual(told)
+
+    sys.unraisablehook = hook
