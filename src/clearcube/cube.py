@@ -218,3 +218,23 @@ def ndvi(cube: xr.Dataset) -> xr.DataArray:
     total = n + r
     index = ((n - r) / total.where(total > 0)).astype(np.float32)
     return index.rename("ndvi").assign_attrs(long_name="normalized difference vegetation index", units="1")
+
+
+NDVI_STD_LIMIT = 1.0
+"""Of anything that lies in [-1, 1], no standard deviation is larger."""
+
+
+def ndvi_std(
+    red: NDArray[Any], infrared: NDArray[Any], red_std: NDArray[Any], infrared_std: NDArray[Any], correlation: float
+) -> NDArray[Any]:
+    """Standard deviation of the error of NDVI, at most 1, in the type of the reflectances, arrays of one shape.
+
+    First-order propagation of the errors of red and near infrared with their correlation; it grows without bound where
+    their sum comes near zero, and there says no more than that nothing is known of the NDVI. NaN where a value is NaN
+    or the sum is not positive.
+    """
+    total = np.where(infrared + red > 0, infrared + red, np.nan).astype(red.dtype)
+    by_red = -2 * infrared / total**2 * red_std
+    by_infrared = 2 * red / total**2 * infrared_std
+    variance = by_red**2 + by_infrared**2 + 2 * red.dtype.type(correlation) * by_red * by_infrared
+    return np.asarray(np.minimum(np.sqrt(np.maximum(variance, 0)), red.dtype.type(NDVI_STD_LIMIT)))

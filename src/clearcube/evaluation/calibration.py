@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from clearcube.compilation import compiled
-from clearcube.cube import red_and_near_infrared
+from clearcube.cube import ndvi_std, red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.evaluation.statistics import Sums, normalised_difference
 
@@ -78,13 +78,10 @@ def calibration_sums(
 
 
 def _index(mean: Values, std: Values, true: Values, red: int, infrared: int, rho: float) -> tuple[Values, Values]:
-    """Error and std of NDVI, (N,) each; errors of red and near infrared propagate to first order."""
+    """Error and std of NDVI, (N,) each."""
     r, n = mean[red], mean[infrared]
-    total = np.where(n + r > 0, n + r, np.nan)
-    by_red, by_infrared = -2 * n / total**2 * std[red], 2 * r / total**2 * std[infrared]
-    variance = by_red**2 + by_infrared**2 + 2 * rho * by_red * by_infrared
     error = normalised_difference(n, r) - normalised_difference(true[infrared], true[red])
-    return np.asarray(error), np.sqrt(np.maximum(variance, 0.0))
+    return np.asarray(error), ndvi_std(r, n, std[red], std[infrared], rho)
 
 
 def _sums(error: Values, std: Values, labels: NDArray[np.intp], cells: int) -> dict[str, Sums]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.cube import Source, red_and_near_infrared
+from clearcube.cube import Source, ndvi_std, red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.fill_cube.flags import blank_unfilled, flag_pixels, keep_observed, usable_pixels
 
@@ -118,15 +118,9 @@ def without_infinities(block: Block) -> Block:
 def ndvi_with_std(
     filled: Filled, bands: tuple[str, ...], correlation: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """NDVI and its std, each (T, H, W) float32, NaN where a band is NaN or red + near infrared is not positive.
-
-    First-order propagation of the errors of red and near infrared with their measured correlation.
-    """
+    """NDVI and its std, each (T, H, W) float32, NaN where a band is NaN or red + near infrared is not positive."""
     red, infrared = red_and_near_infrared(bands)
     r, n = filled.reflectance[:, red], filled.reflectance[:, infrared]
     total: NDArray[np.float32] = np.where(n + r > 0, n + r, np.float32(np.nan))
-    by_red = -2 * n / total**2 * filled.std[:, red]
-    by_infrared = 2 * r / total**2 * filled.std[:, infrared]
-    rho = np.float32(correlation[red, infrared])
-    variance = by_red**2 + by_infrared**2 + 2 * rho * by_red * by_infrared
-    return (n - r) / total, np.sqrt(np.maximum(variance, 0))
+    std = ndvi_std(r, n, filled.std[:, red], filled.std[:, infrared], float(correlation[red, infrared]))
+    return (n - r) / total, std

@@ -1,0 +1,13 @@
+import numpy as np
+import pytest
+
+from clearcube.cube import ndvi_std
+
+
+def test_std_of_ndvi_is_propagated_and_at_most_one():
+    red, infrared = np.array([0.1, 0.004, 0.2, np.nan]), np.array([0.3, -0.0036, -0.3, 0.2])
+    found = ndvi_std(red, infrared, np.full(4, 0.02), np.full(4, 0.03), 0.5)
+    by_red, by_infrared = -2 * 0.3 / 0.16 * 0.02, 2 * 0.1 / 0.16 * 0.03
+    assert found[0] == pytest.approx(np.sqrt(by_red**2 + by_infrared**2 + by_red * by_infrared))
+    assert found[1] == 1
+    assert np.isnan(found[2:]).all()
