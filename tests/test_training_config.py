@@ -1,7 +1,22 @@
+import inspect
+import re
+
 import pytest
 
 from clearcube.errors import InputError
+from clearcube.readers import open_cube
 from clearcube.training.config import CubeSource, TrainingConfig, config_from, read_config
+from clearcube.training.cube_sources import OPTIONS
+
+NO_LOSS = """
+[loss]
+distance = 0
+gradient = 0
+spectral = 0
+contamination = 0
+believed = 0
+likelihood = 0
+"""
 
 
 def written(tmp_path, text):
@@ -41,13 +56,77 @@ def test_plain_values_make_the_same_configuration(tmp_path):
         ("[network]\nchannels = [8]", "hidden channels for each level"),
         ("[[train]]\nscale = 1.0", "a table with a path"),
         ("= 3", "not a TOML file"),
+        ("train = 5", "[[train]]: give a path, or tables with a path, not 5"),
+        ("train = [5]", "[[train]]: give a path, or a table with a path, not 5"),
+        ("train = ' '", "[[train]]: give a path"),
+        ("[[train]]\npath = 'a'\nmas = 'b'", "[[train]]: 'mas' is no option of a cube; known are path, format, bands"),
+        ("[[train]]\npath = 'a'\nscale = 'abc'", "scale is 'abc'; give a number"),
+        ("[[train]]\npath = 'a'\nscale = nan", "scale is nan; give a number"),
+        ("[[train]]\npath = 'a'\nbands = []", "bands is []; give names"),
+        ("[[train]]\npath = 'a'\nbands = [3]", "bands is [3]; give names"),
+        ("[[train]]\npath = 'a'\n[train.bands]\nred = 3", "bands is {'red': 3}; give names"),
+        ("[[train]]\npath = 'a'\noptions = 3", "options is 3; give a table"),
+        ("[[validation]]\npath = 'a'\ndilate = 1.5", "[[validation]]: dilate is 1.5; give a whole number"),
+        ("output = ''", 'output is ""; name a folder'),
+        ("seed = -1", "seed is -1; it must be 0 or more"),
+        ("seed = 99999999999999999999", "below 2^63"),
+        ("[sampling]\ndates = ['x']", "dates: each of it is 'x'; give a whole number"),
+        ("[sampling]\npatterns = nan", "patterns is nan; give a number"),
+        ("[sampling]\npatterns = 1.5", "sampling.patterns must lie between 0 and 1"),
+        ("[sampling]\nframes = 0", "sampling.frames must be positive"),
+        ("[sampling]\nruns = -1", "sampling.runs must not be negative"),
+        ("[sampling]\npartial = 0\nframes_hidden = 0\nruns = 0\nends = 0", "one of sampling.partial, frames_hidden"),
+        ("[network]\nchannels = ['a', 'b']", "channels: each of it is 'a'; give a whole number"),
+        ("[network]\nchannels = [8.5, 8]", "channels: each of it is 8.5; give a whole number"),
+        ("[network]\nkind = 'gan'", "network: there is no network of the kind 'gan'"),
+        ("[check]\nseeds = [-1]", "check.seeds must be whole numbers of 0 or more"),
+        ("[check]\nseeds = ['a']", "seeds: each of it is 'a'"),
+        ("[check]\nscenarios = ['frame']", "each of check.scenarios must be one of partial, frames, run30"),
+        ("[check]\nscenarios = []", "check.scenarios must name at least one"),
+        ("[check]\npatience = -1", "check.patience must not be negative"),
+        ("[optimisation]\nthreads = 0", "optimisation.threads must be positive"),
+        ("[optimisation]\ndevices = 0", "optimisation.devices must be positive"),
+        ("[optimisation]\naccumulation = 0", "optimisation.accumulation must be positive"),
+        ("[optimisation]\nclip = 0", "optimisation.clip must be positive"),
+        ("[optimisation]\nbetas = [0.9]", "optimisation.betas must be two numbers"),
+        ("[optimisation]\nbetas = [0.9, 1.0]", "optimisation.betas must be two numbers from 0 to below 1"),
+        ("[optimisation]\nbetas = ['a', 'b']", "betas: each of it is 'a'; give a number"),
+        ("[optimisation]\nlearning_rate = -1", "optimisation.learning_rate must not be negative"),
+        ("[optimisation]\nweight_decay = -1", "optimisation.weight_decay must not be negative"),
+        ("[optimisation]\naverage = 2.0", "optimisation.average must lie between 0 and 1"),
+        ("[optimisation]\nwarm_up = -0.1", "optimisation.warm_up must lie between 0 and 1"),
+        ("[optimisation]\nhours = inf", "hours is inf; give a number"),
+        ("[loss]\nspectral = -1", "loss.spectral must not be negative"),
+        (NO_LOSS, "a seq2seq needs one of loss.distance, likelihood"),
+        (NO_LOSS + "adversarial = 1", "there is no loss to learn from"),
+        (
+            NO_LOSS.replace("likelihood = 0", "likelihood = 1")
+            + "\n[network]\nkind = 'utilise'\n[sampling]\nfree_bands = 0",
+            "a utilise needs one of",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, text, message):
-    with pytest.raises(InputError, match=message.replace("[", r"\[")):
+    with pytest.raises(InputError, match=re.escape(message)):
         read_config(written(tmp_path, text))
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(InputError, match="no such configuration"):
         read_config(tmp_path / "none.toml")
+    with pytest.raises(InputError, match="is a folder; name the configuration file in it"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize("text", ['train = "cubes/*.nc"', '[train]\npath = "cubes/*.nc"'])
+def test_one_source_may_stand_alone(tmp_path, text):
+    assert read_config(written(tmp_path, text)).train == (CubeSource("cubes/*.nc"),)
+
+
+def test_the_options_of_a_source_are_those_of_the_reader():
+    assert list(OPTIONS) == list(inspect.signature(open_cube).parameters)[1:]
+
+
+def test_a_loss_that_is_adversarial_from_the_start_is_enough(tmp_path):
+    text = NO_LOSS + "adversarial = 1\n[optimisation]\nwarm_up = 0\n"
+    assert read_config(written(tmp_path, text)).loss.adversarial == 1

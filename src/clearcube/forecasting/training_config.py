@@ -11,7 +11,8 @@ from typing import Any
 from clearcube.errors import InputError
 from clearcube.forecasting.weather import VARIABLES
 from clearcube.networks.forecast import ForecastConfig
-from clearcube.training.config import CubeSource, _build, _plain, _source
+from clearcube.training.config import CubeSource, _build, _plain
+from clearcube.training.cube_sources import sources_from
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def forecast_config_from(table: Mapping[str, Any], where: str = "the configurati
     ------
     InputError : an unknown name, a value of the wrong type or out of range.
     """
-    sources = tuple(_source(each, f"{where}, [[train]]") for each in table.get("train", ()))
+    sources = sources_from(table.get("train", ()), f"{where}, [[train]]")
     return _build(ForecastTraining, dict(table) | {"train": sources}, where)
 
 

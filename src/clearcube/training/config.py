@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
@@ -10,25 +11,12 @@ from typing import Any, TypeVar, cast
 
 from clearcube.errors import InputError
 from clearcube.networks.seq2seq import Seq2SeqConfig
+from clearcube.training.cube_sources import CubeSource as CubeSource
+from clearcube.training.cube_sources import sources_from
 from clearcube.training.kinds import NetworkConfig, kind_named, kind_of
+from clearcube.training.ranges import check_ranges
 
 T = TypeVar("T")
-PRECISIONS = ("float32", "bfloat16")
-STORED = ("float32", "float16")
-SCHEDULES = ("one-cycle", "constant")
-WAYS = ("hidden", "masked", "delivered")
-
-
-@dataclass(frozen=True)
-class CubeSource:
-    """Cubes to read, and how.
-
-    path : a file, a folder or a pattern; each match is a cube of its own.
-    options : what `open_cube` takes beside the path; 'mask' may name another file (`FILE:VAR`).
-    """
-
-    path: str
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,6 +31,7 @@ class SamplingConfig:
     free_bands : share of batches with any set of bands, simulated; the others have the bands of the real cubes.
     size : pixels along the sides of a sample, a multiple of 16. frames : samples x dates in a batch.
     dates : numbers of dates, one is drawn for each batch.
+    sparse : probability that a sample's dates lie up to four times as far apart, so that long runs fit between them.
     partial, frames_hidden, runs, ends : weights of the kinds of artificial gaps.
     second_gap : probability of a second gap in a sample. pasted : of real clouds that the mask misses in a real one.
     uncovered : probability that clouds are taken off a share of a simulated scene's dates.
@@ -57,6 +46,7 @@ class SamplingConfig:
     size: int = 48
     frames: int = 48
     dates: tuple[int, ...] = (6, 8, 8, 10, 14)
+    sparse: float = 0.3
     partial: float = 0.6
     frames_hidden: float = 0.15
     runs: float = 0.15
@@ -158,26 +148,7 @@ class TrainingConfig:
     check: ValidationConfig = field(default_factory=ValidationConfig)
 
     def __post_init__(self) -> None:
-        _require(self.sampling.size >= 16 and self.sampling.size % 16 == 0, "sampling.size must be a multiple of 16")
-        _require(min(self.sampling.dates, default=0) >= 3, "sampling.dates must be numbers of at least 3")
-        _require(0 <= self.sampling.simulated <= 1, "sampling.simulated must lie between 0 and 1")
-        _require(self.optimisation.steps > 0 and self.optimisation.hours > 0, "steps and hours must be positive")
-        _require(
-            self.optimisation.precision in PRECISIONS, f"optimisation.precision must be one of {', '.join(PRECISIONS)}"
-        )
-        _require(self.stored in STORED, f"stored must be one of {', '.join(STORED)}")
-        _require(self.sampling.way in WAYS, f"sampling.way must be one of {', '.join(WAYS)}")
-        _require(
-            self.optimisation.schedule in SCHEDULES, f"optimisation.schedule must be one of {', '.join(SCHEDULES)}"
-        )
-        _require(
-            not self.sampling.free_bands or isinstance(self.network, Seq2SeqConfig),
-            f"a network of the kind {kind_of(self.network)} has a fixed number of bands; set sampling.free_bands to 0",
-        )
-        _require(
-            min(self.check.every, self.check.save, self.check.log) > 0,
-            "check.every, check.save and check.log must be positive",
-        )
+        check_ranges(self)
 
     def plain(self) -> dict[str, Any]:
         """All values as tables, numbers, texts and lists."""
@@ -196,6 +167,8 @@ def read_config(path: str | Path) -> TrainingConfig:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such configuration file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; name the configuration file in it") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file: {error}") from None
     return config_from(table, str(path))
@@ -210,7 +183,7 @@ def config_from(table: Mapping[str, Any], where: str = "the configuration") -> T
     """
     values = dict(table)
     for role in ("train", "validation"):
-        values[role] = tuple(_source(each, f"{where}, [[{role}]]") for each in values.get(role, ()))
+        values[role] = sources_from(values.get(role, ()), f"{where}, [[{role}]]")
     if "network" in values:
         values["network"] = _network(values["network"], where)
     return _build(TrainingConfig, values, where)
@@ -221,23 +194,13 @@ def _network(table: Any, where: str) -> NetworkConfig:
     if not isinstance(table, Mapping):
         raise InputError(f"{where}: network is {table!r:.60}; give a table")
     sizes = {name: value for name, value in table.items() if name != "kind"}
-    usual = kind_named(table.get("kind", "seq2seq"))
+    try:
+        usual = kind_named(table.get("kind", "seq2seq"))
+    except InputError as error:
+        raise InputError(f"{where}: network: {error}") from None
     if kind_of(usual) == "frame2frame":
         sizes.setdefault("recurrent", False)
     return _build(type(usual), sizes, f"{where}: network")
-
-
-def _source(entry: Any, where: str) -> CubeSource:
-    """One entry of `train` or `validation`: a path alone, or a table with a path."""
-    if isinstance(entry, str):
-        return CubeSource(entry)
-    if isinstance(entry, CubeSource):
-        return entry
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("path"), str):
-        raise InputError(f"{where}: give a path, or a table with a path, not {entry!r:.80}")
-    if set(entry) == {"path", "options"}:
-        return CubeSource(entry["path"], dict(entry["options"]))
-    return CubeSource(entry["path"], {key: value for key, value in entry.items() if key != "path"})
 
 
 def _build(kind: type[T], table: Mapping[str, Any], where: str) -> T:
@@ -260,10 +223,10 @@ def _value(default: Any, value: Any, where: str) -> Any:
     if is_dataclass(default) and isinstance(value, Mapping):
         return _build(cast("type[Any]", type(default)), value, where)
     if isinstance(default, tuple) and isinstance(value, list | tuple):
-        return tuple(value)
+        return tuple(_value(default[0], each, f"{where}: each of it") for each in value) if default else tuple(value)
     if isinstance(default, float) and type(value) is int:
-        return float(value)
-    if type(value) is not type(default):
+        value = float(value)
+    if type(value) is not type(default) or (isinstance(value, float) and not math.isfinite(value)):
         raise InputError(f"{where} is {value!r:.60}; give a {_in_words(default)}")
     return value
 
@@ -281,8 +244,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise InputError(message)
