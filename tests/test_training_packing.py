@@ -1,7 +1,11 @@
 import hashlib
+import io
+import json
+import zipfile
 
 import numpy as np
 import pytest
+import rasterio
 from builders import cloudy_cube
 
 from clearcube.cube import Band
@@ -9,7 +13,8 @@ from clearcube.errors import InputError
 from clearcube.training import __main__ as command
 from clearcube.training import packing
 from clearcube.training.config import config_from
-from clearcube.training.packing import TrainingData, gathered, matches, read_pack, write_pack
+from clearcube.training.names import distinct_names, distinct_stems
+from clearcube.training.packing import HEADER, TrainingData, gathered, matches, read_pack, write_pack
 from clearcube.workflows.train import pack_cubes
 
 
@@ -57,10 +62,12 @@ def test_the_shipped_list_names_the_test_files(shared):
 
 
 def test_an_empty_folder_and_a_pattern_without_match_are_named(tmp_path):
-    with pytest.raises(InputError, match="an empty folder"):
+    with pytest.raises(InputError, match="is empty"):
         matches(str(tmp_path))
-    with pytest.raises(InputError, match="nothing matches"):
+    with pytest.raises(InputError, match="no file matches"):
         matches(str(tmp_path / "*.nc"))
+    with pytest.raises(InputError, match="download it first"):
+        matches("https://place/cube.nc")
 
 
 def test_bands_without_wavelength_are_refused(tmp_path):
@@ -83,9 +90,159 @@ def test_a_pack_needs_a_file_in_a_folder_that_exists(tmp_path):
     assert pack_cubes(config, tmp_path / "p.npz") == 1
 
 
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(f'[[train]]\npath = "{stored(tmp_path / "a.nc")}"\n')
+    return path
+
+
+def test_a_pack_replaces_a_file_only_on_request(tmp_path, config):
+    target = tmp_path / "p.npz"
+    target.write_bytes(b"precious")
+    with pytest.raises(InputError, match=r"p\.npz exists: choose another name, or replace it with --overwrite"):
+        pack_cubes(config, target)
+    assert target.read_bytes() == b"precious"
+    assert pack_cubes(config, target, overwrite=True) == 1
+    assert len(read_pack(target).train) == 1
+
+
+@pytest.mark.parametrize("name", ["a.nc", "config.toml", "link.npz", "mask.nc", "start.safetensors"])
+def test_a_pack_never_replaces_what_it_is_made_of(tmp_path, config, name):
+    (tmp_path / "mask.nc").write_bytes(b"mask")
+    (tmp_path / "start.safetensors").write_bytes(b"weights")
+    text = config.read_text() + f'mask = "{tmp_path}/mask.nc:SCL"\n'
+    config.write_text(f'start = "{tmp_path}/start.safetensors"\n' + text)
+    (tmp_path / "link.npz").symlink_to(tmp_path / "a.nc")
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(InputError, match="which is read; choose another name"):
+        pack_cubes(config, tmp_path / name, overwrite=True)
+    assert (tmp_path / name).read_bytes() == before
+
+
+def test_cubes_of_the_same_name_keep_their_checksums_and_names_apart(tmp_path):
+    for i, folder in enumerate("ab"):
+        (tmp_path / folder).mkdir()
+        stored(tmp_path / folder / "x.nc", seed=i)
+    data = gathered(config_from({"train": f"{tmp_path}/*/x.nc", "validation": f"{tmp_path}/?/x.nc"}))
+    assert list(data.files) == ["a/x.nc", "b/x.nc"] and len(set(data.files.values())) == 2
+    assert [cube.name for cube in data.validation] == ["a/x", "b/x"]
+
+
+def test_names_are_as_short_as_tells_files_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths = [tmp_path / "a" / "x.nc", tmp_path / "b" / "x.nc", tmp_path / "y.nc", tmp_path / "y.zarr"]
+    assert list(distinct_names(paths).values()) == ["a/x.nc", "b/x.nc", "y.nc", "y.zarr"]
+    assert list(distinct_stems(paths).values()) == ["a/x", "b/x", "y.nc", "y.zarr"]
+    assert list(distinct_stems([tmp_path / "y.nc", (tmp_path / "y.nc").relative_to(tmp_path)]).values()) == ["y", "y"]
+    assert distinct_names([]) == distinct_stems([]) == {}
+
+
+def test_masks_that_a_pattern_names_are_recorded(tmp_path):
+    cube = stored(tmp_path / "a.nc")
+    (tmp_path / "m1.nc").write_bytes(cube.read_bytes())
+    data = gathered(config_from({"train": {"path": str(cube), "mask": f"{tmp_path}/m*.nc:observed=clear"}}))
+    assert set(data.files) == {"a.nc", "m1.nc"}
+
+
+def test_a_folder_holds_cubes_or_is_one(tmp_path):
+    cube = cloudy_cube(4, 20, 20).drop_vars("truth")
+    for folder in ("files", "stores"):
+        (tmp_path / folder).mkdir()
+    cube.to_netcdf(tmp_path / "files" / "a.nc")
+    (tmp_path / "files" / "README.txt").write_text("about a")
+    for name in ("one", "two"):
+        cube.to_zarr(tmp_path / "stores" / name, zarr_format=2)
+    (tmp_path / "rasters").mkdir()
+    place = rasterio.transform.from_origin(600000, 5000000, 10, 10)
+    size = {"height": 20, "width": 20, "count": 4, "dtype": "float32", "crs": "EPSG:32631", "transform": place}
+    for date in range(4):
+        with rasterio.open(tmp_path / "rasters" / f"reflectance_2020010{date + 1}.tif", "w", **size) as file:
+            file.write(cube["reflectance"].values[date])
+            file.descriptions = ("blue", "green", "red", "nir")
+    assert matches(str(tmp_path / "files")) == [tmp_path / "files" / "a.nc"]
+    assert matches(str(tmp_path / "stores")) == [tmp_path / "stores" / "one", tmp_path / "stores" / "two"]
+    assert matches(str(tmp_path / "stores" / "one")) == [tmp_path / "stores" / "one"]
+    assert matches(str(tmp_path / "rasters")) == [tmp_path / "rasters"]
+    data = gathered(config_from({"train": [str(tmp_path / name) for name in ("files", "stores", "rasters")]}))
+    assert [cube.name for cube in data.train] == ["a", "one", "two", "rasters"]
+    assert {len(cube.block.dates) for cube in data.train} == {4}
+
+
+def test_a_pack_of_files_that_only_measure_is_refused(tmp_path, monkeypatch):
+    write_pack(tmp_path / "p.npz", TrainingData(files={"innocent.nc": "12ab"}))
+    monkeypatch.setattr(packing, "test_sums", lambda: {"12ab": "secret.nc"})
+    with pytest.raises(InputError, match=r"innocent.nc is one of the files that only .* \(secret.nc\); .*p.npz was"):
+        read_pack(tmp_path / "p.npz")
+
+
+def _with_header(path, header):
+    np.savez(path, **{HEADER: np.array(json.dumps(header))})
+
+
+def _as_npy(path):
+    file = io.BytesIO()
+    np.save(file, np.arange(3))
+    path.write_bytes(file.getvalue())
+
+
+def _flipped(path):
+    content = bytearray(path.read_bytes())
+    info = zipfile.ZipFile(path).infolist()[0]
+    start = info.header_offset + 30 + len(info.filename) + 60
+    content[start : start + 40] = bytes(255 - byte for byte in content[start : start + 40])
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+        lambda path: path.write_bytes(b""),
+        _flipped,
+        _as_npy,
+        lambda path: _with_header(path, [1]),
+        lambda path: _with_header(path, {"files": [], "train": [], "validation": []}),
+        lambda path: _with_header(path, {"files": {}, "train": 3, "validation": []}),
+        lambda path: _with_header(path, {"files": {}, "train": [{"name": "a"}], "validation": []}),
+    ],
+    ids=["cut", "empty", "flipped", "npy", "header", "files", "cubes", "without"],
+)
+def test_a_damaged_pack_is_refused(tmp_path, capsys, damage):
+    stored(tmp_path / "a.nc")
+    write_pack(tmp_path / "p.npz", gathered(config_from({"train": [str(tmp_path / "a.nc")]})))
+    damage(tmp_path / "p.npz")
+    (tmp_path / "c.toml").write_text(f'output = "{tmp_path}/run"')
+    assert command.main([str(tmp_path / "c.toml"), str(tmp_path / "p.npz")]) == 2
+    assert "p.npz: not a complete file of training data (" in capsys.readouterr().err
+
+
+def test_the_module_says_what_it_cannot_use(tmp_path, capsys, monkeypatch):
+    write_pack(tmp_path / "p.npz", TrainingData())
+    (tmp_path / "c.toml").write_text(f'output = "{tmp_path}/c.toml"')
+    for arguments, message in (
+        ([tmp_path, tmp_path / "p.npz"], "is a folder; name the configuration file in it"),
+        ([tmp_path / "c.toml", tmp_path / "p.npz"], "c.toml is a file; set output to a folder"),
+    ):
+        assert command.main([str(each) for each in arguments]) == 2
+        assert message in capsys.readouterr().err
+    (tmp_path / "run").mkdir()
+    (tmp_path / "c.toml").write_text(f'output = "{tmp_path}/run"')
+    (tmp_path / "run" / "state.pt").touch()
+    monkeypatch.setattr(command, "train", _interrupted)
+    assert command.main([str(tmp_path / "c.toml"), str(tmp_path / "p.npz")]) == 2
+    assert "holds another run (state.pt): go on with --resume" in capsys.readouterr().err
+    assert command.main([str(tmp_path / "c.toml"), str(tmp_path / "p.npz"), "--resume"]) == 130
+    assert f"interrupted; {tmp_path}/run/state.pt: go on from it with --resume" in capsys.readouterr().err
+
+
+def _interrupted(*_, **__):
+    raise KeyboardInterrupt
+
+
 def test_other_files_are_not_packs(tmp_path):
     (tmp_path / "x.npz").write_bytes(b"not this")
-    with pytest.raises(InputError, match="not a file of training data"):
+    with pytest.raises(InputError, match="not a complete file of training data"):
         read_pack(tmp_path / "x.npz")
     with pytest.raises(InputError, match="clearcube pack"):
         read_pack(tmp_path / "none.npz")

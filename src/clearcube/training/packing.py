@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from glob import glob
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,19 @@ import numpy as np
 from clearcube.errors import InputError
 from clearcube.filler import Block
 from clearcube.networks.spectral import LIMITS_NM
+from clearcube.training.names import distinct_names, distinct_stems
 from clearcube.training.validation import NamedBlock
 
 if TYPE_CHECKING:
     from clearcube.training.config import CubeSource, TrainingConfig
 
 HEADER = "clearcube_training_data"
+ROLES = ("train", "validation")
+DAMAGED = (
+    *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, AssertionError),
+    *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
+)
+"""What reading a file raises that is cut off, changed, or of another kind."""
 
 
 @dataclass(frozen=True)
@@ -43,61 +51,93 @@ def gathered(config: TrainingConfig) -> TrainingData:
     ------
     InputError : nothing matches a path, a file is on the list of test files, a cube cannot be read or used.
     """
+    found = {role: _found(getattr(config, role)) for role in ROLES}
+    names = distinct_names(path for each in found.values() for source, cube in each for path in (cube, *beside(source)))
     read: dict[str, str] = {}
-    blocks = {role: _read_role(getattr(config, role), role, read) for role in ("train", "validation")}
-    return TrainingData(blocks["train"], blocks["validation"], read)
+    for role, cubes in found.items():
+        for source, cube in cubes:
+            for path in (cube, *beside(source)):
+                read |= _checked_sums(path, names[path], role)
+    train, validation = (_blocks(found[role]) for role in ROLES)
+    return TrainingData(train, validation, read)
 
 
-def _read_role(sources: Sequence[CubeSource], role: str, read: dict[str, str]) -> tuple[NamedBlock, ...]:
-    found = []
-    for source in sources:
-        paths = matches(source.path)
-        for path in paths:
-            read |= _checked_sums([path, *_mask_file(source)], role)
-            found.append(NamedBlock(path.stem, _usable(_opened(path, source.options), path)))
-    return tuple(found)
-
-
-def matches(pattern: str) -> list[Path]:
-    """Files and stores that a path stands for: itself, what a pattern matches, or what a folder holds.
+def inputs_of(config: TrainingConfig) -> list[Path]:
+    """All files and folders that `gathered` reads.
 
     Raises
     ------
-    InputError : nothing.
+    InputError : nothing is at a path.
     """
-    path = Path(pattern)
-    if path.is_dir() and path.suffix != ".zarr":
-        found = sorted(each for each in path.iterdir() if not each.name.startswith("."))
-        if not found:
-            raise InputError(f"{pattern}: an empty folder; put cubes into it or name another one")
-        return found
-    found = sorted(map(Path, glob(pattern, recursive=True)))
-    if not found:
-        raise InputError(f"{pattern}: no such file or folder, and nothing matches it as a pattern")
-    return found
+    found = [pair for role in ROLES for pair in _found(getattr(config, role))]
+    return [path for source, cube in found for path in (cube, *beside(source))]
 
 
-def _mask_file(source: CubeSource) -> list[Path]:
-    """The file that the mask comes from, where it is another one."""
-    mask = source.options.get("mask")
-    name = mask.rpartition(":")[0] if isinstance(mask, str) else ""
-    return [Path(name)] if name and Path(name).exists() else []
+def _found(sources: Sequence[CubeSource]) -> list[tuple[CubeSource, Path]]:
+    return [(source, path) for source in sources for path in matches(source.path)]
 
 
-def _checked_sums(paths: Sequence[Path], role: str) -> dict[str, str]:
-    """Name -> sha256 of every file; refuses those on the shipped list of test files."""
+def _blocks(found: Sequence[tuple[CubeSource, Path]]) -> tuple[NamedBlock, ...]:
+    names = distinct_stems(path for _, path in found)
+    return tuple(NamedBlock(names[path], _usable(_opened(path, source.options), path)) for source, path in found)
+
+
+def matches(pattern: str) -> list[Path]:
+    """Cubes that a path stands for: itself, what a pattern matches, or the stores and npz files that a folder holds.
+
+    Any other folder (rasters, a product) is one cube, and so is a Zarr store of any name.
+
+    Raises
+    ------
+    InputError : nothing is there, or it is no file or folder of this machine.
+    """
+    from clearcube.readers.sources import expand, is_url
+
+    if is_url(pattern):
+        raise InputError(f"{pattern}: training reads files of this machine, and records them; download it first")
+    return [cube for path in expand(pattern) for cube in _within(Path(path))]
+
+
+def _within(path: Path) -> list[Path]:
+    """The Zarr stores in a folder, whatever they are called; without any, the path itself."""
+    from clearcube.readers.sources import is_zarr
+
+    if not path.is_dir() or is_zarr(str(path)):
+        return [path]
+    return sorted(each for each in path.iterdir() if each.is_dir() and is_zarr(str(each))) or [path]
+
+
+def beside(source: CubeSource) -> list[Path]:
+    """Other files that are read with a source's cubes: its mask, its land cover and its calendar."""
+    from clearcube.readers.mask_spec import MaskSpec
+    from clearcube.readers.sources import expand
+
+    mask, *others = (source.options.get(name) for name in ("mask", "landcover", "dates"))
+    spec = MaskSpec.parse(mask) if isinstance(mask, str) else mask
+    named = [place for place in (spec.file if spec else None, *others) if isinstance(place, str)]
+    return [Path(path) for place in named for path in expand(place)]
+
+
+def _checked_sums(path: Path, name: str, role: str) -> dict[str, str]:
+    """Name -> sha256 of the file, or of every file in the folder; refuses those on the shipped list of test files."""
     sums = {}
-    tests = test_sums()
-    for path in paths:
-        for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if each.is_file():
-                digest = hashlib.sha256(each.read_bytes()).hexdigest()
-                if digest in tests:
-                    raise InputError(
-                        f"{each} is one of the files that only measure ({tests[digest]}); take it out of '{role}'"
-                    )
-                sums[str(each.relative_to(path.parent))] = digest
+    for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if each.is_file():
+            with each.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            inside = each.relative_to(path).as_posix()
+            key = name if each == path else f"{name}/{inside}"
+            sums[key] = digest
+            _refuse_tests({str(each): digest}, f"take it out of '{role}'")
     return sums
+
+
+def _refuse_tests(sums: Mapping[str, str], advice: str) -> None:
+    """Refuse files on the shipped list of those that only measure."""
+    tests = test_sums()
+    for name, digest in sums.items():
+        if digest in tests:
+            raise InputError(f"{name} is one of the files that only measure ({tests[digest]}); {advice}")
 
 
 def test_sums() -> dict[str, str]:
@@ -116,7 +156,7 @@ def _opened(path: Path, options: Mapping[str, Any]) -> Block:
     return Block(cube["reflectance"].values, cube["observed"].values, dates_of(cube), bands_of(cube))
 
 
-def _usable(block: Block, path: Path) -> Block:
+def _usable(block: Block, path: Path | str) -> Block:
     """The block, if its bands have wavelengths and something is observed."""
     for band in block.bands:
         if not LIMITS_NM[0] <= band.wavelength <= LIMITS_NM[1]:
@@ -134,7 +174,7 @@ def write_pack(path: str | Path, data: TrainingData) -> None:
     """Write cubes into one compact file: reflectance as int16 of 1/10000, -32768 = no value."""
     arrays: dict[str, Any] = {}
     header: dict[str, Any] = {"files": dict(data.files), "train": [], "validation": []}
-    for role in ("train", "validation"):
+    for role in ROLES:
         for i, cube in enumerate(getattr(data, role)):
             block, key = cube.block, f"{role}{i}"
             scaled = np.clip(np.round(np.nan_to_num(block.reflectance, nan=-9) * 1e4), -32768, 32767)
@@ -158,20 +198,27 @@ def read_pack(path: str | Path) -> TrainingData:
 
     Raises
     ------
-    InputError : no such file, or another kind of file.
+    InputError : no such file, one that is damaged or of another kind, or it was made of a file on the list of test
+        files.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             header = json.loads(str(arrays[HEADER]))
-            cubes = {
-                role: tuple(_unpacked(arrays, role, i, each) for i, each in enumerate(header[role]))
-                for role in ("train", "validation")
-            }
+            read = {str(name): str(digest) for name, digest in header["files"].items()}
+            train, validation = (
+                tuple(_unpacked(arrays, role, i, each) for i, each in enumerate(header[role])) for role in ROLES
+            )
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; make it with 'clearcube pack CONFIG DATA'") from None
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"{path}: not a file of training data ({error}); make it with 'clearcube pack'") from None
-    return TrainingData(cubes["train"], cubes["validation"], header["files"])
+    except DAMAGED as error:
+        raise InputError(
+            f"{path}: not a complete file of training data ({str(error) or type(error).__name__}); make it again with "
+            "'clearcube pack CONFIG DATA'"
+        ) from None
+    _refuse_tests(read, f"{path} was made of it: take it out of the configuration, and pack again")
+    for cube in (*train, *validation):
+        _usable(cube.block, f"{path}, {cube.name}")
+    return TrainingData(train, validation, read)
 
 
 def _unpacked(arrays: Any, role: str, i: int, entry: Mapping[str, Any]) -> NamedBlock:

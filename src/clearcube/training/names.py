@@ -1,0 +1,38 @@
+"""Short names of files that tell them apart."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def distinct_names(paths: Iterable[Path]) -> dict[Path, str]:
+    """Path -> the last of its parts, as many as it takes to tell it from the others.
+
+    >>> list(distinct_names([Path("a/x.nc"), Path("b/x.nc"), Path("b/y.nc")]).values())
+    ['a/x.nc', 'b/x.nc', 'y.nc']
+    """
+    parts = {path: Path(os.path.abspath(path)).parts for path in paths}
+    names: dict[Path, str] = {}
+    for count in range(1, max(map(len, parts.values()), default=0) + 1):
+        ends = Counter(each[-count:] for each in set(parts.values()))
+        for path, each in parts.items():
+            if path not in names and ends[each[-count:]] == 1:
+                names[path] = Path(*each[-count:]).as_posix()
+    return {path: names[path] for path in parts}
+
+
+def distinct_stems(paths: Iterable[Path]) -> dict[Path, str]:
+    """As `distinct_names`, without the suffix where names differ in more.
+
+    >>> list(distinct_stems([Path("a/x.nc"), Path("b/x.nc"), Path("y.nc"), Path("y.zarr")]).values())
+    ['a/x', 'b/x', 'y.nc', 'y.zarr']
+    """
+    whole = {path: Path(os.path.abspath(path)) for path in paths}
+    count = Counter(path.parent / path.stem for path in set(whole.values()))
+    chosen = {path: each.parent / each.stem for path, each in whole.items()}
+    chosen = {path: stem if count[stem] == 1 else whole[path] for path, stem in chosen.items()}
+    names = distinct_names(chosen.values())
+    return {path: names[each] for path, each in chosen.items()}
