@@ -1,20 +1,37 @@
 import dataclasses
+import hashlib
 import json
+import os
+import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from builders import BANDS, cloudy_cube
+from typer.testing import CliRunner
 
+from clearcube.cli import app
+from clearcube.cube import band_named
 from clearcube.errors import InputError
 from clearcube.filler import Block
-from clearcube.networks import checkpoint
+from clearcube.networks import checkpoint, shipped
 from clearcube.networks.seq2seq import Seq2SeqConfig
-from clearcube.training.config import LossConfig, OptimisationConfig, SamplingConfig, TrainingConfig, ValidationConfig
+from clearcube.training import loop
+from clearcube.training.config import (
+    LossConfig,
+    OptimisationConfig,
+    SamplingConfig,
+    TrainingConfig,
+    ValidationConfig,
+    config_from,
+)
+from clearcube.training.drawing import in_order
 from clearcube.training.log import RunLog
 from clearcube.training.loop import train
 from clearcube.training.packing import TrainingData
 from clearcube.training.samples import Sampler
+from clearcube.training.state import Progress, load_state, save_state
 from clearcube.training.step import new_learner, one_cycle, train_step
 from clearcube.training.validation import NamedBlock, experiments, gains, overall
 from clearcube.workflows.train import train_network
@@ -120,9 +137,172 @@ def test_what_cannot_be_resumed_is_refused(tmp_path):
     train(config(tmp_path / "b"), TrainingData(), until=2)
     with pytest.raises(InputError, match="another configuration"):
         train(config(tmp_path / "b", seed=1), TrainingData(), resume=True)
-    (tmp_path / "b" / "state.pt").write_bytes(b"half")
-    with pytest.raises(InputError, match="not a complete state"):
-        train(config(tmp_path / "b"), TrainingData(), resume=True)
+
+
+def _changed(path, **changes):
+    torch.save(torch.load(path, weights_only=True) | changes, path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(b"half"), "not a complete state of a run"),
+        (lambda path: path.write_bytes(path.read_bytes()[:2000]), "not a complete state of a run"),
+        (lambda path: torch.save([1, 2], path), "not a complete state of a run"),
+        (lambda path: torch.save({"config": "{}"}, path), "not a complete state of a run"),
+        (lambda path: _changed(path, progress={"stepz": 1}), "not a complete state of a run.*stepz"),
+        (lambda path: _changed(path, progress={"step": "a"}), "not a complete state of a run.*step is 'a'"),
+        (lambda path: _changed(path, learner={"generator": 3}), "not a complete state of a run"),
+        (lambda path: _changed(path, config='{"stepz": 3}'), "belongs to another configuration"),
+    ],
+)
+def test_a_damaged_state_is_refused(tmp_path, damage, message):
+    made = config(tmp_path)
+    save_state(tmp_path, new_learner(made), Progress(step=3, seconds=1.5), made)
+    assert load_state(tmp_path, new_learner(made), made) == Progress(step=3, seconds=1.5)
+    damage(tmp_path / "state.pt")
+    with pytest.raises(InputError, match=rf"state\.pt:? .*{message}" if "belongs" not in message else message):
+        load_state(tmp_path, new_learner(made), made)
+
+
+def test_another_run_is_replaced_only_on_request(tmp_path):
+    made = config(tmp_path, optimisation=OptimisationConfig(steps=1, precision="float32"))
+    train(made, TrainingData())
+    (tmp_path / "best.safetensors").write_bytes(b"of another run")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    with pytest.raises(InputError, match=r"holds another run \(state.pt, last.*\): go on with --resume, .*--overwrite"):
+        train(dataclasses.replace(made, seed=4), TrainingData())
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    train(dataclasses.replace(made, seed=4), TrainingData(), overwrite=True)
+    assert checkpoint.load(tmp_path / "last.safetensors")[1]["provenance"]["seed"] == 4
+    assert not (tmp_path / "best.safetensors").exists()
+    (tmp_path / "state.pt").unlink()
+    with pytest.raises(InputError, match=r"holds another run \(last.safetensors\): set output to another folder"):
+        train(made, TrainingData())
+    with pytest.raises(InputError, match=r"log.jsonl is a file; set output to a folder"):
+        train(dataclasses.replace(made, output=str(tmp_path / "log.jsonl" / "run")), TrainingData())
+
+
+def test_a_loss_that_is_not_a_number_leaves_what_was_saved_to_go_on_from(tmp_path, monkeypatch):
+    def step(learner, batches, config, step, *_, **__):
+        if step == 2:
+            raise InputError("the loss is not a finite number")
+        return {"distance": 1.0}
+
+    monkeypatch.setattr(loop, "train_step", step)
+    with pytest.raises(InputError, match=r"finite number; .*kept: with start = \".*/a/last.safetensors\" and"):
+        train(config(tmp_path / "a"), TrainingData())
+    again = config(tmp_path / "b", start=str(tmp_path / "a" / "last.safetensors"))
+    assert train(again, TrainingData(), until=1).step == 1
+    never = dataclasses.replace(again, output=str(tmp_path / "c"), check=ValidationConfig(save=50))
+    with pytest.raises(InputError, match=r"finite number$"):
+        train(never, TrainingData())
+
+
+def test_cubes_that_offer_nothing_to_validate_on_are_named(tmp_path):
+    block = DATA.validation[0].block
+    short = NamedBlock("short", Block(block.reflectance[:2], block.observed[:2], block.dates[:2], block.bands))
+    made = config(tmp_path / "run", check=ValidationConfig(scenarios=("run60",)))
+    with pytest.raises(InputError, match=r"none of the cubes of \[\[validation\]\] \(short\) is long .* for run60"):
+        train(made, TrainingData(validation=(short,)))
+    assert not (tmp_path / "run").exists()
+
+
+FIXED = {"ganfilling": {"width": 1}, "frame2frame": {"width": 1}, "utilise": {"width": 4}}
+
+
+def of_bands(*names):
+    block = DATA.train[0].block
+    order = [max(("blue", "green", "red", "nir").index(n), 0) if n in ("blue", "green", "red") else 3 for n in names]
+    bands = tuple(map(band_named, names))
+    return NamedBlock("-".join(names), Block(block.reflectance[:, order], block.observed, block.dates, bands))
+
+
+def fixed(kind, **sizes):
+    network = {"kind": kind} | FIXED[kind] | sizes
+    return config_from({"network": network, "sampling": {"free_bands": 0}})
+
+
+@pytest.mark.parametrize("kind", FIXED)
+@pytest.mark.parametrize("near", ["nir", "nir08"])
+def test_bands_come_in_the_order_of_the_published_networks(kind, near):
+    usual, mixed = of_bands("blue", "green", "red", near), of_bands(near, "red", "green", "blue")
+    found = in_order(fixed(kind), TrainingData((mixed, usual), (mixed,)))
+    for cube in (*found.train, *found.validation):
+        assert cube.block.bands == usual.block.bands
+        np.testing.assert_array_equal(cube.block.reflectance, usual.block.reflectance)
+    assert in_order(config("unused"), TrainingData((mixed,))).train == (mixed,)
+
+
+@pytest.mark.parametrize("kind", FIXED)
+def test_bands_that_a_published_network_does_not_take_are_refused(kind):
+    cube = of_bands("red", "nir", "swir16", "swir22")
+    with pytest.raises(InputError, match=f"4 bands .red, nir, swir16, swir22.; this {kind} takes blue, green"):
+        in_order(fixed(kind), TrainingData((), (cube,)))
+
+
+def test_another_number_of_bands_is_taken_in_the_order_of_the_first_cube():
+    made = fixed("utilise", bands=3)
+    first, other = of_bands("red", "nir", "swir16"), of_bands("swir16", "red", "nir")
+    found = in_order(made, TrainingData((first,), (other,)))
+    assert found.validation[0].block.bands == first.block.bands
+    with pytest.raises(InputError, match="this utilise takes red, nir, swir16"):
+        in_order(made, TrainingData((first, of_bands("red", "nir", "swir22"))))
+    with pytest.raises(InputError, match="a utilise of 3 bands needs cubes to train on"):
+        in_order(made, TrainingData())
+
+
+def test_checkpoints_may_be_read_by_whom_other_files_may(tmp_path):
+    before = os.umask(0o027)
+    try:
+        checkpoint.save(tmp_path / "w.safetensors", new_learner(config(tmp_path)).average, METADATA)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "w.safetensors").stat().st_mode & 0o777 == 0o640
+
+
+METADATA = {"scaling": "none", "provenance": "a test", "licence": "Apache-2.0"}
+QUICK = """
+output = "{folder}/run"
+[network]
+channels = [4, 4]
+hidden = [2]
+look_channels = [4, 4]
+look_hidden = [0]
+[sampling]
+size = 16
+frames = 6
+dates = [5]
+[optimisation]
+steps = 2
+precision = "float32"
+[check]
+save = 1
+"""
+
+
+def test_the_command_says_how_to_go_on_and_what_it_made(tmp_path, monkeypatch):
+    def step(learner, batches, config, step, *_, **__):
+        if step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return {"distance": 1.0}
+
+    def run(*options):
+        done = CliRunner().invoke(app, ["train", str(tmp_path / "c.toml"), *options])
+        return done.exit_code, done.output
+
+    (tmp_path / "c.toml").write_text(QUICK.format(folder=tmp_path))
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "train_step", step)
+        code, output = run("--quiet")
+    assert code == 143
+    state = tmp_path / "run" / "state.pt"
+    assert output == f"terminated\nwhat is done is kept in {state}: go on with the same command and --resume\n"
+    code, output = run("--resume")
+    assert (code, output.splitlines()[-1]) == (0, f"{tmp_path}/run: weights are in last.safetensors")
+    code, output = run()
+    assert (code, output.startswith("error: ")) == (2, True)
+    assert "go on with --resume" in output
 
 
 def test_validation_that_does_not_get_better_ends_the_run(tmp_path):
@@ -222,10 +402,17 @@ def test_five_lines_train_on_own_cubes(tmp_path, monkeypatch):
     assert len(text.splitlines()) == 5 and heard[-1]["step"] == 1
 
 
-def test_a_run_begins_with_the_weights_of_a_checkpoint(tmp_path):
+def test_a_run_begins_with_the_weights_of_a_checkpoint(tmp_path, monkeypatch):
     first = config(tmp_path / "first", optimisation=OptimisationConfig(steps=2, precision="float32"))
     train(first, DATA)
     path = tmp_path / "first" / "last.safetensors"
+    monkeypatch.setattr(shipped, "embedded", lambda: [path])
+    for start in (str(path), "last"):
+        folder = tmp_path / Path(start).name
+        second = config(folder, start=start, optimisation=OptimisationConfig(steps=1, precision="float32"))
+        train(second, TrainingData())
+        files = checkpoint.load(folder / "last.safetensors")[1]["provenance"]["files"]
+        assert files == {start: hashlib.sha256(path.read_bytes()).hexdigest()}
     learner = new_learner(dataclasses.replace(first, seed=5, start=str(path)))
     for name, value in checkpoint.load(path)[0].state_dict().items():
         assert value.equal(learner.generator.state_dict()[name]), name

@@ -32,11 +32,17 @@ class _Terminated(BaseException):
 
 
 @contextmanager
-def explained(output: Path | None = None) -> Iterator[None]:
+def explained(output: Path | None = None, *, kept: Callable[[], str] = str) -> Iterator[None]:
     """Turn bad input, failing files and signals into one message and an exit code.
 
     output : what is being written; where a stage of it is left, the message says how to go on.
+    kept : says how to go on where something else is left; "" where nothing is.
     """
+
+    def advice() -> str:
+        words = kept()
+        return f"\n{words}" if words else _how_to_resume(output)
+
     previous = signal.signal(signal.SIGTERM, _terminate)
     hook, sys.unraisablehook = sys.unraisablehook, _asking_again(sys.unraisablehook)
     try:
@@ -46,11 +52,11 @@ def explained(output: Path | None = None) -> Iterator[None]:
     except InputError as error:
         _stop(f"error: {error}", BAD_INPUT)
     except OSError as error:
-        _stop(f"error: {_in_words(error, output)}{_how_to_resume(output)}", BAD_INPUT)
+        _stop(f"error: {_in_words(error, output)}{advice()}", BAD_INPUT)
     except KeyboardInterrupt:
-        _stop(f"interrupted{_how_to_resume(output)}", INTERRUPTED)
+        _stop(f"interrupted{advice()}", INTERRUPTED)
     except _Terminated:
-        _stop(f"terminated{_how_to_resume(output)}", TERMINATED)
+        _stop(f"terminated{advice()}", TERMINATED)
     finally:
         sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, previous)

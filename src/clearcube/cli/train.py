@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,27 +17,41 @@ Config = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to tra
 def train(
     config: Config,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last saved state.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew where the output holds a run.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a network on simulated scenes and on your own cubes."""
-    with explained():
+    with explained(kept=lambda: _how_to_go_on(config)):
         from clearcube.workflows.train import train_network
 
-        folder = train_network(config, (lambda record: None) if quiet else _show, resume=resume)
+        report = (lambda record: None) if quiet else _show
+        folder = train_network(config, report, resume=resume, overwrite=overwrite)
     if not quiet:
-        typer.echo(f"{folder}: weights are in last.safetensors, the best ones in best.safetensors")
+        best = ", the best ones in best.safetensors" if (folder / "best.safetensors").is_file() else ""
+        typer.echo(f"{folder}: weights are in last.safetensors{best}")
 
 
 def pack(
     config: Config,
     data: Annotated[Path, typer.Argument(metavar="DATA.npz", help="File to write.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
 ) -> None:
     """Put the real cubes of a configuration into one file, to train elsewhere: python -m clearcube.training."""
     with explained():
         from clearcube.workflows.train import pack_cubes
 
-        count = pack_cubes(config, data)
+        count = pack_cubes(config, data, overwrite=overwrite)
     typer.echo(f"{data}: {count} cubes")
+
+
+def _how_to_go_on(config: Path) -> str:
+    """What a run that was stopped has left, in words."""
+    if "clearcube.training.loop" not in sys.modules:  # nothing had begun, and libraries may be half imported
+        return ""
+    from clearcube.workflows.train import state_to_resume
+
+    state = state_to_resume(config)
+    return f"what is done is kept in {state}: go on with the same command and --resume" if state else ""
 
 
 def _show(record: dict[str, Any]) -> None:

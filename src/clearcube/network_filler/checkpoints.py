@@ -1,4 +1,4 @@
-"""Checkpoints in files and in the package: finding, telling apart and opening them, once for each process."""
+"""Checkpoints in files and in the package: telling apart and opening them, once for each process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,46 +15,20 @@ from torch import nn
 from clearcube.errors import InputError
 from clearcube.networks.checkpoint import load
 from clearcube.networks.published import load_published
+from clearcube.networks.shipped import SUFFIX as SUFFIX
+from clearcube.networks.shipped import embedded as embedded
+from clearcube.networks.shipped import embedded_weights as embedded_weights
+from clearcube.networks.shipped import located as located
 
-FOLDER = "weights"
-"""Folder in the package that holds embedded checkpoints."""
-SUFFIX = ".safetensors"
 DEFAULTS: Mapping[str, tuple[str, ...]] = MappingProxyType({"ganfilling": ("ganfilling", "ganfilling-small")})
 """Network -> names of the embedded checkpoints that it takes without `weights`, the first that is there; by default
 the one of its own name."""
-
-
-def embedded() -> list[Path]:
-    """The checkpoints that ship with the package, by name."""
-    return sorted((Path(str(files("clearcube"))) / FOLDER).glob(f"*{SUFFIX}"))
-
-
-def embedded_weights(name: str) -> Path | None:
-    """The checkpoint of this name that ships with the package, or None."""
-    return next((path for path in embedded() if path.stem == name), None)
 
 
 def default_weights(network: str) -> Path | None:
     """The checkpoint that ships for a network, or None."""
     found = (embedded_weights(name) for name in DEFAULTS.get(network, (network,)))
     return next((path for path in found if path is not None), None)
-
-
-def located(weights: str | os.PathLike[str]) -> str:
-    """The path of a checkpoint that is given as a file or as the name of an embedded one.
-
-    Raises
-    ------
-    InputError : there is neither.
-    """
-    given = os.fspath(weights)
-    if os.path.isfile(given):
-        return given
-    path = embedded_weights(given)
-    if path is None:
-        names = ", ".join(each.stem for each in embedded()) or "none"
-        raise InputError(f"{given}: no such checkpoint file, and none of this name ships; those that ship: {names}")
-    return os.fspath(path)
 
 
 def opened(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:

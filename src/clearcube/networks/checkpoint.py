@@ -83,7 +83,10 @@ def save(path: str | os.PathLike[str], model: nn.Module, metadata: Mapping[str, 
     kind = torch.float16 if half else torch.float32
     tensors = {name: tensor.detach().to("cpu", kind).contiguous() for name, tensor in model.state_dict().items()}
     try:
+        partial.touch()
+        mode = partial.stat().st_mode  # as of any new file here; safetensors makes one for its owner alone
         save_file(tensors, partial, metadata={HEADER: text})
+        partial.chmod(mode & 0o777)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

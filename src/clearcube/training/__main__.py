@@ -1,16 +1,20 @@
-"""`python -m clearcube.training CONFIG DATA [--resume]`: train from a packed file, with few libraries installed."""
+"""`python -m clearcube.training CONFIG DATA`: train from a packed file, with few libraries installed."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from clearcube.errors import InputError
 from clearcube.training.config import read_config
 from clearcube.training.loop import train
 from clearcube.training.packing import read_pack
+from clearcube.training.state import STATE, check_folder
+
+BAD_INPUT, INTERRUPTED = 2, 130
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,13 +23,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("config", help="TOML file")
     parser.add_argument("data", help="file that 'clearcube pack' made")
     parser.add_argument("--resume", action="store_true", help="go on from the last saved state")
+    parser.add_argument("--overwrite", action="store_true", help="begin anew where the output holds a run")
     given = parser.parse_args(arguments)
+    state = None
+    go_on = {"resume": given.resume, "overwrite": given.overwrite}
     try:
-        train(read_config(given.config), read_pack(given.data), _written, resume=given.resume)
+        config = read_config(given.config)
+        folder = Path(config.output)
+        check_folder(folder, **go_on)
+        state = folder / STATE
+        train(config, read_pack(given.data), _written, **go_on)
     except InputError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+        return _stopped(f"error: {error}", BAD_INPUT)
+    except OSError as error:
+        return _stopped(f"error: {error.strerror or error}: {error.filename or 'the output'}", BAD_INPUT)
+    except KeyboardInterrupt:
+        kept = state is not None and state.is_file()
+        return _stopped(f"interrupted; {state}: go on from it with --resume" if kept else "interrupted", INTERRUPTED)
     return 0
+
+
+def _stopped(message: str, code: int) -> int:
+    sys.stderr.write(f"{message}\n")
+    return code
 
 
 def _written(record: dict[str, Any]) -> None:

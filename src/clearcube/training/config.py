@@ -130,7 +130,8 @@ class TrainingConfig:
     """A training run.
 
     output : folder for state, log and weights. train, validation : real cubes (none: simulated scenes alone).
-    start : a checkpoint whose weights the network begins with; none: those that the seed decides.
+    start : a checkpoint, a file or the name of one that ships, whose weights the network begins with; "": those that
+        the seed decides.
     stored : type of the numbers in the checkpoints, 'float16' for half the size.
     network : its sizes; in a file under `[network]` with its `kind`, seq2seq where none is named.
     """

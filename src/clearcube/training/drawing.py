@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from clearcube.cube import Band
 from clearcube.errors import InputError
+from clearcube.networks.seq2seq import Seq2SeqConfig
 from clearcube.simulation.config import EARTHNET_FOUR, SENTINEL2_FOUR
 from clearcube.training.kinds import kind_of
 from clearcube.training.published_samples import PublishedSampler
 from clearcube.training.samples import Batch, Sample, Sampler
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.random import Generator
 
     from clearcube.filler import Block
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from clearcube.training.packing import TrainingData
     from clearcube.training.validation import NamedBlock
 
+PUBLISHED = ("blue", "green", "red", "nir")
+"""Bands that the published networks were made for, in order."""
 USUAL_BANDS = tuple({band.name for band in bands} for bands in (SENTINEL2_FOUR, EARTHNET_FOUR))
 CLEAN_DATES, CLEAN_SIZE = 4, 64
 """Dates and pixels along a side of what the published discriminator looks at."""
@@ -61,7 +66,7 @@ def sampler_of(config: TrainingConfig, data: TrainingData) -> Sampler | BlankedS
     InputError : the cubes do not have the bands that the network takes, differ in their number of bands, or have too
         few dates.
     """
-    check_bands(config, data)
+    data = in_order(config, data)
     check_dates(config, data)
     blocks = [cube.block for cube in data.train]
     if config.sampling.way != "hidden":
@@ -77,26 +82,58 @@ def clean_sampler_of(config: TrainingConfig, data: TrainingData) -> Sampler | No
         return None
     count = max(config.sampling.frames // max(config.sampling.dates), 1)
     clean = replace(config.sampling, way="masked", size=CLEAN_SIZE, dates=(CLEAN_DATES,), frames=CLEAN_DATES * count)
-    return PublishedSampler(clean, [cube.block for cube in data.train], config.seed + CLEAN_SEED)
+    cubes = in_order(config, data).train
+    return PublishedSampler(clean, [cube.block for cube in cubes], config.seed + CLEAN_SEED)
 
 
-def check_bands(config: TrainingConfig, data: TrainingData) -> None:
-    """Whether all cubes fit the network and each other.
+def in_order(config: TrainingConfig, data: TrainingData) -> TrainingData:
+    """The cubes with their bands in the order in which a network of fixed bands takes them; others as they are.
+
+    Four bands are those that the published networks were made for. Any other number is taken in the order of the
+    first cube.
 
     Raises
     ------
-    InputError : they do not; says which.
+    InputError : cubes do not fit the network or each other; says which.
     """
-    fixed = None if kind_of(config.network) == "seq2seq" else getattr(config.network, "bands", None)
-    for cube in (*data.train, *data.validation):
-        if fixed is not None and len(cube.block.bands) != fixed:
-            raise InputError(
-                f"{cube.name} has {_names(cube.block)}; a {kind_of(config.network)} of {fixed} bands trains on cubes "
-                "of so many: choose them with the option 'bands' of its entry, or set network.bands"
-            )
     for cube in data.train[1:]:
         if len(cube.block.bands) != len(data.train[0].block.bands):
             raise InputError(f"{_differ(data.train[0], cube)}; choose the same bands with the option 'bands'")
+    if isinstance(config.network, Seq2SeqConfig):
+        return data
+    kind, count = kind_of(config.network), config.network.bands
+    for cube in (*data.train, *data.validation):
+        if len(cube.block.bands) != count:
+            raise InputError(
+                f"{cube.name} has {_names(cube.block)}; a {kind} of {count} bands trains on cubes "
+                "of so many: choose them with the option 'bands' of its entry, or set network.bands"
+            )
+    if count != len(PUBLISHED) and not data.train:
+        raise InputError(f"a {kind} of {count} bands needs cubes to train on; without, scenes have {len(PUBLISHED)}")
+    wanted = PUBLISHED if count == len(PUBLISHED) else _common(data.train[0].block)
+    train, validation = (tuple(_ordered(cube, wanted, kind) for cube in part) for part in (data.train, data.validation))
+    return replace(data, train=train, validation=validation)
+
+
+def _ordered(cube: NamedBlock, wanted: Sequence[str], kind: str) -> NamedBlock:
+    """The cube with its bands in this order."""
+    names = _common(cube.block)
+    if names == tuple(wanted):
+        return cube
+    if sorted(names) != sorted(wanted):
+        raise InputError(
+            f"{cube.name} has {_names(cube.block)}; this {kind} takes {', '.join(wanted)} (nir08 may stand for nir): "
+            "choose them with the option 'bands' of its entry"
+        )
+    order, block = [names.index(name) for name in wanted], cube.block
+    bands = tuple(block.bands[i] for i in order)
+    return replace(cube, block=replace(block, reflectance=block.reflectance[:, order], bands=bands))
+
+
+def _common(block: Block) -> tuple[str, ...]:
+    """The names of the bands, with nir for nir08 where it is the only near infrared."""
+    names = [band.name for band in block.bands]
+    return tuple("nir" if name == "nir08" and "nir" not in names else name for name in names)
 
 
 def check_dates(config: TrainingConfig, data: TrainingData) -> None:

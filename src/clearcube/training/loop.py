@@ -5,17 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from clearcube.errors import InputError
+from clearcube.networks.shipped import located
 from clearcube.training.devices import OneDevice, chosen
-from clearcube.training.drawing import clean_sampler_of, sampler_of
-from clearcube.training.log import RunLog, Sums
+from clearcube.training.drawing import clean_sampler_of, in_order, sampler_of
+from clearcube.training.log import RunLog
 from clearcube.training.pictures import picture, write_png
-from clearcube.training.state import load_state, save_state, save_weights
+from clearcube.training.state import (
+    BEST,
+    LAST,
+    Progress,
+    check_folder,
+    checksum,
+    clear_folder,
+    load_state,
+    save_state,
+    save_weights,
+)
 from clearcube.training.step import Learner, new_learner, train_step
 from clearcube.training.validation import Experiment, experiments, gains, overall, predicted
 
@@ -27,27 +39,13 @@ if TYPE_CHECKING:
 Report = Callable[[dict[str, Any]], None]
 
 
-@dataclass
-class Progress:
-    """How far a run is: steps and seconds done, the best validation so far, and how many were not better since.
-
-    sums : what the log's next record is made of.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    best: float = float("-inf")
-    since_best: int = 0
-    validations: list[dict[str, Any]] = field(default_factory=list)
-    sums: Sums = field(default_factory=dict)
-
-
 def train(
     config: TrainingConfig,
     data: TrainingData,
     report: Report = lambda record: None,
     *,
     resume: bool = False,
+    overwrite: bool = False,
     until: int | None = None,
 ) -> Progress:
     """Train as configured; writes state, log, `last.safetensors` and `best.safetensors` into the output folder.
@@ -57,24 +55,48 @@ def train(
     data : the real cubes, for training and for validation.
     report : called with every record that is logged.
     resume : go on from the saved state.
+    overwrite : begin anew where the folder holds another run.
     until : end at this step, as if killed after a save.
 
     Raises
     ------
-    InputError : a loss that is not finite; a folder that holds another run's state; nothing to resume.
+    InputError : a loss that is not finite; a folder that holds another run; nothing to resume; cubes that do not fit
+        the network, or that offer nothing to validate on.
     """
     torch.set_num_threads(config.optimisation.threads)
     folder = Path(config.output)
-    learner, progress = new_learner(config), Progress()
+    check_folder(folder, resume=resume, overwrite=overwrite)
+    begin = replace(config, start=located(config.start) if config.start and not resume else "")
+    learner, data = new_learner(begin), in_order(config, data)
+    progress = Progress(start_sha256=checksum(begin.start) if begin.start else "")
     if resume:
-        progress = Progress(**load_state(folder, learner, config))
+        progress = load_state(folder, learner, config)
+    tests = _tests(config, data)
     where = chosen(config.optimisation.devices)
     where.place(learner)
-    run = Run(config, data, learner, progress, where, experiments(data.validation, config.check))
+    if overwrite and not resume and where.rank == 0:
+        clear_folder(folder)
+    run = Run(config, data, learner, progress, where, tests)
     heard, quiet = (report, False) if where.rank == 0 else (_unheard, True)
     with RunLog(folder, heard, every=config.check.log, sums=progress.sums, step=progress.step, quiet=quiet) as log:
         _loop(run, log, until)
     return progress
+
+
+def _tests(config: TrainingConfig, data: TrainingData) -> list[Experiment]:
+    """What the weights are judged by."""
+    tests = experiments(data.validation, config.check)
+    if data.validation and not tests:
+        names = ", ".join(cube.name for cube in data.validation)
+        raise InputError(
+            f"none of the cubes of [[validation]] ({names:.200}) is long and clear enough for {_words(config)}: give "
+            "others, set check.scenarios, or take them out"
+        )
+    return tests
+
+
+def _words(config: TrainingConfig) -> str:
+    return " or ".join(config.check.scenarios)
 
 
 def _unheard(record: dict[str, Any]) -> None:
@@ -107,7 +129,10 @@ def _loop(run: Run, log: RunLog, until: int | None) -> None:
     while not done:
         share = where.agreed(_share(config, progress))
         given, clean = ([where.moved(batch) for batch in parts] for parts in next(batches))
-        terms = train_step(run.learner, given, config, progress.step, share, clean=clean, where=where)
+        try:
+            terms = train_step(run.learner, given, config, progress.step, share, clean=clean, where=where)
+        except InputError as error:
+            raise InputError(f"{error}{_what_is_good(run)}") from None
         progress.step += 1
         progress.seconds = time.monotonic() - started
         done = where.agreed(_done(config, progress))
@@ -115,11 +140,19 @@ def _loop(run: Run, log: RunLog, until: int | None) -> None:
         if where.rank == 0 and (done or progress.step % config.check.every == 0):
             _validate(run, log)
         if where.rank == 0 and (done or progress.step % config.check.save == 0):
-            save_state(run.folder, run.learner, vars(progress), config)
-            save_weights(run.folder / "last.safetensors", run.learner, config, vars(progress), run.data)
+            save_state(run.folder, run.learner, progress, config)
+            save_weights(run.folder / LAST, run.learner, config, progress, run.data)
         if progress.step == until:
             return
         done = where.agreed(_done(config, progress))  # validation may have been the last one
+
+
+def _what_is_good(run: Run) -> str:
+    """How to keep what a run had learnt before it failed."""
+    last = run.folder / LAST
+    if not last.is_file():
+        return ""
+    return f'; what it had learnt is kept: with start = "{last}" and another output it goes on from there'
 
 
 def _share(config: TrainingConfig, progress: Progress) -> float:
@@ -152,7 +185,7 @@ def _validate(run: Run, log: RunLog) -> None:
     progress.since_best += 1
     if means["all"] > progress.best:
         progress.best, progress.since_best = means["all"], 0
-        save_weights(run.folder / "best.safetensors", run.learner, config, vars(progress), run.data, found)
+        save_weights(run.folder / BEST, run.learner, config, progress, run.data, found)
 
 
 def _batches(run: Run) -> Iterator[tuple[list[Batch], list[Batch]]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import pickle
 import platform
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,21 +25,77 @@ from clearcube.training.config import config_from
 
 if TYPE_CHECKING:
     from clearcube.training.config import TrainingConfig
+    from clearcube.training.log import Sums
     from clearcube.training.packing import TrainingData
     from clearcube.training.step import Learner
 
 STATE = "state.pt"
+LAST, BEST = "last.safetensors", "best.safetensors"
 LICENCE = "Apache-2.0"
+DAMAGED = (
+    *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, AssertionError),
+    *(RuntimeError, MemoryError, pickle.UnpicklingError),
+)
+"""What reading a state raises that is cut off, changed, or of another kind."""
 
 
-def save_state(folder: Path, learner: Learner, progress: Mapping[str, Any], config: TrainingConfig) -> None:
+@dataclass
+class Progress:
+    """How far a run is: steps and seconds done, the best validation so far, and how many were not better since.
+
+    sums : what the log's next record is made of.
+    start_sha256 : checksum of the checkpoint that it began with; "" = none.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    best: float = float("-inf")
+    since_best: int = 0
+    validations: list[dict[str, Any]] = field(default_factory=list)
+    sums: Sums = field(default_factory=dict)
+    start_sha256: str = ""
+
+
+def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Whether a run may write there.
+
+    Raises
+    ------
+    InputError : it is no folder, or holds another run and is to be neither resumed nor overwritten.
+    """
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            raise InputError(f"{place} is a file; set output to a folder that is new or empty")
+    found = [name for name in (STATE, LAST, BEST) if (folder / name).exists()]
+    if found and not resume and not overwrite:
+        onward = "go on with --resume, " if STATE in found else ""
+        raise InputError(
+            f"{folder} holds another run ({', '.join(found)}): {onward}set output to another folder, or begin anew "
+            "with --overwrite"
+        )
+
+
+def clear_folder(folder: Path) -> None:
+    """Take away what another run left, so that nothing of it is taken for this one's."""
+    for name in (STATE, LAST, BEST, "sample.png"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+
+
+def checksum(path: str | Path) -> str:
+    """Sha256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_state(folder: Path, learner: Learner, progress: Progress, config: TrainingConfig) -> None:
     """Write the state; it appears under its name only when complete."""
     partial = folder / f".{STATE}.partial"
-    torch.save({"config": json.dumps(config.plain()), "progress": dict(progress), "learner": learner.state()}, partial)
+    torch.save({"config": json.dumps(config.plain()), "progress": vars(progress), "learner": learner.state()}, partial)
     partial.replace(folder / STATE)
 
 
-def load_state(folder: Path, learner: Learner, config: TrainingConfig) -> dict[str, Any]:
+def load_state(folder: Path, learner: Learner, config: TrainingConfig) -> Progress:
     """Put the saved state into the learner; returns how far the run was.
 
     Raises
@@ -48,14 +107,37 @@ def load_state(folder: Path, learner: Learner, config: TrainingConfig) -> dict[s
         raise InputError(f"{path}: no state to resume from; start without --resume")
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        if config_from(json.loads(saved["config"])) != config:
+        own, progress = json.loads(saved["config"]), _progress(saved["progress"])
+        if not _same(own, config):
             raise InputError(f"{path} belongs to another configuration; resume with the one that it was started with")
         learner.restore(saved["learner"])
-    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not a complete state of a run ({error}); start again without --resume") from None
-    progress: dict[str, Any] = saved["progress"]
+    except InputError:
+        raise
+    except DAMAGED as error:
+        raise InputError(
+            f"{path}: not a complete state of a run ({str(error) or type(error).__name__}); begin anew with --overwrite"
+        ) from None
+    return progress
+
+
+def _same(plain: Mapping[str, Any], config: TrainingConfig) -> bool:
+    try:
+        return config_from(plain) == config
+    except InputError:
+        return False
+
+
+def _progress(saved: Mapping[str, Any]) -> Progress:
+    """The progress from its values, each of the type of the default.
+
+    Raises
+    ------
+    ValueError : one has another type.
+    """
+    progress = Progress(**saved)
+    for each in fields(Progress):
+        if type(getattr(progress, each.name)) is not type(getattr(Progress(), each.name)):
+            raise ValueError(f"{each.name} is {getattr(progress, each.name)!r:.40}")
     return progress
 
 
@@ -63,7 +145,7 @@ def save_weights(
     path: Path,
     learner: Learner,
     config: TrainingConfig,
-    progress: Mapping[str, Any],
+    progress: Progress,
     data: TrainingData,
     gains: Mapping[str, Any] | None = None,
 ) -> None:
@@ -75,13 +157,13 @@ def save_weights(
             "command": command(),
             "seed": config.seed,
             "config": config.plain(),
-            "files": dict(data.files),
-            "steps": progress["step"],
-            "hours": round(progress["seconds"] / 3600, 3),
+            "files": dict(data.files) | ({config.start: progress.start_sha256} if progress.start_sha256 else {}),
+            "steps": progress.step,
+            "hours": round(progress.seconds / 3600, 3),
             "hardware": hardware(config.optimisation.threads),
             "torch": torch.__version__,
         },
-        "validation": _finite({"gain_db": gains or {}, "history": progress["validations"]}),
+        "validation": _finite({"gain_db": gains or {}, "history": progress.validations}),
     }
     checkpoint.save(path, bare(learner.average), metadata, half=config.stored == "float16")
 

@@ -183,7 +183,6 @@ def _check_finite(terms: dict[str, Tensor], step: int, where: OneDevice) -> None
     wrong = [name for name, term in terms.items() if not bool(term.detach().isfinite())]
     if where.anywhere(bool(wrong)):
         raise InputError(
-            f"the loss is not a finite number at step {step} ({', '.join(wrong) or 'on another device'}); the last "
-            "saved state is good: lower optimisation.learning_rate or set optimisation.precision to float32, and go on "
-            "from it"
+            f"the loss is not a finite number at step {step} ({', '.join(wrong) or 'on another device'}); lower "
+            "optimisation.learning_rate, or set optimisation.precision to float32, and begin anew"
         )

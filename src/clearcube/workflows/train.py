@@ -7,26 +7,48 @@ from pathlib import Path
 from typing import Any
 
 
-def train_network(config: Path, report: Callable[[dict[str, Any]], None], *, resume: bool = False) -> Path:
+def train_network(
+    config: Path, report: Callable[[dict[str, Any]], None], *, resume: bool = False, overwrite: bool = False
+) -> Path:
     """Train as the configuration says; returns the folder with state, log and weights.
 
-    report : called with every record of the log.
+    report : called with every record of the log. resume : go on from the saved state. overwrite : begin anew where
+    there is another run's.
 
     Raises
     ------
-    InputError : the configuration or a cube cannot be used, a test file is among them, the loss is not finite.
+    InputError : the configuration or a cube cannot be used, a test file is among them, the folder holds another run,
+        the loss is not finite.
     """
     from clearcube.training.config import read_config
     from clearcube.training.loop import train
     from clearcube.training.packing import gathered
+    from clearcube.training.state import check_folder
 
     settings = read_config(config)
-    train(settings, gathered(settings), report, resume=resume)
-    return Path(settings.output)
+    folder = Path(settings.output)
+    check_folder(folder, resume=resume, overwrite=overwrite)
+    train(settings, gathered(settings), report, resume=resume, overwrite=overwrite)
+    return folder
 
 
-def pack_cubes(config: Path, target: Path) -> int:
+def state_to_resume(config: Path) -> Path | None:
+    """The saved state that a run of this configuration would go on from; None where there is none."""
+    from clearcube.errors import InputError
+    from clearcube.training.config import read_config
+    from clearcube.training.state import STATE
+
+    try:
+        state = Path(read_config(config).output) / STATE
+    except InputError:
+        return None
+    return state if state.is_file() else None
+
+
+def pack_cubes(config: Path, target: Path, *, overwrite: bool = False) -> int:
     """Write the real cubes of a configuration into one file; returns how many there are.
+
+    overwrite : replace the file, if it is none of those that are read.
 
     Raises
     ------
@@ -34,13 +56,18 @@ def pack_cubes(config: Path, target: Path) -> int:
     """
     from clearcube.errors import InputError
     from clearcube.training.config import read_config
-    from clearcube.training.packing import gathered, write_pack
+    from clearcube.training.packing import gathered, inputs_of, write_pack
 
     settings = read_config(config)
     if not target.parent.is_dir():
         raise InputError(f"the folder {target.parent} of the file {target.name} does not exist; make it first")
     if target.is_dir():
         raise InputError(f"{target} is a folder; name the file to write, {target / 'data.npz'} for instance")
+    for path in (config, *inputs_of(settings), *([Path(settings.start)] if settings.start else ())):
+        if path.resolve() in (target.resolve(), *target.resolve().parents):
+            raise InputError(f"{target} would be written over {path}, which is read; choose another name")
+    if target.exists() and not overwrite:
+        raise InputError(f"{target} exists: choose another name, or replace it with --overwrite")
     data = gathered(settings)
     count = len(data.train) + len(data.validation)
     if not count:
