@@ -62,6 +62,12 @@ def config(folder, **changes):
     return dataclasses.replace(made, **changes)
 
 
+@pytest.fixture
+def small_bank(monkeypatch):
+    """Few simulated masks: quick, where the samples themselves do not matter."""
+    monkeypatch.setattr("clearcube.training.samples.BANK_SCENES", 1)
+
+
 def losses(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
@@ -131,7 +137,7 @@ def test_accumulated_batches_make_one_step(tmp_path):
     assert one["distance"] == pytest.approx(two["distance"], rel=1e-5)
 
 
-def test_what_cannot_be_resumed_is_refused(tmp_path):
+def test_what_cannot_be_resumed_is_refused(tmp_path, small_bank):
     with pytest.raises(InputError, match="no state to resume from"):
         train(config(tmp_path / "a"), DATA, resume=True)
     train(config(tmp_path / "b"), TrainingData(), until=2)
@@ -165,7 +171,7 @@ def test_a_damaged_state_is_refused(tmp_path, damage, message):
         load_state(tmp_path, new_learner(made), made)
 
 
-def test_another_run_is_replaced_only_on_request(tmp_path):
+def test_another_run_is_replaced_only_on_request(tmp_path, small_bank):
     made = config(tmp_path, optimisation=OptimisationConfig(steps=1, precision="float32"))
     train(made, TrainingData())
     (tmp_path / "best.safetensors").write_bytes(b"of another run")
@@ -183,7 +189,7 @@ def test_another_run_is_replaced_only_on_request(tmp_path):
         train(dataclasses.replace(made, output=str(tmp_path / "log.jsonl" / "run")), TrainingData())
 
 
-def test_a_loss_that_is_not_a_number_leaves_what_was_saved_to_go_on_from(tmp_path, monkeypatch):
+def test_a_loss_that_is_not_a_number_leaves_what_was_saved_to_go_on_from(tmp_path, monkeypatch, small_bank):
     def step(learner, batches, config, step, *_, **__):
         if step == 2:
             raise InputError("the loss is not a finite number")
@@ -281,7 +287,7 @@ save = 1
 """
 
 
-def test_the_command_says_how_to_go_on_and_what_it_made(tmp_path, monkeypatch):
+def test_the_command_says_how_to_go_on_and_what_it_made(tmp_path, monkeypatch, small_bank):
     def step(learner, batches, config, step, *_, **__):
         if step == 1:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -402,7 +408,7 @@ def test_five_lines_train_on_own_cubes(tmp_path, monkeypatch):
     assert len(text.splitlines()) == 5 and heard[-1]["step"] == 1
 
 
-def test_a_run_begins_with_the_weights_of_a_checkpoint(tmp_path, monkeypatch):
+def test_a_run_begins_with_the_weights_of_a_checkpoint(tmp_path, monkeypatch, small_bank):
     first = config(tmp_path / "first", optimisation=OptimisationConfig(steps=2, precision="float32"))
     train(first, DATA)
     path = tmp_path / "first" / "last.safetensors"
