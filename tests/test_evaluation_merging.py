@@ -134,15 +134,16 @@ def test_mask_error_scores_what_was_missed_and_who_notices(whole):
     assert "Missed cloud and shadow" in (whole / "report.md").read_text()
 
 
-def record(value=1.0, **settings):
+def record(value=1.0, fingerprint="", **settings):
     sums = {"hidden": {"squared": Sums(np.array([[value]]), np.array([[4.0]]))}}
-    return Record("a", ("red",), settings, {("linear", "partial", 0): Outcome(sums, (("all", "all"),))})
+    return Record("a", ("red",), settings, {("linear", "partial", 0): Outcome(sums, (("all", "all"),))}, fingerprint)
 
 
 @pytest.mark.parametrize(
     ("other", "words"),
     [
         (record(2.0, bank="x"), "measured different sums"),
+        (record(1.0, "another", bank="x"), "is of two different inputs that have one name"),
         (record(1.0, bank="y"), "drawn from different masks"),
         (record(1.0, bank="x", version="2"), "was run with version 1 and 2"),
         (record(1.0, bank="x", weights={"net": "2"}), "'net' stands for two different checkpoints"),

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,7 +14,7 @@ from clearcube.evaluation.experiments import experiment, filled_by, named_cube
 from clearcube.evaluation.inputs import cubes_of
 from clearcube.evaluation.metrics import ALL_BANDS
 from clearcube.evaluation.records import load
-from clearcube.evaluation.run import Plan, bank_of, evaluate_into, in_parallel, read_masks
+from clearcube.evaluation.run import Plan, bank_of, evaluate_cube, evaluate_into, in_parallel, read_masks
 from clearcube.evaluation.statistics import Sums
 from clearcube.gaps import hide
 
@@ -92,6 +93,34 @@ def test_a_finished_run_is_not_repeated(tmp_path):
     assert not any(outcome.problem for outcome in again.outcomes.values())
     other = evaluate_into(tmp_path, one, plan([one], {"mean": broken}, version="2"))
     assert {outcome.problem for outcome in other.outcomes.values()} == {"RuntimeError: made again"}
+
+
+def test_sums_of_another_cube_of_the_same_name_are_measured_again_and_its_masks_go(tmp_path):
+    for name in ("sums", "hidden"):
+        (tmp_path / name).mkdir()
+    alone = replace(plan([], {"mean": MeanFiller}), scenarios=("frames",), seeds=(0,))
+    first = evaluate_into(tmp_path, named_cube("a", cube(0)), replace(alone, seeds=(0, 1)))
+    again = evaluate_into(tmp_path, named_cube("a", cube(1)), alone)
+    fresh = evaluate_cube(named_cube("a", cube(1)), alone)
+    assert list(again.outcomes) == [("mean", "frames", 0)]
+    squared = [each.outcomes["mean", "frames", 0].sets["hidden"]["squared"].total for each in (first, again, fresh)]
+    assert np.array_equal(squared[1], squared[2]) and not np.array_equal(squared[0], squared[1])
+    assert list(read_masks(tmp_path / "hidden" / "a.npz")) == ["frames_0"]
+    assert load(tmp_path / "sums" / "a.npz").fingerprint == named_cube("b", cube(1)).fingerprint()
+
+
+@pytest.mark.parametrize("what", ["reflectance", "observed", "time", "landcover"])
+def test_a_fingerprint_tells_all_that_scores_depend_on(what):
+    changed = cube()
+    changed["landcover"] = (("y", "x"), np.zeros((24, 24), np.uint8))
+    before = named_cube("a", changed).fingerprint()
+    if what == "time":
+        changed = changed.assign_coords(time=changed["time"] + np.timedelta64(1, "D"))
+    elif what == "reflectance":
+        changed[what][3, 2, 1, 0] += 1e-4
+    else:
+        changed[what][..., 0] = ~changed[what][..., 0]
+    assert named_cube("a", changed).fingerprint() != before
 
 
 def test_seeds_that_hide_the_same_are_filled_once_and_differ_in_nothing(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -44,6 +45,17 @@ class NamedCube:
     def bands(self) -> tuple[str, ...]:
         """Names of its bands."""
         return tuple(band.name for band in self.block.bands)
+
+    def fingerprint(self) -> str:
+        """Checksum of what it holds: reflectance, observed pixels, dates and land cover, whatever file it is from."""
+        digest = hashlib.sha256(repr((self.bands, self.block.reflectance.shape)).encode())
+        for frame in self.block.reflectance:
+            digest.update(np.where(np.isnan(frame), np.float32(np.nan), frame).tobytes())
+        digest.update(np.packbits(self.block.observed).tobytes())
+        digest.update(self.block.dates.astype("datetime64[D]").astype(np.int64).tobytes())
+        if self.landcover is not None:
+            digest.update(repr(sorted(self.classes.items())).encode() + self.landcover.astype(np.float64).tobytes())
+        return digest.hexdigest()
 
 
 def named_cube(key: str, cube: xr.Dataset) -> NamedCube:

@@ -18,7 +18,8 @@ def merge_cube(key: str, folders: Sequence[Path], out: Path) -> None:
 
     Raises
     ------
-    InputError : what was measured cannot be one run: other settings, masks, weights, or other sums of one experiment.
+    InputError : what was measured cannot be one run: another cube of this name, other settings, masks, weights, or
+        other sums of one experiment.
     """
     there = [folder for folder in folders if (folder / "sums" / f"{key}.npz").is_file()]
     records = [load(folder / "sums" / f"{key}.npz") for folder in there]
@@ -36,11 +37,16 @@ def _joined(one: Record, other: Record, where: str) -> Record:
     """The outcomes of both."""
     if one.bands != other.bands:
         raise InputError(f"{where} has the bands {', '.join(one.bands)} and {', '.join(other.bands)}; run one again")
+    if one.fingerprint != other.fingerprint:
+        raise InputError(
+            f"{where} is of two different inputs that have one name, or of one that changed in between; rename one of "
+            "them and run it again"
+        )
     settings = merged_settings(one.settings, other.settings, where)
     outcomes = dict(one.outcomes)
     for name, outcome in other.outcomes.items():
         outcomes[name] = _better(outcomes.get(name), outcome, f"{where}, {name[0]}, {name[1]}, seed {name[2]}")
-    return Record(one.cube, one.bands, settings, outcomes)
+    return Record(one.cube, one.bands, settings, outcomes, one.fingerprint)
 
 
 def merged_settings(one: Mapping[str, Any], other: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -43,13 +43,14 @@ class Record:
     """The outcomes of a cube.
 
     settings : what the outcomes depend on beside method, scenario and seed; others are not comparable.
-    outcomes : (method, scenario, seed) -> outcome.
+    outcomes : (method, scenario, seed) -> outcome. fingerprint : of what was evaluated, empty = not known.
     """
 
     cube: str
     bands: tuple[str, ...]
     settings: Mapping[str, Any]
     outcomes: dict[tuple[str, str, int], Outcome] = field(default_factory=dict)
+    fingerprint: str = ""
 
 
 def save(record: Record, path: Path) -> None:
@@ -61,7 +62,8 @@ def save(record: Record, path: Path) -> None:
         arrays[str(number)] = values
         arrays |= {f"{number}_{which}": rows for which, rows in outcome.features.items()}
         entries.append([method, scenario, seed, layout, outcome.strata, outcome.problem, outcome.left_out])
-    meta = {"cube": record.cube, "bands": record.bands, "settings": record.settings, "outcomes": entries}
+    about = {"cube": record.cube, "fingerprint": record.fingerprint, "bands": record.bands}
+    meta = {**about, "settings": record.settings, "outcomes": entries}
     arrays[META] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     with part.open("wb") as file:
@@ -79,7 +81,9 @@ def load(path: Path) -> Record:
     try:
         with np.load(path, allow_pickle=False) as archive:
             meta = json.loads(archive[META].tobytes())
-            record = Record(meta["cube"], tuple(meta["bands"]), meta["settings"])
+            record = Record(
+                meta["cube"], tuple(meta["bands"]), meta["settings"], fingerprint=meta.get("fingerprint", "")
+            )
             for number, entry in enumerate(meta["outcomes"]):
                 method, scenario, seed, layout, strata, problem, left_out = entry
                 sets = _unpacked(archive[str(number)], layout)

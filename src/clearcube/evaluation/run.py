@@ -58,15 +58,15 @@ class Plan:
 def evaluate_cube(
     cube: NamedCube, plan: Plan, known: Record | None = None, keep: Keep = lambda record, masks: None
 ) -> Record:
-    """Run every experiment that is not known yet.
+    """Run every experiment that is not known yet of a cube of the same content.
 
     A method that fails on the cube, whatever the reason, leaves a message in its outcome; the others go on. Seeds that
     hide the same pixels (those of `leading` and `trailing` all do) are run once.
 
     keep : is given the record and the new hidden pixels, "scenario_seed" -> (T, H, W) bool, after each scenario.
     """
-    record = Record(cube.key, cube.bands, plan.settings)
-    if known is not None and known.bands == cube.bands:
+    record = Record(cube.key, cube.bands, plan.settings, fingerprint=cube.fingerprint())
+    if known is not None and _same_cube(known, record):
         record.outcomes.update({each: o for each, o in known.outcomes.items() if _valid(each, known, plan)})
         record.settings = _kept_settings(record, known)
     for scenario in plan.scenarios:
@@ -91,6 +91,10 @@ def evaluate_cube(
                     record.outcomes[name, scenario, seed] = _outcome(plan.fillers[name], test, cube.bands, plan)
         keep(record, masks)
     return record
+
+
+def _same_cube(one: Record, other: Record) -> bool:
+    return (one.bands, one.fingerprint) == (other.bands, other.fingerprint)
 
 
 def _what_is_given(test: Experiment) -> bytes:
@@ -180,12 +184,16 @@ def evaluate_into(folder: Path, cube: NamedCube, plan: Plan, tell: Callable[[], 
     """
     path, masks_path = folder / "sums" / f"{cube.key}.npz", folder / "hidden" / f"{cube.key}.npz"
     known = load(path) if path.exists() else None
-    there = None if known is None else (known.settings, len(known.outcomes))
+    there = None if known is None else (known.fingerprint, known.settings, len(known.outcomes))
 
     def keep(record: Record, masks: Mapping[str, NDArray[np.bool_]]) -> None:
+        nonlocal known
+        if known is None or not _same_cube(known, record):
+            masks_path.unlink(missing_ok=True)  # those of another cube that had this name
+        known = record
         if masks:
             save_masks(masks, masks_path)
-        if masks or (record.settings, len(record.outcomes)) != there:
+        if masks or (record.fingerprint, record.settings, len(record.outcomes)) != there:
             save(record, path)
         tell()
 
