@@ -6,6 +6,7 @@ from builders import BANDS, cloudy_cube
 from typer.testing import CliRunner
 
 from clearcube.cli import app
+from clearcube.errors import InputError
 from clearcube.forecasting.baselines import Persistence
 
 runner = CliRunner()
@@ -120,3 +121,36 @@ def test_bad_cubes_are_refused(tmp_path, kinds, words):
     store(tmp_path / "short.zarr", **kinds)
     result = run("evaluate-forecast", tmp_path / "short.zarr", *CHOICE, "--out", tmp_path / "out")
     assert result.exit_code == 2 and words in result.output, result.output
+
+
+def test_cubes_that_cannot_be_read_are_named_and_the_others_go_on(tmp_path):
+    store(tmp_path / "good.zarr", times=30)
+    store(tmp_path / "short.zarr", times=20)
+    (tmp_path / "torn.nc").write_bytes(b"no cube")
+    inputs = [tmp_path / name for name in ("torn.nc", "good.zarr", "short.zarr")]
+    result = run("evaluate-forecast", *inputs, "--models", "persistence", "--fills", "none", "--out", tmp_path / "out")
+    assert result.exit_code == 1 and "1 cubes, 2 failures" in result.output, result.output
+    assert "failed: all models on " in result.output and "Traceback" not in result.output
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "short has 20 dates" in page and "| torn |" in page
+    about = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert set(about["unread"]) == {"short", "torn"} and list(about["inputs"]) == ["good"]
+
+
+def test_sizes_are_looked_at_before_anything_is_written(tmp_path):
+    result = run("evaluate-forecast", "--simulated", 1, "--size", 3, "--out", tmp_path / "out")
+    assert result.exit_code == 2 and "at least 8 x 8 pixels" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_weather_is_read_for_guided_models_alone(stores, tmp_path, monkeypatch):
+    def damaged(*_):
+        raise InputError("the weather is damaged")
+
+    monkeypatch.setattr("clearcube.forecasting.reading.read_weather", damaged)
+    monkeypatch.setattr("clearcube.workflows.evaluate_forecast._draw", lambda *_: {})
+    told = ["evaluate-forecast", stores / "place0.zarr", "--fills", "none", "--out", tmp_path / "out"]
+    assert run(*told, "--models", "persistence").exit_code == 0
+    monkeypatch.setattr("clearcube.workflows.evaluate_forecast._guided", lambda plan: True)
+    result = run(*told, "--models", "persistence")
+    assert result.exit_code == 2 and "no cube can be read: the weather is damaged" in result.output

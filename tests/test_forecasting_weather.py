@@ -135,6 +135,17 @@ def test_earthnet_of_another_shape(tmp_path):
         earthnet_weather(earthnet_file(tmp_path, (80, 80, 4, 150)), START, 39.0)
 
 
+@pytest.mark.parametrize("where", [0.5, 0.999])
+def test_damaged_weather_is_refused(tmp_path, where):
+    path = earthnet_file(tmp_path)
+    content = bytearray(path.read_bytes())
+    first = int(len(content) * where) if where < 0.9 else len(content) - 30
+    content[first : first + 20] = bytes(20)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"cannot be read .*get the file anew"):
+        earthnet_weather(path, START, 39.0)
+
+
 def test_minicubes_bring_eobs():
     time = START.astype("datetime64[ns]") + np.arange(3).astype("timedelta64[D]")
     values = {"eobs_tg": ("time", [10.0, 11, 12]), "eobs_rr": ("time", [0.0, np.nan, 2])}

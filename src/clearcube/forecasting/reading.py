@@ -32,21 +32,23 @@ STORES = (".nc", ".nc4", ".zarr")
 _TILE = re.compile(r"(?<![0-9A-Za-z])\d{2}[C-X][A-Z]{2}(?![0-9A-Za-z])")
 
 
-def read_episode(name: str, sources: Sequence[str], opening: Mapping[str, Any] | None = None) -> Episode:
+def read_episode(
+    name: str, sources: Sequence[str], opening: Mapping[str, Any] | None = None, *, with_weather: bool = True
+) -> Episode:
     """The episode in the files of one place.
 
     A context and a target of EarthNet2021 are split as they are given; any other cube after its tenth date, and twenty
     more are the target.
 
-    name : what it is called. opening : keyword arguments of `open_cube`.
+    name : what it is called. opening : keyword arguments of `open_cube`. with_weather : read the weather too.
 
     Raises
     ------
-    InputError : as `open_cube`, and where there are too few dates or no red or near infrared.
+    InputError : as `open_cube`, as `read_weather`, and where there are too few dates or no red or near infrared.
     """
     given = dict(opening or {})
     cube = open_cube(list(sources), **given)
-    weather = read_weather(sources, cube)
+    weather = read_weather(sources, cube) if with_weather else None
     context = [source for source in sources if PurePosixPath(source).name.startswith("context_")]
     if context and len(context) < len(sources):
         length = open_cube(context, **given).sizes["time"]
@@ -62,7 +64,7 @@ def read_weather(sources: Sequence[str], cube: xr.Dataset) -> Weather | None:
 
     Raises
     ------
-    InputError : a file has weather of a shape that it cannot have.
+    InputError : the weather of a file is damaged, or of a shape that it cannot have.
     """
     for source in sources:
         weather = None

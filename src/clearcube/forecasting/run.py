@@ -85,6 +85,7 @@ def evaluate_into(folder: Path, episode: Episode, plan: ForecastPlan) -> Record:
     path = folder / "sums" / f"{episode.name}.npz"
     known = load(path) if path.exists() else None
     record = evaluate_episode(episode, plan, known)
+    path.parent.mkdir(parents=True, exist_ok=True)
     save(record, path)
     return record
 

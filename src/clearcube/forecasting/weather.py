@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -57,12 +59,18 @@ def earthnet_weather(path: str | os.PathLike[str], start: np.datetime64, latitud
 
     Raises
     ------
-    InputError : the array is of another shape.
+    InputError : the array cannot be read, or is of another shape.
     """
-    with np.load(path, allow_pickle=False) as archive:
-        if "mesodynamic" not in archive.files:
-            return None
-        stored = archive["mesodynamic"]
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            if "mesodynamic" not in archive.files:
+                return None
+            stored = archive["mesodynamic"]
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: its weather, 'mesodynamic', cannot be read ({error}); get the file anew, or use a model without "
+            "weather"
+        ) from None
     if stored.ndim != 4 or stored.shape[2] != len(EARTHNET) or min(stored.shape[:2]) < 2:
         raise InputError(
             f"{path}: 'mesodynamic' has shape {stored.shape}; EarthNet2021's is (80, 80, 5, days): get the file anew"

@@ -18,6 +18,7 @@ from clearcube.forecasting.comparison import ForecastComparison
 from clearcube.forecasting.registry import make_forecaster
 from clearcube.forecasting.report import Chosen, introduction, report, sections, write_scores, write_summary
 from clearcube.forecasting.run import NONE, ForecastPlan, evaluate_into
+from clearcube.simulation import SceneConfig
 from clearcube.version import __version__
 from clearcube.workflows.context_fills import context_filler, takes_weights
 from clearcube.workflows.evaluate import sha256_of
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from clearcube.fill_cube import Progress
     from clearcube.filler import Filler
     from clearcube.forecasting.episode import Episode, Forecaster
+
+    Maker = Callable[[], Episode]
 
 FIGURE = "forecast.png"
 SIMULATED_SIZE = 128
@@ -68,27 +71,39 @@ def evaluate_forecasts(request: ForecastEvaluationRequest, progress: Progress) -
 
     `out` gets `scores.parquet`, `summary.csv`, `report.md`, `report.html`, `forecast.png` (the first cube, by the
     first model from the last fill), `provenance.json` and `sums/`, what a later run goes on from. Cubes are read or
-    simulated one by one, as many at once as there are workers.
+    simulated one by one, as many at once as there are workers. A cube that cannot be read is among the failures of what
+    is returned.
 
     Raises
     ------
-    InputError : an input, fill, model or the folder cannot be used; no forecast was made.
+    InputError : an input, fill, model or the folder cannot be used, or no cube can be read; no forecast was made.
     """
     _check(request)
     plan, digests = _plan(request)
     cubes = cubes_of(request.inputs) if request.inputs else {}
-    makers = _makers(request, cubes)
-    work = [partial(_evaluate, request, plan, make) for make in makers]
-    (request.out / "sums").mkdir(parents=True, exist_ok=True)
-    progress("evaluating", 0, len(work))
-    workers = request.workers or os.cpu_count() or 1
-    names = []
-    for name in in_parallel(lambda each: each(), work, workers):
-        names.append(name)
-        progress("evaluating", len(names), len(work))
-    found = _write(request, sorted(names, key=_natural), _draw(request, plan, makers[0]))
-    write_json(request.out / "provenance.json", _provenance(request, digests, cubes))
+    makers = _makers(request, cubes, with_weather=_guided(plan))
+    unread = _run(request, plan, makers, progress)
+    read = [name for name in makers if name not in unread]
+    if not read:
+        raise InputError(f"no cube can be read: {next(iter(unread.values()))}")
+    found = _write(request, sorted(read, key=_natural), unread, _draw(request, plan, makers[read[0]]))
+    about = _about(request, digests, {key: cubes[key] for key in read if key in cubes}) | {"unread": unread}
+    write_json(request.out / "provenance.json", provenance(request.command, about))
     return found
+
+
+def _run(
+    request: ForecastEvaluationRequest, plan: ForecastPlan, makers: Mapping[str, Maker], progress: Progress
+) -> dict[str, str]:
+    """Evaluate the episodes, several at once; name -> message of those that cannot be read."""
+    progress("evaluating", 0, len(makers))
+    unread, workers = {}, request.workers or os.cpu_count() or 1
+    results = in_parallel(partial(_evaluate, request, plan), makers.items(), workers)
+    for done, (name, message) in enumerate(results, 1):
+        if message:
+            unread[name] = message
+        progress("evaluating", done, len(makers))
+    return unread
 
 
 def _check(request: ForecastEvaluationRequest) -> None:
@@ -97,6 +112,8 @@ def _check(request: ForecastEvaluationRequest) -> None:
         raise InputError("there is nothing to evaluate; name cubes, or ask for simulated ones with --simulated 20")
     if request.simulated < 0 or request.seed < 0:
         raise InputError("--simulated and --seed are whole numbers from 0")
+    if request.simulated:
+        SceneConfig(height=request.size, width=request.size)
     if not request.models or not request.fills:
         raise InputError("give at least one fill and one model")
     if request.workers is not None and request.workers < 1:
@@ -137,23 +154,39 @@ def _filler(name: str, options: Mapping[str, Any]) -> Filler:
     return filler
 
 
-def _makers(request: ForecastEvaluationRequest, cubes: Mapping[str, list[str]]) -> list[Callable[[], Episode]]:
-    """What makes each episode: the cubes by name, then the simulated ones by seed."""
+def _guided(plan: ForecastPlan) -> bool:
+    """Whether any model looks at weather."""
+    return any(getattr(make(), "guided", False) for make in plan.models.values())
+
+
+def _makers(
+    request: ForecastEvaluationRequest, cubes: Mapping[str, list[str]], *, with_weather: bool
+) -> dict[str, Maker]:
+    """Name -> what makes the episode: the cubes by name, then the simulated ones by seed."""
     seeds = range(request.seed, request.seed + request.simulated)
-    return [
-        *(partial(_read, request, *each) for each in cubes.items()),
-        *(partial(_simulated, seed, request.size) for seed in seeds),
-    ]
+    return {
+        **{key: partial(_read, request, key, sources, with_weather) for key, sources in cubes.items()},
+        **{f"simulated-evaluation-{seed}": partial(_simulated, seed, request.size) for seed in seeds},
+    }
 
 
-def _evaluate(request: ForecastEvaluationRequest, plan: ForecastPlan, make: Callable[[], Episode]) -> str:
-    return evaluate_into(request.out, make(), plan).cube
+def _evaluate(request: ForecastEvaluationRequest, plan: ForecastPlan, item: tuple[str, Maker]) -> tuple[str, str]:
+    """Evaluate an episode; its name, and a message where it cannot be read."""
+    name, make = item
+    try:
+        episode = make()
+    except Exception as error:  # a damaged file may fail in any way
+        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        return name, f"{kind}{error}"
+    assert episode.name == name, (episode.name, name)
+    evaluate_into(request.out, episode, plan)
+    return name, ""
 
 
-def _read(request: ForecastEvaluationRequest, key: str, sources: list[str]) -> Episode:
+def _read(request: ForecastEvaluationRequest, key: str, sources: list[str], with_weather: bool) -> Episode:
     from clearcube.forecasting.reading import read_episode
 
-    return read_episode(key, sources, request.opening)
+    return read_episode(key, sources, request.opening, with_weather=with_weather)
 
 
 def _simulated(seed: int, size: int) -> Episode:
@@ -168,13 +201,14 @@ def _natural(name: str) -> tuple[str, int]:
     return (head, int(tail)) if tail.isdigit() else (name, 0)
 
 
-def _draw(request: ForecastEvaluationRequest, plan: ForecastPlan, make: Callable[[], Episode]) -> dict[str, Figure]:
+def _draw(request: ForecastEvaluationRequest, plan: ForecastPlan, make: Maker) -> dict[str, Figure]:
     """Words -> figure of an episode; nothing where model or fill cannot be used on it."""
     from clearcube.workflows.forecast_figure import episode_figure
 
-    episode, fill, model = make(), request.fills[-1], request.models[0]
+    fill, model = request.fills[-1], request.models[0]
     filler = plan.fills[fill]
     try:
+        episode = make()
         figure = episode_figure(episode, filler and filler(), plan.models[model]())
     except Exception:  # a forecast may fail in any way; that it did is in the report
         return {}
@@ -182,9 +216,15 @@ def _draw(request: ForecastEvaluationRequest, plan: ForecastPlan, make: Callable
 
 
 def _write(
-    request: ForecastEvaluationRequest, cubes: Sequence[str], figures: Mapping[str, Figure]
+    request: ForecastEvaluationRequest,
+    cubes: Sequence[str],
+    unread: Mapping[str, str],
+    figures: Mapping[str, Figure],
 ) -> ForecastComparison:
-    """The tables and the reports, from the sums of the cubes of this run, one cube after the other."""
+    """The tables and the reports, from the sums of the cubes of this run, one cube after the other.
+
+    unread : name -> message of the cubes that could not be read.
+    """
     from clearcube.plots.canvas import save, svg_text
 
     found, out, chosen = ForecastComparison(), request.out, request.chosen
@@ -196,6 +236,7 @@ def _write(
             yield record
 
     write_scores(out / "scores.parquet", records(), chosen)
+    found.failures += [(cube, "all models", "all fills", message) for cube, message in unread.items()]
     write_summary(out / "summary.csv", found, chosen)
     for figure in figures.values():
         save(figure, out / FIGURE)
@@ -207,15 +248,14 @@ def _write(
     return found
 
 
-def _provenance(
+def _about(
     request: ForecastEvaluationRequest, digests: Mapping[str, str], cubes: Mapping[str, list[str]]
 ) -> dict[str, Any]:
     """What the results were made with and from."""
-    about = {
+    return {
         "fills": list(request.fills),
         "models": list(request.models),
         "weights": dict(digests),
         "simulated": {"cubes": request.simulated, "first_seed": request.seed, "size": request.size},
         "inputs": {key: {source: sha256_of(source) for source in sources} for key, sources in cubes.items()},
     }
-    return provenance(request.command, about)
