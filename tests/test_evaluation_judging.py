@@ -53,6 +53,21 @@ def test_all_pixels_are_the_hidden_and_the_observed_ones():
     assert sets[ALL]["ssim"].weight[0, 0] == (test.hidden | test.given.observed).sum()
 
 
+def test_pasted_clouds_are_no_pixels_that_were_left_alone():
+    one, test, fill = case("mask-error")
+    missed, left = test.pasted.missed, test.given.observed & ~test.pasted.missed
+    assert missed.any() and (test.given.observed & missed).any()
+    judged = judge(test, fill, one.bands)
+    assert values(judged, one.bands, OBSERVED)["psnr", "all"] == np.inf
+    squared = judged.sets[HIDDEN]["squared"].total[0]
+    assert judged.sets[ALL]["squared"].total[0] == pytest.approx(squared)
+    assert judged.sets[ALL]["ssim"].weight[0, 0] == (test.hidden | left).sum()
+    np.moveaxis(fill.estimate.mean, 1, 0)[:, missed] = 0.1  # clear dates are what other dates are compared with
+    again = judge(test, fill, one.bands).sets[HIDDEN]
+    for name in ("niqe_clear", "detail_clear", "grey_clear", "rough_clear"):
+        assert np.array_equal(again[name].total, judged.sets[HIDDEN][name].total), name
+
+
 def test_uncertainty_has_strata():
     one, test, fill = case()
     judged = judge(test, fill, one.bands)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Tally = dict[str, Sums]
 
 HIDDEN, OBSERVED, ALL = "hidden", "observed", "all"
-"""The three sets of pixels that scores are given for."""
+"""The three sets of pixels that scores are given for: hidden ones, those that were left alone, and both."""
 MISSED = "missed"
 """Pasted pixels that the mask of `mask-error` reports as observed, scored as `--denoise` leaves them."""
 
@@ -68,7 +68,9 @@ def judge(test: Experiment, fill: Fill, bands: Sequence[str], networks: Networks
     InputError : pictures are to be judged, and the bands are no colours.
     """
     mean, truth, seen = fill.estimate.mean, test.truth, test.given.observed
-    cells, dates = _of_pixels(test, fill, bands), _of_dates(test, mean, bands)
+    if test.pasted is not None:
+        seen = seen & ~test.pasted.missed
+    cells, dates = _of_pixels(test, fill, bands), _of_dates(test, mean, seen, bands)
     features: dict[str, NDArray[np.float32]] = {}
     if networks is not None and networks.some:
         pictures = picture_pairs(mean, truth, test.hidden, test.known, bands)
@@ -107,10 +109,13 @@ def _of_pixels(test: Experiment, fill: Fill, bands: Sequence[str]) -> Tally:
     return sums
 
 
-def _of_dates(test: Experiment, mean: NDArray[np.float32], bands: Sequence[str]) -> Tally:
-    """Sums by date, over hidden pixels."""
+def _of_dates(test: Experiment, mean: NDArray[np.float32], seen: NDArray[np.bool_], bands: Sequence[str]) -> Tally:
+    """Sums by date, over hidden pixels.
+
+    seen : (T, H, W) bool, what was left alone.
+    """
     sums = perceptual_sums(mean, test.truth, test.hidden)
-    return sums | quality_sums(mean, test.given.observed, test.hidden, test.given.dates, bands)
+    return sums | quality_sums(mean, seen, test.hidden, test.given.dates, bands)
 
 
 def _first(sums: Sums) -> Sums:
