@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from builders import BANDS, cloudy_cube
@@ -154,3 +155,21 @@ def test_weather_is_read_for_guided_models_alone(stores, tmp_path, monkeypatch):
     monkeypatch.setattr("clearcube.workflows.evaluate_forecast._guided", lambda plan: True)
     result = run(*told, "--models", "persistence")
     assert result.exit_code == 2 and "no cube can be read: the weather is damaged" in result.output
+
+
+def test_a_run_that_scored_nothing_says_so(stores, tmp_path):
+    told = ["--models", "seasonal", "--fills", "none"]
+    result = run("evaluate-forecast", stores / "place0.zarr", *told, "--out", tmp_path / "out")
+    assert result.exit_code == 1, result.output
+    assert "nothing could be scored: seasonal on place0, filled by none: seasonal forecasts need" in result.output
+
+
+def test_cubes_of_other_steps_are_scored_up_to_the_horizon(tmp_path):
+    cube = cloudy_cube(times=30, height=12, width=12, never=False).drop_vars("truth")
+    dates = np.datetime64("2020-04-01", "ns") + 7 * np.arange(30) * np.timedelta64(1, "D")
+    cube.assign_coords(time=dates).to_zarr(tmp_path / "weekly.zarr", zarr_format=2)
+    told = ["--models", "convlstm", "--fills", "none"]
+    result = run("evaluate-forecast", tmp_path / "weekly.zarr", *told, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    table = pq.read_table(tmp_path / "out" / "scores.parquet").to_pandas()
+    assert table.lead.max() == 98

@@ -5,12 +5,14 @@ from builders import BANDS, cloudy_cube
 
 from clearcube.cube import dates_of
 from clearcube.errors import InputError
-from clearcube.forecasting.episode import ndvi_of
+from clearcube.forecasting.baselines import Harmonic, Persistence, Seasonal
+from clearcube.forecasting.episode import continued, ndvi_of
 from clearcube.forecasting.reading import elevation_of, episode_of, latitude_of, read_episode, tile_of
+from clearcube.forecasting.run import forecast_episode
 
 
 def test_the_first_dates_are_the_context():
-    cube = cloudy_cube(times=34, height=8, width=9)
+    cube = regular(34, 5)
     place = episode_of("place", cube)
     assert np.array_equal(place.context.dates, dates_of(cube)[:10])
     assert np.array_equal(place.target_dates, dates_of(cube)[10:30])
@@ -21,6 +23,52 @@ def test_the_first_dates_are_the_context():
     seen = np.where(observed[:, None], cube["reflectance"].values, np.nan).astype(np.float32)
     np.testing.assert_array_equal(place.target_ndvi, ndvi_of(seen, BANDS)[10:30])
     np.testing.assert_array_equal(place.context.reflectance, seen[:10])
+
+
+def regular(times, step, first="2019-01-03"):
+    cube = cloudy_cube(times=times, height=8, width=9)
+    return cube.assign_coords(time=np.datetime64(first, "ns") + step * np.arange(times) * np.timedelta64(1, "D"))
+
+
+def test_targets_farther_ahead_than_the_horizon_are_left_out():
+    place = episode_of("place", regular(30, 8))
+    assert place.leads.tolist() == list(range(8, 97, 8)) and len(place.context.dates) == 10
+    assert len(episode_of("place", regular(30, 8), horizon=None).target_dates) == 20
+    with pytest.raises(InputError, match="lies 120 days ahead"):
+        episode_of("place", regular(30, 120))
+
+
+def test_long_cubes_are_split_where_the_year_before_is_known():
+    cube = regular(200, 5)
+    place, dates = episode_of("place", cube), dates_of(cube)
+    assert np.array_equal(place.context.dates, dates[170:180]) and np.array_equal(place.target_dates, dates[180:])
+    assert np.array_equal(place.history.dates, dates[:170])
+    seen = np.where(cube["observed"].values[:, None], cube["reflectance"].values, np.nan)
+    np.testing.assert_array_equal(place.history.reflectance, seen[:170].astype(np.float32))
+    forecasts = []
+    for value in (0.3, 0.9):
+        later = cube.copy(deep=True)
+        later["reflectance"][180:] = value
+        changed = episode_of("place", later)
+        forecasts += [forecast_episode(model, changed.context, changed).mean for model in (Seasonal(), Harmonic())]
+    for one, other in (forecasts[::2], forecasts[1::2]):
+        np.testing.assert_array_equal(one, other)
+        assert np.isfinite(one).mean() > 0.8
+    wanted = Seasonal().forecast(continued(place.history, place.context), place.target_dates).mean
+    np.testing.assert_array_equal(forecasts[0], wanted)
+
+
+def test_history_is_given_to_models_that_look_back_alone():
+    place, given = episode_of("place", regular(110, 5)), []
+
+    class Watching(Persistence):
+        def forecast(self, context, target_dates, **known):
+            given.append(context)
+            return super().forecast(context, target_dates, **known)
+
+    forecast_episode(Watching(), place.context, place)
+    assert given == [place.context] and place.history is not None
+    assert episode_of("place", regular(80, 5)).history is None
 
 
 def test_land_cover_and_elevation_are_taken_along():

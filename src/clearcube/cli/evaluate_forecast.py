@@ -18,7 +18,8 @@ Inputs = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[INPUT...]",
-        help="Cubes of 30 dates or more, 10 to look at and 20 to forecast; an EarthNet context goes with its target.",
+        help="Cubes of 30 dates or more, 10 to look at and 20 to forecast, up to 100 days ahead; an EarthNet context "
+        "goes with its target.",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the results; an earlier run in it is continued.")]
@@ -85,4 +86,8 @@ def evaluate_forecast(
     if found.failures:
         cube, model, fill, message = found.failures[0]
         typer.echo(f"failed: {model} on {cube}, filled by {fill}: {message}", err=True)
+        raise typer.Exit(FAILED)
+    if not found.outcomes:
+        cube, model, fill, message = found.left_out[0]
+        typer.echo(f"nothing could be scored: {model} on {cube}, filled by {fill}: {message}", err=True)
         raise typer.Exit(FAILED)

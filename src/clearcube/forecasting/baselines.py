@@ -120,6 +120,11 @@ class Seasonal:
         """The name on the command line."""
         return "seasonal"
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether what was seen before the context is given too."""
+        return True
+
     def forecast(
         self,
         context: Block,
@@ -153,6 +158,11 @@ class Harmonic:
     def name(self) -> str:
         """The name on the command line."""
         return "harmonic"
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether what was seen before the context is given too."""
+        return True
 
     def forecast(
         self,

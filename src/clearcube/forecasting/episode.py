@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 CONTEXT_DATES, TARGET_DATES = 10, 20
 """Dates of a context and of a target in the published protocol: 50 days to look at, 100 days to forecast."""
 FEWEST_CONTEXT_DATES = 3
+HORIZON = 100
+"""Days that are forecast of cubes whose dates are farther apart."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Forecast:
 class Forecaster(Protocol):
     """Anything that forecasts NDVI from a context. It may look at the context, and at nothing after its last date
     but what is given as weather.
+
+    One whose attribute `looks_back` is true is also given what was seen before the context, unfilled, as its beginning.
     """
 
     @property
@@ -114,6 +118,7 @@ class Episode:
         "worldcover" (ESA WorldCover 10, 20, ... 100), "simulated" (`simulation.LandCover`), or "" without land cover.
     truth_ndvi : (Tc + Th, H, W) float32 NDVI of the ground on context and target dates, where simulated.
     place : what may not be in training and test alike: a tile, a region, the seed of a simulated place.
+    history : what was seen before the context, for models that look back a year (`Forecaster`); None = nothing.
     """
 
     name: str
@@ -126,6 +131,7 @@ class Episode:
     classes: str = ""
     truth_ndvi: Floats | None = None
     place: str = ""
+    history: Block | None = None
 
     def __post_init__(self) -> None:
         frame = self.context.observed.shape[1:]
@@ -134,6 +140,9 @@ class Episode:
         assert self.target_ndvi.dtype == np.float32, self.target_ndvi.dtype
         assert len(self.target_dates) > 0, "an episode without target dates"
         assert self.target_dates[0] > self.context.dates[-1], "targets come after the context"
+        assert self.history is None or self.history.dates[-1] < self.context.dates[0], (
+            "history comes before the context"
+        )
         for field in (self.elevation, self.landcover):
             assert field is None or field.shape == frame, (field.shape, frame)
 
@@ -146,6 +155,17 @@ class Episode:
     def with_context(self, reflectance: Floats) -> Episode:
         """The episode with another filling of its context, (Tc, B, H, W)."""
         return replace(self, context=replace(self.context, reflectance=reflectance))
+
+
+def continued(history: Block, context: Block) -> Block:
+    """What was seen before a context, unfilled, and the context as it is."""
+    before = unfilled(history)
+    return replace(
+        context,
+        reflectance=np.concatenate([before.reflectance, context.reflectance]),
+        observed=np.concatenate([before.observed, context.observed]),
+        dates=np.concatenate([before.dates, context.dates]),
+    )
 
 
 def unfilled(context: Block) -> Block:

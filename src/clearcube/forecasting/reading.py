@@ -1,9 +1,10 @@
-"""Episodes from cubes: the first dates are the context, those that follow are what is to be forecast."""
+"""Episodes from cubes: some dates are the context, those that follow are what is to be forecast."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from clearcube.cube import bands_of, crs_of, dates_of
 from clearcube.errors import InputError
 from clearcube.filler import Block
-from clearcube.forecasting.episode import CONTEXT_DATES, FEWEST_CONTEXT_DATES, TARGET_DATES, Episode, ndvi_of
+from clearcube.forecasting.episode import CONTEXT_DATES, FEWEST_CONTEXT_DATES, HORIZON, TARGET_DATES, Episode, ndvi_of
 from clearcube.forecasting.vegetation import legend_of
 from clearcube.forecasting.weather import earthnet_weather, eobs_weather, with_radiation
 from clearcube.readers.earthnet_names import parse_name
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from clearcube.forecasting.episode import Weather
 
 USUAL_LATITUDE = 48.0
+A_YEAR = np.timedelta64(366, "D")
+"""What a cube has before its target so that the year before is known, at least."""
 STORES = (".nc", ".nc4", ".zarr")
 """Endings of files that may hold E-OBS variables."""
 
@@ -37,8 +40,7 @@ def read_episode(
 ) -> Episode:
     """The episode in the files of one place.
 
-    A context and a target of EarthNet2021 are split as they are given; any other cube after its tenth date, and twenty
-    more are the target.
+    A context and a target of EarthNet2021 are split as they are given; any other cube as `episode_of` does.
 
     name : what it is called. opening : keyword arguments of `open_cube`. with_weather : read the weather too.
 
@@ -53,7 +55,7 @@ def read_episode(
     if context and len(context) < len(sources):
         length = open_cube(context, **given).sizes["time"]
         rest = cube.sizes["time"] - length
-        return episode_of(name, cube, context_dates=length, target_dates=rest, weather=weather)
+        return episode_of(name, cube, context_dates=length, target_dates=rest, horizon=None, weather=weather)
     return episode_of(name, cube, weather=weather)
 
 
@@ -97,13 +99,19 @@ def episode_of(
     *,
     context_dates: int = CONTEXT_DATES,
     target_dates: int = TARGET_DATES,
+    horizon: int | None = HORIZON,
     weather: Weather | None = None,
 ) -> Episode:
-    """The first dates of a cube as an episode, in memory; what is not observed is NaN.
+    """Some dates of a cube as an episode, in memory; what is not observed is NaN.
+
+    The first dates of a cube, or the last ones where a year or more comes before their target: then what was seen
+    before their context is the history.
+
+    horizon : days; targets that lie farther ahead are left out. None = none is.
 
     Raises
     ------
-    InputError : the cube has fewer dates, or no red or near infrared.
+    InputError : the cube has fewer dates, none within the horizon, or no red or near infrared.
     """
     dates = dates_of(cube)
     if context_dates < FEWEST_CONTEXT_DATES or target_dates < 1 or len(dates) < context_dates + target_dates:
@@ -111,23 +119,44 @@ def episode_of(
             f"{name} has {len(dates)} dates; needed are {max(context_dates, FEWEST_CONTEXT_DATES)} to look at and "
             f"{max(target_dates, 1)} to forecast: give a longer cube, or a context together with its target"
         )
-    part = cube.isel(time=slice(0, context_dates + target_dates)).load()
+    start = len(dates) - context_dates - target_dates
+    if dates[start + context_dates] - dates[0] < A_YEAR:
+        start = 0
+    split = start + context_dates
+    ahead = (dates[split : split + target_dates] - dates[split - 1]).astype(np.int64)
+    count = target_dates if horizon is None else int((ahead <= horizon).sum())
+    if not count:
+        raise InputError(
+            f"{name}: the date after {dates[split - 1]}, {dates[split]}, lies {ahead[0]} days ahead; forecasts look "
+            f"{horizon} days ahead: give a cube with dates closer together"
+        )
+    part = cube.isel(time=slice(0, split + count)).load()
     values = part["reflectance"].values
     observed = part["observed"].values & np.isfinite(values).all(axis=1)
-    seen = np.where(observed[:, None], values, np.float32(np.nan)).astype(np.float32)
-    bands = bands_of(part)
-    split = slice(0, context_dates)
+    seen = Block(
+        np.where(observed[:, None], values, np.float32(np.nan)).astype(np.float32),
+        observed,
+        dates_of(part),
+        bands_of(part),
+    )
     landcover = part["landcover"].values if "landcover" in part else None
     return Episode(
         name=name,
-        context=Block(seen[split], observed[split], dates[split], bands),
-        target_dates=dates[context_dates : context_dates + target_dates],
-        target_ndvi=ndvi_of(seen[context_dates:], bands),
+        context=_dates(seen, slice(start, split)),
+        target_dates=seen.dates[split:],
+        target_ndvi=ndvi_of(seen.reflectance[split:], seen.bands),
         weather=weather,
         elevation=elevation_of(part),
         landcover=landcover,
         classes="" if landcover is None else _legend(part),
         place=tile_of(name),
+        history=_dates(seen, slice(0, start)) if start else None,
+    )
+
+
+def _dates(block: Block, which: slice) -> Block:
+    return replace(
+        block, reflectance=block.reflectance[which], observed=block.observed[which], dates=block.dates[which]
     )
 
 

@@ -14,6 +14,7 @@ from clearcube.errors import InputError
 from clearcube.evaluation.records import Outcome, Record, load, save
 from clearcube.forecasting.baselines import Climatology
 from clearcube.forecasting.contexts import filled_context
+from clearcube.forecasting.episode import continued
 from clearcube.forecasting.run_scores import forecast_sums
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def evaluate_episode(episode: Episode, plan: ForecastPlan, known: Record | None 
 
 def forecast_episode(model: Forecaster, context: Block, episode: Episode) -> Forecast:
     """The model's forecast of an episode from a filling of its context; it is given nothing of the target."""
+    if episode.history is not None and getattr(model, "looks_back", False):
+        context = continued(episode.history, context)
     if isinstance(model, Climatology):
         model = replace(model, classes=episode.classes)
     return model.forecast(
