@@ -62,7 +62,8 @@ def test_results_are_a_report_tables_and_provenance(results):
     assert set(table.cube) == {"place0", "place1", "simulated-evaluation-5", "simulated-evaluation-6"}
     assert "ground" in set(table[table.cube == "simulated-evaluation-5"].pixels)
     summary = (results / "summary.csv").read_text().splitlines()
-    assert summary[0] == "model,fill,metric,value,cube_mean,cube_low,cube_high,cubes" and len(summary) > 50
+    assert summary[0] == "model,fill,metric,value,cube_mean,cube_low,cube_high,cubes,landcover,days"
+    assert len(summary) > 50
     provenance = json.loads((results / "provenance.json").read_text())
     assert provenance["simulated"] == {"cubes": 2, "first_seed": 5, "size": 16}
     assert list(provenance["inputs"]) == ["place0", "place1"] and provenance["fills"] == ["none", "last", "linear"]

@@ -255,7 +255,8 @@ def test_the_report_answers_the_question(evaluated):
         "| 0-25 % |",
         "## Scores",
         "76-100 d",
-        "crop RMSE |",
+        "crop RMSE | crop NSE | crop R2 | crop bias |",
+        "rmse25 | rmse50 | rmse75 | rmse100 |",
         "## Left out",
         "seasonal on none, seasonal on last",
     ):
@@ -268,7 +269,13 @@ def test_tables_to_compute_with(evaluated, tmp_path):
     write_summary(tmp_path / "summary.csv", found, CHOSEN)
     with (tmp_path / "summary.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if (row["model"], row["fill"]) == ("persistence", "linear")]
-    values = {row["metric"]: row for row in rows}
+    values = {row["metric"]: row for row in rows if row["landcover"] == row["days"] == "all"}
+    crops = {row["metric"]: row for row in rows if row["landcover"] == "crop"}
+    assert set(crops) == set(SCORES) and crops["bias"]["cubes"] == "5"
+    assert float(crops["r2"]["value"]) == pytest.approx(found.by_class("persistence", "linear")["crop"]["r2"])
+    late = {row["days"]: row for row in rows if row["metric"] == ERROR}
+    assert list(late) == ["all", "1-25", "26-50", "51-75", "76-100"] and late["51-75"]["cubes"] == "6"
+    assert float(late["51-75"]["value"]) == pytest.approx(found.by_lead("persistence", "linear")["51-75"], rel=1e-6)
     assert float(values["rmse"]["value"]) == pytest.approx(found.scores("persistence", "linear")["rmse"])
     assert values[ERROR]["cubes"] == "6" and values["outperformance"]["cubes"] == "0"
     write_scores(tmp_path / "scores.parquet", iter(records), CHOSEN)

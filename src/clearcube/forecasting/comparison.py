@@ -90,23 +90,33 @@ class ForecastComparison:
 
     def by_class(self, model: str, fill: str) -> dict[str, dict[str, float]]:
         """Class -> score -> value over GreenEarthNet's pixels; classes without pixels are left out."""
-        table = by_class(self.counted(model, fill).values())
-        names = [name for name, there in zip(VEGETATION, np.isfinite(table["rmse"]), strict=False) if there]
-        return {name: {key: float(row[VEGETATION.index(name)]) for key, row in table.items()} for name in names}
+        return scores_by_class(self.counted(model, fill).values())
 
     def by_lead(self, model: str, fill: str) -> dict[str, float]:
         """Part of the horizon, days -> RMSE over all clear target values, pooled."""
-        total, weight = np.zeros((2, len(LEAD_EDGES) + 1))
-        for outcome in self.outcomes.get((model, fill), {}).values():
-            squared = outcome.sets[CLEAR]["squared"]
-            part = np.searchsorted(LEAD_EDGES, leads_of(outcome))
-            total += np.bincount(part, squared.total.sum(axis=0), minlength=total.size)
-            weight += np.bincount(part, squared.weight.sum(axis=0), minlength=weight.size)
-        starts = (1, *(edge + 1 for edge in LEAD_EDGES))
-        names = [f"{start}-{stop}" for start, stop in zip(starts, LEAD_EDGES, strict=False)]
-        names.append(f"over {LEAD_EDGES[-1]}")
-        values = zip(names, total, weight, strict=True)
-        return {name: float(np.sqrt(t / w)) for name, t, w in values if w > 0}
+        return errors_by_lead(self.outcomes.get((model, fill), {}).values())
+
+
+def scores_by_class(tallies: Iterable[Mapping[str, Sums]]) -> dict[str, dict[str, float]]:
+    """Class -> score -> value of some cubes; classes without pixels are left out."""
+    table = by_class(tallies)
+    names = [name for name, there in zip(VEGETATION, np.isfinite(table["rmse"]), strict=False) if there]
+    return {name: {key: float(row[VEGETATION.index(name)]) for key, row in table.items()} for name in names}
+
+
+def errors_by_lead(outcomes: Iterable[Outcome]) -> dict[str, float]:
+    """Part of the horizon, days -> RMSE over all clear target values of some cubes, pooled."""
+    total, weight = np.zeros((2, len(LEAD_EDGES) + 1))
+    for outcome in outcomes:
+        squared = outcome.sets[CLEAR]["squared"]
+        part = np.searchsorted(LEAD_EDGES, leads_of(outcome))
+        total += np.bincount(part, squared.total.sum(axis=0), minlength=total.size)
+        weight += np.bincount(part, squared.weight.sum(axis=0), minlength=weight.size)
+    starts = (1, *(edge + 1 for edge in LEAD_EDGES))
+    names = [f"{start}-{stop}" for start, stop in zip(starts, LEAD_EDGES, strict=False)]
+    names.append(f"over {LEAD_EDGES[-1]}")
+    values = zip(names, total, weight, strict=True)
+    return {name: float(np.sqrt(t / w)) for name, t, w in values if w > 0}
 
 
 _PARTS = ("ols_published", "ols_strict", "emd")

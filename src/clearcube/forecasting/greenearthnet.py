@@ -31,8 +31,10 @@ FEWEST_TARGET, FEWEST_CONTEXT = 10, 3
 LEAST_NDVI, LEAST_SPREAD = 0.0, 0.1
 """A scored pixel's NDVI is always above the one; the standard deviation of its target is above the other."""
 PERIOD = 5
-"""Target dates of each part of the horizon; the first part is what RMSE25 is of."""
-SCORES = ("r2", "nse", "nnse", "rmse", "bias", "rmse25")
+"""Target dates of each part of the horizon."""
+BY_PART = ("rmse25", "rmse50", "rmse75", "rmse100")
+"""RMSE of each part, by its last day where dates are five days apart."""
+SCORES = ("r2", "nse", "nnse", "rmse", "bias", *BY_PART)
 CLASSES = VEGETATION[:OTHER]
 """Classes that are scored."""
 
@@ -55,11 +57,11 @@ def counted_pixels(context: NDArray[np.floating], target: NDArray[np.floating]) 
 
 
 def pixel_scores(forecast: NDArray[np.floating], target: NDArray[np.floating]) -> dict[str, Floats]:
-    """Scores of every pixel over time, (H, W) float64 each; NaN where a pixel has no target (of its first dates).
+    """Scores of every pixel over time, (H, W) float64 each; NaN where a pixel has no target (of a part of the dates).
 
     `r2` is the squared correlation, 0 of a forecast that does not change; `nse` is 1 - SSE / SST and `nnse`
     1 / (2 - nse), NaN where the target does not change; `bias` is the absolute mean error; `rmse25` is over the first
-    five target dates.
+    five target dates, `rmse50`, `rmse75` and `rmse100` each over the next five.
 
     forecast, target : (T, H, W) NDVI; the target is NaN where not clear.
     """
@@ -76,8 +78,13 @@ def pixel_scores(forecast: NDArray[np.floating], target: NDArray[np.floating]) -
         "nnse": 1.0 / (2.0 - nse),
         "rmse": np.sqrt(error),
         "bias": np.abs(_over((mine - truth).sum(axis=0), count)),
-        "rmse25": np.sqrt(_over(squared[:PERIOD].sum(axis=0), clear[:PERIOD].sum(axis=0))),
+        **{name: _rmse(squared, clear, slice(PERIOD * i, PERIOD * (i + 1))) for i, name in enumerate(BY_PART)},
     }
+
+
+def _rmse(squared: Floats, clear: NDArray[np.bool_], dates: slice) -> Floats:
+    """Over the clear ones of some dates."""
+    return np.asarray(np.sqrt(_over(squared[dates].sum(axis=0), clear[dates].sum(axis=0))))
 
 
 def _over(total: Floats, weight: NDArray[np.float64] | NDArray[np.int64]) -> Floats:

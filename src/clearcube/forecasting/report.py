@@ -13,7 +13,7 @@ import numpy as np
 from clearcube.evaluation.intervals import interval
 from clearcube.evaluation.report import markdown
 from clearcube.evaluation.sections import Section, Table, number
-from clearcube.forecasting.comparison import ForecastComparison, leads_of
+from clearcube.forecasting.comparison import ERROR, ForecastComparison, errors_by_lead, leads_of, scores_by_class
 from clearcube.forecasting.greenearthnet import CLASSES, SCORES
 from clearcube.forecasting.report_question import question
 from clearcube.forecasting.run import PLACE, SEED
@@ -24,8 +24,13 @@ if TYPE_CHECKING:
     from clearcube.evaluation.records import Record
     from clearcube.evaluation.statistics import Sums
 
-SUMMARY = ("model", "fill", "metric", "value", "cube_mean", "cube_low", "cube_high", "cubes")
-"""Columns of `summary.csv`: the value over all cubes, and the mean over cubes of theirs with its interval."""
+SUMMARY = ("model", "fill", "metric", "value", "cube_mean", "cube_low", "cube_high", "cubes", "landcover", "days")
+"""Columns of `summary.csv`: the value over all cubes, and the mean over cubes of theirs with its interval; of which
+land cover and days after the context it is."""
+EVERY = "all"
+"""In the last two columns."""
+BY_CLASS = {"rmse": "RMSE", "nse": "NSE", "r2": "R2", "bias": "bias"}
+"""Scores shown by land cover, and their heads."""
 METRICS = (
     *SCORES,
     "outperformance",
@@ -38,11 +43,12 @@ METRICS = (
     "missing",
 )
 NOTES = (
-    "R2, NSE, RMSE, |bias| and RMSE25 are GreenEarthNet's: of pixels that vary and are seen often enough, averaged by "
-    "cube and class, over cubes, over classes. Those that end in `_clear` are pooled over every clear target value, "
-    "`_ground` over the simulated ground. `coverage90` is the share of values within the 90 % interval, `missing` the "
-    "share without a forecast, where NDVI 0.5 counts. `outperformance` is over climatology."
+    "R2, NSE, RMSE, |bias| and RMSE25 to RMSE100 (RMSE of each five dates) are GreenEarthNet's: of pixels that vary "
+    "and are seen often enough, averaged by cube and class, over cubes, over classes. Those that end in `_clear` are "
+    "pooled over every clear target value, `_ground` over the simulated ground. `coverage90` is the share of values "
+    "within the 90 % interval, `missing` the share without a forecast, where NDVI 0.5 counts. `outperformance` is over climatology."
 )
+CLASS_NOTES = "The bias is absolute."
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def sections(found: ForecastComparison, chosen: Chosen) -> list[Section]:
         question(found, chosen.models, chosen.fills),
         Section("Scores", NOTES, (("", score_table(found, chosen)),)),
         Section("RMSE by days after the context, every clear target value", "", (("", horizon_table(found, chosen)),)),
-        Section("By land cover, GreenEarthNet's pixels", "", (("", class_table(found, chosen)),)),
+        Section("By land cover, GreenEarthNet's pixels", CLASS_NOTES, (("", class_table(found, chosen)),)),
         _problems("Left out", found.left_out),
         _problems("Failures", found.failures),
     ]
@@ -103,15 +109,15 @@ def horizon_table(found: ForecastComparison, chosen: Chosen) -> Table:
 
 
 def class_table(found: ForecastComparison, chosen: Chosen) -> Table:
-    """RMSE and NSE of GreenEarthNet's pixels by class; nothing where no pixel counts."""
+    """Scores of GreenEarthNet's pixels by class; nothing where no pixel counts."""
     values = {pair: found.by_class(*pair) for pair in _pairs(found, chosen)}
     names = [name for name in CLASSES if any(name in row for row in values.values())]
-    cells = [(name, metric) for name in names for metric in ("rmse", "nse")]
+    cells = [(name, metric) for name in names for metric in BY_CLASS]
     rows = (
         (*pair, *(number(row.get(name, {}).get(metric, np.nan), ".3f") for name, metric in cells))
         for pair, row in values.items()
     )
-    head = ("model", "fill", *(f"{name} {metric.upper()}" for name, metric in cells))
+    head = ("model", "fill", *(f"{name} {BY_CLASS[metric]}" for name, metric in cells))
     return Table(head, tuple(rows) if names else ())
 
 
@@ -130,14 +136,29 @@ def _problems(title: str, problems: Sequence[tuple[str, str, str, str]]) -> Sect
 
 
 def write_summary(path: Path, found: ForecastComparison, chosen: Chosen) -> None:
-    """Write one row for model, fill and metric."""
+    """Write one row for model, fill and metric, then those by land cover and those by days after the context."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(SUMMARY)
-        for model, fill in _pairs(found, chosen):
-            for metric, value in found.scores(model, fill).items():
-                own = interval(list(found.values.get((model, fill, metric), {}).values()))
-                writer.writerow([model, fill, metric, *map(_plain, (value, own.mean, own.low, own.high)), own.cubes])
+        for pair in _pairs(found, chosen):
+            for metric, landcover, days, value, of_cubes in _summary(found, pair):
+                own = interval(of_cubes)
+                numbers = map(_plain, (value, own.mean, own.low, own.high))
+                writer.writerow([*pair, metric, *numbers, own.cubes, landcover, days])
+
+
+def _summary(found: ForecastComparison, pair: tuple[str, str]) -> Iterator[tuple[str, str, str, float, list[float]]]:
+    """Metric, land cover, days, value over all cubes, and the values of the cubes that have one."""
+    for metric, value in found.scores(*pair).items():
+        yield metric, EVERY, EVERY, value, list(found.values.get((*pair, metric), {}).values())
+    classes = [scores_by_class([tally]) for tally in found.counted(*pair).values()]
+    for name, scores in found.by_class(*pair).items():
+        for metric, value in scores.items():
+            own = [of_cube[name][metric] for of_cube in classes if name in of_cube]
+            yield metric, name, EVERY, value, [each for each in own if np.isfinite(each)]
+    parts = [errors_by_lead([outcome]) for outcome in found.outcomes[pair].values()]
+    for part, value in found.by_lead(*pair).items():
+        yield ERROR, EVERY, part, value, [of_cube[part] for of_cube in parts if part in of_cube]
 
 
 def write_scores(path: Path, records: Iterable[Record], chosen: Chosen) -> None:

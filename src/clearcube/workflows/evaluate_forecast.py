@@ -15,6 +15,7 @@ from clearcube.evaluation.records import Record, load
 from clearcube.evaluation.report_html import page
 from clearcube.evaluation.run import in_parallel
 from clearcube.forecasting.comparison import ForecastComparison
+from clearcube.forecasting.greenearthnet import SCORES
 from clearcube.forecasting.registry import make_forecaster
 from clearcube.forecasting.report import Chosen, introduction, report, sections, write_scores, write_summary
 from clearcube.forecasting.run import NONE, ForecastPlan, evaluate_into
@@ -144,6 +145,7 @@ def _plan(request: ForecastEvaluationRequest) -> tuple[ForecastPlan, dict[str, s
         "weights": digests,
         "opening": {name: str(value) for name, value in request.opening.items()},
         "size": request.size,
+        "scores": list(SCORES),
     }
     return ForecastPlan(fills, models, settings), digests
 
