@@ -8,6 +8,7 @@ from clearcube.filler import Block
 from clearcube.gaps import MaskBank
 from clearcube.training.config import SamplingConfig
 from clearcube.training.hiding import END_DAYS, draw_hidden
+from clearcube.training.patterns import smooth_fields
 from clearcube.training.samples import Sampler, cropped, pasted
 
 SMALL = SamplingConfig(size=32, frames=12, dates=(5, 6), free_bands=0.0)
@@ -91,6 +92,38 @@ def test_real_samples_score_observed_pixels_with_their_own_values():
 def test_any_set_of_bands_comes_up():
     sampler = Sampler(dataclasses.replace(SMALL, free_bands=1.0, simulated=1.0), [], 0)
     assert len({sampler.batch(step).wavelengths.shape[1] for step in range(12)}) > 3
+
+
+def spans(sparse):
+    config = dataclasses.replace(SMALL, size=16, frames=48, patterns=0.0, simulated=1.0, sparse=sparse)
+    sampler = Sampler(config, [], 0)
+    return np.concatenate([sampler.batch(step).days.numpy()[:, -1] for step in range(6)])
+
+
+def test_sparse_samples_are_long_enough_for_long_runs():
+    usual, sparse = spans(0.0), spans(1.0)
+    assert len(sparse) == len(usual) >= 48
+    assert 1.5 < np.median(sparse) / np.median(usual) < 4
+    assert np.quantile(sparse, 0.9) > 90
+
+
+def test_sparse_crops_reach_farther():
+    block = real_block(times=60)
+
+    def reach(apart):
+        cuts = (cropped(np.random.default_rng(seed), block, 6, 32, apart) for seed in range(20))
+        return np.mean([(cut.dates[-1] - cut.dates[0]).astype(int) for cut in cuts])
+
+    assert reach(3.0) > 2 * reach(1.0)
+
+
+@pytest.mark.parametrize("size", [16, 32, 48])
+@pytest.mark.parametrize("sigma", [0.7, 4.0, 16.0])
+def test_smooth_fields_are_standardised_whatever_the_size(size, sigma):
+    fields = smooth_fields(np.random.default_rng(0), (20, size, size), sigma)
+    np.testing.assert_allclose(fields.mean(axis=(1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(fields.var(axis=(1, 2)), 1, rtol=1e-4)
+    assert np.abs(fields).max() < 6
 
 
 def test_crops_are_parts_of_the_block_turned():

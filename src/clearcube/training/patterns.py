@@ -55,8 +55,13 @@ def hazed(rng: Generator, series: Floats, wavelengths: Floats) -> Floats:
 
 
 def smooth_fields(rng: Generator, shape: tuple[int, int, int], sigma: float) -> Floats:
-    """Gaussian fields (n, H, W) of zero mean and unit variance, smooth over `sigma` pixels."""
+    """Gaussian fields (n, H, W), each of zero mean and unit variance, smooth over `sigma` pixels.
+
+    Over no more than a third of the frame: beyond that it would be a single wave whatever is asked for.
+    """
+    sigma = min(sigma, min(shape[1:]) / 3)
     fields = gaussian_filter(rng.standard_normal(shape, dtype=np.float32), (0, sigma, sigma), mode="wrap")
+    fields -= fields.mean(axis=(1, 2), keepdims=True)
     return np.asarray(fields / fields.std(axis=(1, 2), keepdims=True))
 
 

@@ -35,6 +35,8 @@ WHOLE_DATE_WEIGHT = 0.5
 PATTERN_CLOUDS, PATTERN_LOST = 0.6, 0.1
 """Shares of the dates of a pattern under clouds, and without anything seen."""
 BANK_SCENES = 24
+APART = (1.5, 4.0)
+"""How many times as far apart the dates of a sparse sample lie."""
 TRIES = 12
 
 
@@ -125,6 +127,10 @@ class Sampler:
         judged = np.zeros(left.shape, np.float32)
         return _sample(truth, left, truth, ~left, left, judged, dates, _nm(bands))
 
+    def _apart(self, rng: Generator) -> float:
+        """Factor of the days between the dates of a sample."""
+        return float(rng.uniform(*APART)) if rng.random() < self.config.sparse else 1.0
+
     def _block(self, rng: Generator, n_dates: int) -> Block | None:
         """A real cube with so many dates, those that see more ground more often; None where there is none."""
         long = [block for block in self.blocks if len(block.dates) >= n_dates]
@@ -135,9 +141,10 @@ class Sampler:
 
     def _simulated(self, rng: Generator, n_dates: int, bands: tuple[Band, ...]) -> Sample:
         size = self.config.size
-        scene = simulate(
-            random_config(rng, height=size, width=size, n_dates=n_dates, bands=bands), int(rng.integers(2**31))
-        )
+        config = random_config(rng, height=size, width=size, n_dates=n_dates, bands=bands)
+        apart = self._apart(rng)
+        config = replace(config, days=tuple(round(day * apart) for day in config.days))
+        scene = simulate(config, int(rng.integers(2**31)))
         days = (scene.dates - scene.dates[0]).astype(np.int64)
         given, observed, contamination = uncovered(rng, scene, self.config.uncovered)
         left = observed & ~draw_hidden(rng, observed, days, self._bank, self.config)
@@ -148,7 +155,7 @@ class Sampler:
         return _sample(given, left, truth, ~left, left, judged, scene.dates, _nm(bands))
 
     def _real(self, rng: Generator, whole: Block, n_dates: int) -> Sample:
-        block = cropped(rng, whole, n_dates, self.config.size)
+        block = cropped(rng, whole, n_dates, self.config.size, self._apart(rng))
         observed = block.observed & np.isfinite(block.reflectance).all(axis=1)
         left = observed & ~draw_hidden(rng, observed, block.days, self._bank, self.config)
         given, judged = block.reflectance, np.full(left.shape, np.nan, np.float32)
@@ -230,9 +237,10 @@ def disturbed(
     return hazy, hazed(rng, truth, wavelengths)
 
 
-def cropped(rng: Generator, block: Block, n_dates: int, size: int) -> Block:
-    """A part of a block, turned and flipped at random: size x size pixels, n dates among up to three times as many.
+def cropped(rng: Generator, block: Block, n_dates: int, size: int, apart: float = 1.0) -> Block:
+    """A part of a block, turned and flipped at random: size x size pixels, n dates among up to twice as many.
 
+    apart : how much farther apart than that they lie, as far as the block has dates.
     A block that is smaller is mirrored at its edges. Dates without observation are left out half of the time.
     """
     from clearcube.filler import Block as NewBlock
@@ -241,7 +249,7 @@ def cropped(rng: Generator, block: Block, n_dates: int, size: int) -> Block:
     candidates = np.flatnonzero(seen)
     if candidates.size < n_dates:
         candidates = np.arange(len(block.dates))
-    span = min(candidates.size, int(rng.integers(n_dates, 2 * n_dates + 1)))
+    span = min(candidates.size, int(apart * rng.integers(n_dates, 2 * n_dates + 1)))
     start = int(rng.integers(candidates.size - span + 1))
     dates = np.sort(rng.choice(candidates[start : start + span], min(n_dates, span), replace=False))
     reflectance, observed = _grown(block.reflectance[dates], size), _grown(block.observed[dates], size)
