@@ -19,6 +19,8 @@ from clearcube.network_filler.mixture import ESTIMATES
 from clearcube.networks import checkpoint
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
 from clearcube.networks.utilise import Utilise, UtiliseConfig
+from clearcube.simulation import random_config, simulate
+from clearcube.simulation.cubes import to_cube
 from clearcube.training.packing import test_sums as listed_sums
 
 TINY = Seq2SeqConfig(channels=(4, 8), hidden=(2,), look_channels=(4, 4), look_hidden=(2,), basis=4)
@@ -123,14 +125,32 @@ def test_tiles_agree_with_the_whole(random, monkeypatch):
     prepared = NetworkFiller(random).prepare([block(6, 32, 32, never=False)])
     once = prepared.fill(whole).mean
     monkeypatch.setattr(own, "PIXEL_DATES", 6 * 64 * 64)
-    assert prepared._tile(whole) < 96
+    assert own.cell_size(6, prepared.filler.halo) < 96
     np.testing.assert_allclose(prepared.fill(whole).mean, once, atol=1e-3)
 
 
-def test_windows_of_any_size_agree(random):
-    cube = cloudy_cube(5, 90, 84, never=False).drop_vars("truth")
-    whole, parts = (clearcube.fill(cube, weights=random, window=size).reflectance.values for size in (256, 37))
-    np.testing.assert_allclose(parts, whole, atol=1e-3)
+def test_windows_of_any_size_agree_with_the_embedded_weights(monkeypatch):
+    monkeypatch.setattr(own, "CELL", 32)
+    scene = simulate(random_config(np.random.default_rng(7), height=90, width=84, n_dates=8, bands=BANDS), 7)
+    cube = to_cube(scene, 10.0).drop_vars(["truth", "contamination"])
+    once = clearcube.fill(cube, method="seq2seq", window=256)
+    for size in (64, 37, 1):
+        parts = clearcube.fill(cube, method="seq2seq", window=size)
+        for name in ("reflectance", "reflectance_std", "source"):
+            np.testing.assert_allclose(parts[name].values, once[name].values, atol=1e-6)
+
+
+def test_the_centre_is_filled_as_the_whole_is(random, monkeypatch):
+    monkeypatch.setattr(own, "CELL", 32)
+    whole = block(6, 96, 96, never=False)
+    prepared = NetworkFiller(random).prepare([block(6, 32, 32, never=False)])
+    everything = prepared.fill(whole)
+    centre = (slice(32, 64), slice(32, 96))
+    found = prepared.fill_centre(whole, centre)
+    for mine, all_of_it in ((found.mean, everything.mean), (found.std, everything.std)):
+        np.testing.assert_array_equal(mine[(..., *centre)], all_of_it[(..., *centre)])
+        assert np.isnan(mine[..., :32, :]).all()
+        assert np.isnan(mine[..., 64:, :]).all()
 
 
 def test_a_network_that_errs_is_not_trusted(tmp_path, untrained):

@@ -75,6 +75,13 @@ class Estimate:
     std: NDArray[np.float32] | None
     contamination: NDArray[np.float32] | None = None
 
+    def cut(self, place: tuple[slice, slice]) -> Estimate:
+        """The part in these rows and columns."""
+        parts = (self.mean, self.std, self.contamination)
+        mean, std, contamination = (None if part is None else part[(..., *place)] for part in parts)
+        assert mean is not None
+        return Estimate(mean, std, contamination)
+
 
 @runtime_checkable
 class PreparedFiller(Protocol):
@@ -98,7 +105,9 @@ class PreparedFiller(Protocol):
 class Filler(Protocol):
     """Anything that estimates the reflectance of every pixel and date from the observed ones.
 
-    One whose estimate depends on where a window begins also says at multiples of how many pixels (`multiple`).
+    One whose estimate depends on where a window begins also says at multiples of how many pixels (`multiple`). One
+    that works in cells on a grid of the frame gives their side (`cell`), so that windows are made of whole ones; what
+    it prepares then has `fill_centre` (see there).
     """
 
     @property
@@ -114,6 +123,25 @@ class Filler(Protocol):
     def prepare(self, sample: Sequence[Block]) -> PreparedFiller:
         """Settle what belongs to the whole cube, from blocks spread over it (all of its dates and bands)."""
         ...
+
+
+@runtime_checkable
+class FillsCentre(Protocol):
+    """A prepared filler that can leave out what lies around a window."""
+
+    def fill_centre(self, block: Block, centre: tuple[slice, slice]) -> Estimate:
+        """As `fill`, for the rows and columns of the centre alone, which begins with a cell; NaN elsewhere."""
+        ...
+
+
+def estimate(prepared: PreparedFiller, block: Block, centre: tuple[slice, slice]) -> Estimate:
+    """The filler's estimate of a block, of which these rows and columns are wanted."""
+    return prepared.fill_centre(block, centre) if isinstance(prepared, FillsCentre) else prepared.fill(block)
+
+
+def cell_of(filler: Filler) -> int:
+    """Rows and columns of the frame at multiples of which the filler's windows, without halo, must begin."""
+    return int(getattr(filler, "cell", 1))
 
 
 def multiple_of(filler: Filler) -> int:

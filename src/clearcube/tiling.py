@@ -44,11 +44,24 @@ class Window:
         rows = slice(self.top - outer.top, self.bottom - outer.top)
         return rows, slice(self.left - outer.left, self.right - outer.left)
 
+    def moved(self, down: int, right: int) -> Window:
+        """The window so many pixels farther down and to the right."""
+        return Window(self.top + down, self.bottom + down, self.left + right, self.right + right)
+
     def intersection(self, other: Window) -> Window | None:
         """The pixels that both have, or None."""
         top, bottom = max(self.top, other.top), min(self.bottom, other.bottom)
         left, right = max(self.left, other.left), min(self.right, other.right)
         return Window(top, bottom, left, right) if top < bottom and left < right else None
+
+
+def in_cells(size: int, cell: int) -> int:
+    """The side of windows of at least `size` pixels that are made of whole cells.
+
+    >>> in_cells(200, 128), in_cells(200, 1)
+    (256, 200)
+    """
+    return -(-size // cell) * cell
 
 
 def windows(frame: tuple[int, int], size: int) -> list[Window]:

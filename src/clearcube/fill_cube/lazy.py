@@ -15,8 +15,8 @@ from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread,
 from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wanted_dates
 from clearcube.fill_cube.survey import add_up, check, chips_of, survey_piece
 from clearcube.fill_cube.window import Filled, FillSettings, fill_window, ndvi_with_std
-from clearcube.filler import multiple_of
-from clearcube.tiling import Window, windows
+from clearcube.filler import cell_of, multiple_of
+from clearcube.tiling import Window, in_cells, windows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,6 +45,7 @@ def fill_with(cube: xr.Dataset, filler: Filler, settings: FillSettings, *, windo
     check_cube(cube)
     in_memory = cube["reflectance"].chunks is None and cube["observed"].chunks is None
     check_settings(cube, settings, window)
+    window = in_cells(window, cell_of(filler))
     wanted = wanted_dates(cube)
     chunked = in_chunks(cube, window)
     survey = _survey_sample(chunked)
@@ -120,7 +121,7 @@ def _invented_parts(parts: Parts, distance: int, spread: SpatialSpread, frame: t
 
 
 def _fill_part(prepared: PreparedFiller, block: Block, settings: FillSettings, centre: tuple[slice, slice]) -> Filled:
-    return fill_window(prepared, block, settings).cut(*centre)
+    return fill_window(prepared, block, settings, centre)
 
 
 def _invent_part(

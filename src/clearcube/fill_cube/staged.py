@@ -28,8 +28,8 @@ from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wa
 from clearcube.fill_cube.running import Workers
 from clearcube.fill_cube.survey import PieceSurvey, Survey, add_up, check
 from clearcube.fill_cube.window import Filled, FillSettings, fill_window
-from clearcube.filler import multiple_of
-from clearcube.tiling import Window, windows
+from clearcube.filler import cell_of, multiple_of
+from clearcube.tiling import Window, in_cells, windows
 from clearcube.writers.cf import in_band_variables
 from clearcube.writers.encoding import OutputFormat
 from clearcube.writers.stores import OutputStore, create_store
@@ -79,6 +79,11 @@ class StagedFill:
             self._invent(store, prepared, measure_spread(survey.sample))
 
     @property
+    def side(self) -> int:
+        """Pixels per side of the windows: what was asked for, in whole cells of the filler."""
+        return in_cells(self.window, cell_of(self.filler))
+
+    @property
     def frame(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.cube.sizes["y"], self.cube.sizes["x"]
@@ -90,22 +95,22 @@ class StagedFill:
 
     def _survey(self) -> tuple[Blocks, Survey]:
         """Look at every pixel, and copy the cube into windows where it is not stored so that these can be read."""
-        cube = in_chunks(self.cube, self.window)
+        cube = in_chunks(self.cube, self.side)
         if COPIED in self.stage.done():
             copy = open_copy(self.stage.ingested)
             return CopiedBlocks(*copy, dates_of(cube), bands_of(cube)), self._look(
-                in_windows(cube, copy, self.window), None
+                in_windows(cube, copy, self.side), None
             )
-        if reads_each_chunk_once(cube, self.window, self.filler.halo):
+        if reads_each_chunk_once(cube, self.side, self.filler.halo):
             return CubeBlocks(cube), self._look(cube, None)
-        copy = create_copy(self.stage.ingested, cube, self.window)
+        copy = create_copy(self.stage.ingested, cube, self.side)
         survey = self._look(cube, copy)
         self.stage.mark(COPIED)
         return CopiedBlocks(*copy, dates_of(cube), bands_of(cube)), survey
 
     def _look(self, cube: xr.Dataset, copy_to: Any) -> Survey:
         pieces: list[PieceSurvey] = []
-        tasks = survey_tasks(cube, self.window, copy_to)
+        tasks = survey_tasks(cube, self.side, copy_to)
 
         def note(piece: PieceSurvey) -> None:
             pieces.append(piece)
@@ -132,7 +137,7 @@ class StagedFill:
         template = template.assign_attrs(dict(self.attrs))
         if self.output_format.layout == "bands":
             template = in_band_variables(template)
-        create_store(template, self.stage.filled, self.output_format, self.window)
+        create_store(template, self.stage.filled, self.output_format, self.side)
 
     def _fill(self, blocks: Blocks, prepared: PreparedFiller, store: OutputStore) -> None:
         remaining = self._remaining("fill")
@@ -155,7 +160,7 @@ class StagedFill:
 
     def _remaining(self, step: str) -> list[Window]:
         done = self.stage.done()
-        return [each for each in windows(self.frame, self.window) if _name(step, each) not in done]
+        return [each for each in windows(self.frame, self.side) if _name(step, each) not in done]
 
     def _run_windows(self, step: str, phase: str, tasks: list[Any], remaining: list[Window]) -> None:
         total = self.frame[0] * self.frame[1]
@@ -182,7 +187,7 @@ def _fill_and_write(
 ) -> Window:
     """Fill one window and write it; the one task that writes its chunks."""
     prepared, settings, store, wanted = shared
-    filled = fill_window(prepared, block, settings).cut(*window.within(outer))
+    filled = fill_window(prepared, block, settings, window.within(outer))
     store.write(window, as_variables(filled, settings, store.bands, prepared, wanted))
     return window
 

@@ -10,6 +10,7 @@ import numpy as np
 from clearcube.cube import Source, ndvi_std, red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.fill_cube.flags import blank_unfilled, flag_pixels, keep_observed, usable_pixels
+from clearcube.filler import cut, estimate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,23 +74,25 @@ class Filled:
         )
 
 
-def fill_window(prepared: PreparedFiller, block: Block, settings: FillSettings) -> Filled:
-    """Fill a block and say of every value where it comes from. Pixels that were never observed stay unfilled.
+def fill_window(prepared: PreparedFiller, block: Block, settings: FillSettings, centre: tuple[slice, slice]) -> Filled:
+    """Fill the centre of a block and say of every value where it comes from.
+
+    Pixels that were never observed stay unfilled. centre : rows and columns of the block; what is around is its halo.
 
     Observed values are kept bit for bit, unless the settings ask for `smooth` or `denoise`. Infinite values count as
     not observed.
     """
-    block = without_infinities(block)
-    estimate = prepared.fill(block)
+    whole = without_infinities(block)
+    made, block = estimate(prepared, whole, centre).cut(centre), cut(whole, centre)
     end_limit = settings.max_gap if settings.max_extrapolation is None else settings.max_extrapolation
     source, days = flag_pixels(block.observed, block.dates, inner_limit=settings.max_gap, end_limit=end_limit)
-    mean = _own(estimate.mean, block)
-    std = np.full_like(mean, np.nan) if estimate.std is None else _own(estimate.std, block)
+    mean = _own(made.mean, block)
+    std = np.full_like(mean, np.nan) if made.std is None else _own(made.std, block)
     if settings.smooth:
         source[block.observed] = Source.SMOOTHED
     else:
-        if settings.denoise and estimate.contamination is not None:
-            source[disbelieved(block.observed, estimate.contamination)] = Source.REPLACED
+        if settings.denoise and made.contamination is not None:
+            source[disbelieved(block.observed, made.contamination)] = Source.REPLACED
         keep_observed(mean, block.reflectance, source)
     if (source == Source.UNFILLED).any():
         blank_unfilled(mean, source)

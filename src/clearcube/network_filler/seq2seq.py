@@ -37,8 +37,13 @@ if TYPE_CHECKING:
     from clearcube.networks.seq2seq import Output
 
 FEWEST_DATES = 3
-PIXEL_DATES = 1_500_000
-"""Pixels times dates that the network sees at once; bounds memory to about one gigabyte."""
+CELL = 128
+"""Side of the cells, pixels: squares on a grid of the frame whose values come from one look at them and their halo. So
+it does not matter to them which windows are filled, though the network sees farther than its halo."""
+PIXEL_DATES = 2_000_000
+"""Pixels times dates that the network sees at once; bounds memory to about one gigabyte. In longer series cells are
+halves, quarters, ... of `CELL`."""
+SMALLEST_CELL = 32
 PRIOR = "mixture_prior"
 """Where a checkpoint's metadata say what is to be believed of its errors before anything is measured."""
 SAMPLE_PIXEL_DATES = 250_000
@@ -79,8 +84,13 @@ class NetworkFiller:
 
     @property
     def multiple(self) -> int:
-        """Windows that begin at multiples of this agree."""
+        """What the network is shown begins at multiples of this."""
         return int(_network(self.path).config.multiple)
+
+    @property
+    def cell(self) -> int:
+        """Windows that begin at multiples of this agree."""
+        return CELL
 
     @property
     def digest(self) -> str:
@@ -156,19 +166,21 @@ class PreparedNetwork:
 
     def fill(self, block: Block) -> Estimate:
         """Mean, std and probability of contamination; NaN at pixels that are never observed."""
-        size = self._tile(block)
-        mean, std = np.empty_like(block.reflectance), np.empty_like(block.reflectance)
-        contamination = np.empty(block.observed.shape, np.float32)
+        return self.fill_centre(block, (slice(0, block.observed.shape[1]), slice(0, block.observed.shape[2])))
+
+    def fill_centre(self, block: Block, centre: tuple[slice, slice]) -> Estimate:
+        """The same in these rows and columns, which begin with a cell; NaN elsewhere."""
+        rows, columns = centre
+        size = cell_size(len(block.dates), self.filler.halo)
+        mean, std = (np.full_like(block.reflectance, np.nan) for _ in range(2))
+        contamination = np.full(block.observed.shape, np.nan, np.float32)
         frame = (block.observed.shape[1], block.observed.shape[2])
-        for window in windows(frame, size):
+        for cell in windows((rows.stop - rows.start, columns.stop - columns.start), size):
+            window = cell.moved(rows.start, columns.start)
             outer = window.grown(self.filler.halo, frame, self.filler.multiple)
-            part = self._fill(cut(block, outer.slices))
-            inside, place = window.within(outer), window.slices
-            assert part.std is not None
-            assert part.contamination is not None
-            mean[(..., *place)] = part.mean[(..., *inside)]
-            std[(..., *place)] = part.std[(..., *inside)]
-            contamination[(..., *place)] = part.contamination[(..., *inside)]
+            part = self._fill(cut(block, outer.slices)).cut(window.within(outer))
+            place = (..., *window.slices)
+            mean[place], std[place], contamination[place] = part.mean, part.std, part.contamination
         return Estimate(mean, std, contamination)
 
     def summary(self) -> Mapping[str, object]:
@@ -184,12 +196,6 @@ class PreparedNetwork:
             "error_correlation": np.round(self.mixture.correlation, 6).tolist(),
         } | (self.adapted.summary() if self.adapted else {})
 
-    def _tile(self, block: Block) -> int:
-        """Side of the windows within the block: a multiple of what the network asks for, memory permitting."""
-        step = self.filler.multiple
-        whole = int(max((PIXEL_DATES / len(block.dates)) ** 0.5, 64)) - 2 * self.filler.halo
-        return max(whole // step * step, 2 * step)
-
     def _fill(self, block: Block) -> Estimate:
         """A part that is small enough."""
         torch.set_num_threads(self.filler.threads)
@@ -204,6 +210,18 @@ class PreparedNetwork:
         mean[..., never] = std[..., never] = np.nan
         contamination = torch.sigmoid(output.contamination_logit[0].float()).numpy()
         return Estimate(mean.astype(np.float32), std.astype(np.float32), contamination)
+
+
+def cell_size(n_dates: int, halo: int) -> int:
+    """Side of the cells in a series of so many dates, memory permitting.
+
+    >>> [cell_size(n, halo=32) for n in (10, 54, 73, 200)]
+    [128, 128, 64, 32]
+    """
+    size = CELL
+    while size > SMALLEST_CELL and (size + 2 * halo) ** 2 * n_dates > PIXEL_DATES:
+        size //= 2
+    return size
 
 
 def precision() -> str:
