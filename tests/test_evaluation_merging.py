@@ -15,6 +15,7 @@ from clearcube.evaluation.merging import merge_cube
 from clearcube.evaluation.records import Outcome, Record, load, save
 from clearcube.evaluation.run import read_masks
 from clearcube.evaluation.statistics import Sums
+from clearcube.workflows.score import score_files
 
 runner = CliRunner()
 OPTIONS = ("--quiet", "--workers", "1")
@@ -132,6 +133,16 @@ def test_mask_error_scores_what_was_missed_and_who_notices(whole):
     blue = table[table.metric == "blue_auc_bright"]
     assert blue["value"].min() > 0.9
     assert "Missed cloud and shadow" in (whole / "report.md").read_text()
+
+
+@pytest.mark.parametrize("scenario", ["partial", "mask-error"])
+def test_the_pixels_that_count_are_found_again_in_what_was_hidden(whole, stores, scenario):
+    cube = str(stores / "place0.zarr")
+    found = score_files(cube, cube, "hidden", f"{whole / 'hidden' / 'place0.npz'}:{scenario}_0")
+    table = pq.read_table(whole / "scores.parquet").to_pandas()
+    here = (table.cube == "place0") & (table.scenario == scenario) & (table.seed == 0) & (table.method == "linear")
+    of_all = table[here & (table.pixels == "hidden") & (table.family == "all") & (table.metric == "missing")]
+    assert [each.weight for each in found if each.metric == "missing"] == of_all["weight"].tolist()
 
 
 def record(value=1.0, fingerprint="", **settings):

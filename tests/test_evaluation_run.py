@@ -12,6 +12,7 @@ from clearcube.errors import InputError
 from clearcube.evaluation.comparison import Comparison, Pool, interval, paired_difference
 from clearcube.evaluation.experiments import experiment, filled_by, named_cube
 from clearcube.evaluation.inputs import cubes_of
+from clearcube.evaluation.mask_error import cloudy_frames
 from clearcube.evaluation.metrics import ALL_BANDS
 from clearcube.evaluation.records import load
 from clearcube.evaluation.run import Plan, bank_of, evaluate_cube, evaluate_into, in_parallel, read_masks
@@ -96,8 +97,6 @@ def test_a_finished_run_is_not_repeated(tmp_path):
 
 
 def test_sums_of_another_cube_of_the_same_name_are_measured_again_and_its_masks_go(tmp_path):
-    for name in ("sums", "hidden"):
-        (tmp_path / name).mkdir()
     alone = replace(plan([], {"mean": MeanFiller}), scenarios=("frames",), seeds=(0,))
     first = evaluate_into(tmp_path, named_cube("a", cube(0)), replace(alone, seeds=(0, 1)))
     again = evaluate_into(tmp_path, named_cube("a", cube(1)), alone)
@@ -152,8 +151,38 @@ def test_hidden_masks_are_kept(results, stores):
     masks = read_masks(results / "hidden" / "place0.npz")
     assert sorted(masks) == ["frames_0", "frames_1", "trailing_0", "trailing_1"]
     block = named_cube("place0", cube(0)).block
-    assert np.array_equal(masks["frames_1"], experiment(named_cube("place0", cube(0)), "frames", 1, None).hidden)
-    assert not (masks["frames_1"] & ~block.observed).any()
+    assert np.array_equal(masks["frames_1"], hide(block, "frames", 1, key="place0"))
+    with np.load(results / "hidden" / "place0.npz") as archive:  # as the documentation tells to read it
+        shape = archive["shape"]
+        again = np.unpackbits(archive["frames_1"], count=shape.prod()).reshape(shape).astype(bool)
+    assert np.array_equal(again, masks["frames_1"])
+
+
+def test_all_that_was_hidden_is_kept_also_where_it_does_not_count(tmp_path):
+    rare = cube(0)
+    rare["observed"][:, 0, 0] = False
+    only = hide(named_cube("a", rare).block, "frames", 0, key="a").any(axis=(1, 2)).argmax()
+    rare["observed"][only, 0, 0] = True  # once, and hidden: nothing is left to judge the fill by
+    evaluate_into(tmp_path, named_cube("a", rare), replace(plan([]), scenarios=("frames",), seeds=(0,)))
+    kept = read_masks(tmp_path / "hidden" / "a.npz")["frames_0"]
+    test = experiment(named_cube("a", rare), "frames", 0, None)
+    assert kept[only, 0, 0] and not test.hidden[only, 0, 0] and np.array_equal(kept & test.hidden, test.hidden)
+    assert not (kept & test.given.observed).any()
+
+
+def test_masks_of_pasted_clouds_are_kept_and_tell_which_pixels_count(tmp_path):
+    own = named_cube("a", cube(0))
+    clouds = cloudy_frames([("other", named_cube("b", cloudy_cube(10, 24, 24, cloud=0.5, seed=1)).block)])
+    mask_error = replace(plan([]), scenarios=("mask-error",), seeds=(0,), clouds=clouds)
+    evaluate_into(tmp_path, own, mask_error)
+    masks = read_masks(tmp_path / "hidden" / "a.npz")
+    assert list(masks) == [f"mask-error_0{ending}" for ending in ("", "_missed", "_cloud")]
+    test = experiment(own, "mask-error", 0, None, clouds)
+    hidden, missed, cloud = masks.values()
+    assert np.array_equal(missed, test.pasted.missed) and np.array_equal(hidden, test.pasted.hidden)
+    assert np.array_equal(own.block.observed & ~hidden & ~cloud, test.given.observed)
+    left = test.given.observed & ~missed
+    assert np.array_equal(test.hidden, hidden & left.any(axis=0))
 
 
 def test_a_pool_joins_strata_that_only_some_experiments_have():
@@ -253,6 +282,7 @@ def test_score_of_a_fill_equals_that_of_the_evaluation(results, stores, tmp_path
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     line = next(each for each in result.output.splitlines() if each.startswith("mae"))
+    hidden = hidden & (truth["observed"].values & ~hidden).any(axis=0)
     error = np.moveaxis(estimate.mean - truth["reflectance"].values, 1, 0)[:, hidden]
     assert float(line.split()[-1]) == pytest.approx(abs(error).mean(), rel=1e-3)
     assert run("score", tmp_path / "filled.zarr", stores / "place0.zarr", "--on", "all").exit_code == 0

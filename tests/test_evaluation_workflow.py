@@ -94,7 +94,7 @@ def test_two_methods_of_one_name_are_refused(store, judged):
     [
         (("--lpips", "none.pth"), "the weights none.pth do not exist; check --lpips"),
         (("--fid", "none.pth"), "the weights none.pth do not exist; check --fid"),
-        (("--methods", "linear,ganfilling-tiny"), "or a checkpoint that ships (seq2seq"),
+        (("--methods", "linear,ganfilling-tiny"), "or a checkpoint that ships ("),
         (("--methods", "linear,forecast"), "holds a network that forecasts and fills nothing"),
     ],
 )
@@ -127,6 +127,7 @@ def test_a_cube_that_cannot_be_read_is_named_and_the_others_go_on(store, tmp_pat
     assert list(json.loads((tmp_path / "out" / "provenance.json").read_text())["inputs"]) == ["place0"]
     result = run("evaluate", tmp_path / "broken.nc", *options, "--out", tmp_path / "none")
     assert result.exit_code == 2 and "no cube can be read" in result.output
+    assert not (tmp_path / "none").exists()
 
 
 def test_predictions_on_another_grid_or_of_other_dates_or_bands_are_refused(store, tmp_path):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Disbelief = Callable[["NDArray[np.bool_]", "NDArray[np.float32]"], "NDArray[np.bool_]"]
 """Observed pixels and their probability of contamination -> those that are not believed; (T, H, W) each."""
+MISSED_MASK, CLOUD_MASK = "_missed", "_cloud"
+"""Endings of the names of masks of pasted pixels."""
 SAMPLE_SIDE, SAMPLE_PER_SIDE = 64, 4
 """Rectangles of the sample that a filler prepares on: side in pixels, and how many along each side of the frame."""
 
@@ -79,9 +81,11 @@ def _classes(attrs: Mapping[str, object]) -> dict[int, str]:
 class Experiment:
     """What a filler is given, and what it is judged by.
 
-    given : the cube without its hidden pixels. hidden : (T, H, W) bool, the pixels that count.
+    given : the cube without its hidden pixels. hidden : (T, H, W) bool, the hidden pixels that count.
     truth : (T, B, H, W) reflectance. known : (T, H, W) bool, where the truth is one.
     pasted : the clouds of the scenario `mask-error`.
+    masks : what others need to do the same, (T, H, W) bool each: all hidden pixels, of the name ""; of `mask-error`
+        also the pasted pixels, `MISSED_MASK` where they are reported as observed and `CLOUD_MASK` where they are not.
     """
 
     given: Block
@@ -90,6 +94,7 @@ class Experiment:
     known: NDArray[np.bool_]
     strata: Strata
     pasted: Pasted | None = None
+    masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 def experiment(
@@ -107,15 +112,26 @@ def experiment(
     if scenario == MASK_ERROR:
         pasted = paste_clouds(block, clouds, seed, cube.key)
         given = pasted.block
-        hidden = pasted.hidden & (given.observed & ~pasted.missed).any(axis=0)
+        cloud = block.observed & ~given.observed & ~pasted.hidden
+        masks = {"": pasted.hidden, MISSED_MASK: pasted.missed, CLOUD_MASK: cloud}
     else:
         pasted, all_hidden = None, hide(block, scenario, seed, bank=bank, key=cube.key)
         values = np.where(all_hidden[:, None], np.float32(np.nan), block.reflectance)
         given = replace(block, reflectance=values, observed=without(block.observed, all_hidden))
-        hidden = scored(block.observed, all_hidden)
+        masks = {"": all_hidden}
+    hidden = counted_in(block.observed, masks)
     share = float(block.observed.mean())
     strata = strata_of(given.observed, block.dates, cube.landcover, share, cube.classes)
-    return Experiment(given, hidden, block.reflectance, block.observed, strata, pasted)
+    return Experiment(given, hidden, block.reflectance, block.observed, strata, pasted, masks)
+
+
+def counted_in(observed: NDArray[np.bool_], masks: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """The hidden pixels that count, (T, H, W) bool: those still observed at another date, free of pasted cloud there.
+
+    observed : (T, H, W) bool, before anything was hidden. masks : as of an experiment.
+    """
+    pasted = [mask for name, mask in masks.items() if name]
+    return scored(np.logical_and.reduce([observed, *(~mask for mask in pasted)]), masks[""])
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ def evaluate_cube(
     A method that fails on the cube, whatever the reason, leaves a message in its outcome; the others go on. Seeds that
     hide the same pixels (those of `leading` and `trailing` all do) are run once.
 
-    keep : is given the record and the new hidden pixels, "scenario_seed" -> (T, H, W) bool, after each scenario.
+    keep : is given the record and the new masks, "scenario_seed" -> hidden pixels (T, H, W) bool, with those of pasted
+        pixels, after each scenario.
     """
     record = Record(cube.key, cube.bands, plan.settings, fingerprint=cube.fingerprint())
     if known is not None and _same_cube(known, record):
@@ -82,7 +83,7 @@ def evaluate_cube(
                 outcome = Outcome(problem=str(error), left_out=True)
                 record.outcomes.update({(name, scenario, seed): outcome for name in missing})
                 continue
-            masks[f"{scenario}_{seed}"] = test.hidden
+            masks |= {f"{scenario}_{seed}{ending}": mask for ending, mask in test.masks.items()}
             twin = alike.setdefault(_what_is_given(test), seed)
             for name in missing:
                 if twin != seed and not _undone(record, (name, scenario, twin)):
@@ -188,6 +189,8 @@ def evaluate_into(folder: Path, cube: NamedCube, plan: Plan, tell: Callable[[], 
 
     def keep(record: Record, masks: Mapping[str, NDArray[np.bool_]]) -> None:
         nonlocal known
+        for folder_of in (path.parent, masks_path.parent):  # not before there is something to keep
+            folder_of.mkdir(parents=True, exist_ok=True)
         if known is None or not _same_cube(known, record):
             masks_path.unlink(missing_ok=True)  # those of another cube that had this name
         known = record
@@ -214,7 +217,7 @@ def save_masks(masks: Mapping[str, NDArray[np.bool_]], path: Path) -> None:
 
 
 def read_masks(path: Path) -> dict[str, NDArray[np.bool_]]:
-    """Hidden pixels as an evaluation keeps them: "scenario_seed" -> (T, H, W) bool.
+    """Hidden and pasted pixels as an evaluation keeps them: "scenario_seed", with an ending -> (T, H, W) bool.
 
     Raises
     ------

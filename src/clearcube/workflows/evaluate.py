@@ -46,8 +46,6 @@ def evaluate_files(request: EvaluationRequest, progress: Progress) -> Comparison
     networks = networks_of(request)
     cubes = cubes_of(request.inputs)
     plan = plan_of(request, fillers, digests, networks, cubes)
-    for name in ("sums", "hidden"):
-        (request.out / name).mkdir(parents=True, exist_ok=True)
     unread = _run(request, plan, cubes, progress)
     read = tuple(key for key in cubes if key not in unread)
     if not read:

@@ -12,7 +12,7 @@ import numpy as np
 
 from clearcube.cube import REFLECTANCE_DIMS, Source, bands_of, crs_of, dates_of
 from clearcube.errors import InputError
-from clearcube.evaluation.experiments import Experiment, Fill
+from clearcube.evaluation.experiments import CLOUD_MASK, MISSED_MASK, Experiment, Fill, counted_in
 from clearcube.evaluation.judging import HIDDEN, judge
 from clearcube.evaluation.metrics import Score, scores
 from clearcube.evaluation.pairs import paired
@@ -47,7 +47,8 @@ def score_files(
         `opening`.
     on : "hidden", "observed" or "all"; only pixels that are observed in the truth count.
     hidden : (T, H, W) bool in a .npy file, or FILE.npz:NAME of an evaluation, partial_0 for instance. Without it,
-        pixels count as hidden that are observed in the truth and not in what was filled, by its `source`.
+        pixels count as hidden that are observed in the truth and not in what was filled, by its `source`. Of these
+        count those that are observed at another date; of `mask-error`, free of pasted cloud there.
 
     Raises
     ------
@@ -62,7 +63,8 @@ def score_files(
     mine, theirs = open_cube(filled, **(filled_opening or {})), open_cube(truth, **(opening or {}))
     name = truth if isinstance(truth, str) else ", ".join(truth)
     _check_grid(mine, theirs)
-    counted = _chosen(theirs, on, _hidden(hidden, filled, theirs) if on != "all" or hidden else None)
+    masks = _hidden(hidden, filled, theirs) if on != "all" or hidden else {}
+    counted = _chosen(theirs, on, masks)
     pair = paired(mine, theirs["reflectance"], counted)
     if not counted.any():
         raise InputError(
@@ -70,7 +72,8 @@ def score_files(
             "other ones with --on"
         )
     values = np.asarray(pair.filled)
-    test = _experiment(theirs, np.asarray(pair.truth), counted)
+    withheld = np.logical_or.reduce([counted, *(masks.values() if on == "hidden" else ())])
+    test = _experiment(theirs, np.asarray(pair.truth), counted, withheld)
     check_reflectance(test.truth, counted, name)
     check_reflectance(values, counted, filled, "--filled-")
     fill = Fill(Estimate(values, _std(filled, mine)), _correlation(mine), values)
@@ -81,11 +84,13 @@ def score_files(
     return [each for each in scores(sums, test.strata.names, pair.bands) if each.stratum == whole[0]]
 
 
-def _experiment(theirs: xr.Dataset, truth: NDArray[np.float32], counted: NDArray[np.bool_]) -> Experiment:
-    """The pixels that count as hidden ones."""
+def _experiment(
+    theirs: xr.Dataset, truth: NDArray[np.float32], counted: NDArray[np.bool_], withheld: NDArray[np.bool_]
+) -> Experiment:
+    """The pixels that count as hidden ones; not given were the withheld ones, (T, H, W) bool."""
     observed = theirs["observed"].values
-    left = observed & ~counted
-    given = Block(np.where(counted[:, None], np.float32(np.nan), truth), left, dates_of(theirs), bands_of(theirs))
+    left = observed & ~withheld
+    given = Block(np.where(withheld[:, None], np.float32(np.nan), truth), left, dates_of(theirs), bands_of(theirs))
     return Experiment(given, counted, truth, observed, strata_of(left, given.dates))
 
 
@@ -122,13 +127,14 @@ def _check_grid(mine: xr.Dataset, theirs: xr.Dataset) -> None:
             )
 
 
-def _hidden(given: str | None, filled: str, truth: xr.Dataset) -> NDArray[np.bool_]:
-    """The hidden pixels, (T, H, W) bool."""
+def _hidden(given: str | None, filled: str, truth: xr.Dataset) -> dict[str, NDArray[np.bool_]]:
+    """The hidden pixels, and those under pasted cloud, as the masks of an experiment."""
     shape = truth["observed"].shape
-    mask = _from_source(filled, truth) if given is None else _from_file(given)
-    if mask.shape != shape:
-        raise InputError(f"the hidden pixels have the shape {mask.shape}, the truth {shape} (time, y, x)")
-    return mask
+    masks = {"": _from_source(filled, truth)} if given is None else _from_file(given)
+    for mask in masks.values():
+        if mask.shape != shape:
+            raise InputError(f"the hidden pixels have the shape {mask.shape}, the truth {shape} (time, y, x)")
+    return masks
 
 
 def _from_source(filled: str, truth: xr.Dataset) -> NDArray[np.bool_]:
@@ -145,14 +151,15 @@ def _from_source(filled: str, truth: xr.Dataset) -> NDArray[np.bool_]:
     return np.asarray(truth["observed"].values & ~np.isin(source, kept))
 
 
-def _from_file(given: str) -> NDArray[np.bool_]:
+def _from_file(given: str) -> dict[str, NDArray[np.bool_]]:
     stem, _, name = given.removesuffix(".npz").partition(".npz:")
     if name or given.endswith(".npz"):
         path = f"{stem}.npz"
         masks = read_masks(Path(path))
         if name not in masks:
             raise InputError(f"{path} holds {', '.join(masks)}; name one of them: {path}:{next(iter(masks))}")
-        return masks[name]
+        endings = ("", MISSED_MASK, CLOUD_MASK)
+        return {ending: masks[name + ending] for ending in endings if name + ending in masks}
     if not os.path.isfile(given):
         raise InputError(f"the hidden pixels {given} do not exist; check --hidden")
     try:
@@ -161,13 +168,13 @@ def _from_file(given: str) -> NDArray[np.bool_]:
         raise InputError(f"{given} cannot be read as a mask ({error}); give a .npy file") from error
     if mask.dtype != np.bool_:
         raise InputError(f"{given} holds {mask.dtype}; a mask is bool (time, y, x), True = hidden")
-    return np.asarray(mask)
+    return {"": np.asarray(mask)}
 
 
-def _chosen(truth: xr.Dataset, on: str, hidden: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+def _chosen(truth: xr.Dataset, on: str, masks: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
     """The pixels of the set: observed in the truth, with a value in every band."""
     observed = truth["observed"].values
-    if on == "all" or hidden is None:
-        return np.asarray(observed)
-    left = observed & ~hidden
-    return np.asarray(observed & hidden & left.any(axis=0)) if on == "hidden" else np.asarray(left)
+    if on == "hidden":
+        return np.asarray(observed & counted_in(observed, masks))
+    pasted = [mask for name, mask in masks.items() if name or on == "observed"]
+    return np.asarray(observed & ~np.logical_or.reduce([np.zeros_like(observed), *pasted]))
