@@ -7,8 +7,11 @@ from clearcube.cube import dates_of
 from clearcube.errors import InputError
 from clearcube.forecasting.baselines import Harmonic, Persistence, Seasonal
 from clearcube.forecasting.episode import continued, ndvi_of
-from clearcube.forecasting.reading import elevation_of, episode_of, latitude_of, read_episode, tile_of
+from clearcube.forecasting.reading import elevation_of, episode_of, landcover_of, latitude_of, read_episode, tile_of
 from clearcube.forecasting.run import forecast_episode
+from clearcube.readers.open import open_cube
+from clearcube.simulation import LandCover, SceneConfig, simulate
+from clearcube.simulation.cubes import to_cube
 
 
 def test_the_first_dates_are_the_context():
@@ -79,6 +82,28 @@ def test_land_cover_and_elevation_are_taken_along():
     assert place.classes == "worldcover" and place.elevation.dtype == np.float32 and place.place == "33UXP"
     earthnet = episode_of("a", cube.assign_attrs(format="earthnet"))
     assert earthnet.classes == "earthnet"
+
+
+def classed(codes, values=(), names=""):
+    field = (("y", "x"), np.array(codes, np.uint8), {"flag_values": list(values), "flag_meanings": names})
+    return xr.Dataset({"landcover": field})
+
+
+def test_classes_are_told_by_their_names():
+    codes, legend = landcover_of(classed([[0, 1, 2, 3, 9]], range(4), "open_water trees Grassland crops"))
+    assert codes.tolist() == [[80, 10, 30, 40, 0]] and legend == "worldcover"
+    names = " ".join(cover.name.lower() for cover in LandCover)
+    codes, legend = landcover_of(classed([[0, 5, 8]], range(len(LandCover)), names))
+    assert codes.tolist() == [[0, 5, 8]] and legend == "simulated"
+    assert landcover_of(classed([[1, 5, 8]], (1, 5, 8), "a b c"))[1] == landcover_of(classed([[1, 5, 8]]))[1] == ""
+    assert landcover_of(classed([[10, 40]]))[1] == "worldcover" and landcover_of(xr.Dataset()) == (None, "")
+
+
+def test_simulated_scenes_bring_their_legend(tmp_path):
+    to_cube(simulate(SceneConfig(height=8, width=8, days=(0, 5, 10)), 0), 10.0).to_zarr(
+        tmp_path / "a.zarr", zarr_format=2
+    )
+    assert landcover_of(open_cube(str(tmp_path / "a.zarr")))[1] == "simulated"
 
 
 @pytest.mark.parametrize(("times", "split"), [(29, (10, 20)), (30, (2, 20)), (12, (12, 0))])

@@ -14,7 +14,7 @@ from clearcube.cube import bands_of, crs_of, dates_of
 from clearcube.errors import InputError
 from clearcube.filler import Block
 from clearcube.forecasting.episode import CONTEXT_DATES, FEWEST_CONTEXT_DATES, HORIZON, TARGET_DATES, Episode, ndvi_of
-from clearcube.forecasting.vegetation import legend_of
+from clearcube.forecasting.vegetation import named_landcover, public_legend_of
 from clearcube.forecasting.weather import earthnet_weather, eobs_weather, with_radiation
 from clearcube.readers.earthnet_names import parse_name
 from clearcube.readers.open import open_cube
@@ -139,7 +139,7 @@ def episode_of(
         dates_of(part),
         bands_of(part),
     )
-    landcover = part["landcover"].values if "landcover" in part else None
+    landcover, classes = landcover_of(part)
     return Episode(
         name=name,
         context=_dates(seen, slice(start, split)),
@@ -148,7 +148,7 @@ def episode_of(
         weather=weather,
         elevation=elevation_of(part),
         landcover=landcover,
-        classes="" if landcover is None else _legend(part),
+        classes=classes,
         place=tile_of(name),
         history=_dates(seen, slice(0, start)) if start else None,
     )
@@ -168,9 +168,23 @@ def elevation_of(cube: xr.Dataset) -> NDArray[np.float32] | None:
     return 2000 * (2 * values - 1) if cube.attrs.get("format") == "earthnet" else values
 
 
-def _legend(cube: xr.Dataset) -> str:
-    """The legend of a cube's land cover, by its format, else by its codes."""
-    return "earthnet" if cube.attrs.get("format") == "earthnet" else legend_of(cube["landcover"].values)
+def landcover_of(cube: xr.Dataset) -> tuple[NDArray[np.integer] | None, str]:
+    """Land cover (H, W) and its legend (`Episode.classes`); None and "" where a cube has none.
+
+    Told by the format, else by the names of the classes (CF flags), else by the codes.
+    """
+    if "landcover" not in cube:
+        return None, ""
+    codes = cube["landcover"].values
+    if cube.attrs.get("format") == "earthnet":
+        return codes, "earthnet"
+    return named_landcover(codes, _names(cube["landcover"].attrs)) or (codes, public_legend_of(codes))
+
+
+def _names(attrs: Mapping[Any, Any]) -> dict[int, str]:
+    """Code -> name by CF flags; nothing where they are not there."""
+    values, names = np.ravel(np.asarray(attrs.get("flag_values", ()))), str(attrs.get("flag_meanings", "")).split()
+    return {int(value): name for value, name in zip(values, names, strict=True)} if len(values) == len(names) else {}
 
 
 def tile_of(name: str) -> str:

@@ -46,7 +46,8 @@ NOTES = (
     "R2, NSE, RMSE, |bias| and RMSE25 to RMSE100 (RMSE of each five dates) are GreenEarthNet's: of pixels that vary "
     "and are seen often enough, averaged by cube and class, over cubes, over classes. Those that end in `_clear` are "
     "pooled over every clear target value, `_ground` over the simulated ground. `coverage90` is the share of values "
-    "within the 90 % interval, `missing` the share without a forecast, where NDVI 0.5 counts. `outperformance` is over climatology."
+    "within the 90 % interval, `missing` the share without a forecast, where NDVI 0.5 counts. `outperformance` "
+    "is over climatology."
 )
 CLASS_NOTES = "The bias is absolute."
 

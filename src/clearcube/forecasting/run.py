@@ -72,15 +72,18 @@ def forecast_episode(model: Forecaster, context: Block, episode: Episode) -> For
     """The model's forecast of an episode from a filling of its context; it is given nothing of the target."""
     if episode.history is not None and getattr(model, "looks_back", False):
         context = continued(episode.history, context)
-    if isinstance(model, Climatology):
-        model = replace(model, classes=episode.classes)
-    return model.forecast(
+    return knowing(model, episode.classes).forecast(
         context,
         episode.target_dates,
         weather=episode.weather,
         elevation=episode.elevation,
         landcover=episode.landcover,
     )
+
+
+def knowing(model: Forecaster, classes: str) -> Forecaster:
+    """The model, told the legend of the land cover if it looks at that."""
+    return replace(model, classes=classes) if isinstance(model, Climatology) else model
 
 
 def evaluate_into(folder: Path, episode: Episode, plan: ForecastPlan) -> Record:

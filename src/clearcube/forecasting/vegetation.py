@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -47,6 +48,20 @@ LEGENDS: Mapping[str, Mapping[int, str]] = MappingProxyType(
 )
 """Legend (`Episode.classes`) -> code -> kind of land, as coarse as ESA WorldCover; other codes, interpolated ones among
 them, are of no kind. Kinds that are not in `VEGETATION` are not scored."""
+_SIMULATED_NAMES = {int(cover): cover.name.lower() for cover in LandCover}
+KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "tree": ("tree", "forest", "wood", "broadleaf", "conifer", "mangrove"),
+        "shrub": ("shrub", "scrub", "heath"),
+        "grass": ("grass", "pasture", "meadow"),
+        "crop": ("crop", "arable", "cereal", "maize", "wheat", "rapeseed", "beet", "agricult"),
+        "urban": ("urban", "built", "artificial", "settlement"),
+        "bare": ("bare", "sand", "rock"),
+        "snow": ("snow", "ice", "glacier"),
+        "water": ("water", "sea", "lake", "river"),
+    }
+)
+"""Kind of land -> how words of the names of such classes begin."""
 
 
 def vegetation_of(landcover: NDArray[np.integer] | None, classes: str, frame: tuple[int, int]) -> NDArray[np.intp]:
@@ -64,11 +79,48 @@ def vegetation_of(landcover: NDArray[np.integer] | None, classes: str, frame: tu
 
 
 def legend_of(landcover: NDArray[np.integer]) -> str:
-    """The legend that codes (H, W) most likely belong to, for cubes that do not tell.
+    """The legend that codes (H, W) most likely belong to, where nothing but them is known.
 
-    Codes up to 11, others than 0 and 10 among them, are the simulation's; else the legend that explains more pixels.
+    Codes up to 11, others than 0 and 10 among them, are the simulation's; else as `public_legend_of`.
     """
     if landcover.size and landcover.max() <= max(LandCover) and not np.isin(landcover, (0, 10)).all():
         return "simulated"
-    shares = {name: np.isin(landcover, list(LEGENDS[name])).mean() for name in ("worldcover", "earthnet")}
-    return max(shares, key=lambda name: float(shares[name]))
+    return public_legend_of(landcover)
+
+
+def public_legend_of(landcover: NDArray[np.integer]) -> str:
+    """The legend that explains most codes (H, W), the simulation's left out; "" where none explains any."""
+    shares = {name: float(np.isin(landcover, list(LEGENDS[name])).mean()) for name in ("worldcover", "earthnet")}
+    best = max(shares, key=lambda name: shares[name])
+    return best if shares[best] > 0 else ""
+
+
+def named_landcover(landcover: NDArray[np.integer], names: Mapping[int, str]) -> tuple[NDArray[np.integer], str] | None:
+    """Codes (H, W) and the legend that they are of, by the names of the classes; None where no name tells anything.
+
+    Names of the simulation's classes, by its numbers, leave the codes as they are. Others are told by their words
+    (`KINDS`) and become ESA WorldCover's codes, 0 where no word is known.
+    """
+    if names and all(_SIMULATED_NAMES.get(code) == name for code, name in names.items()):
+        return landcover, "simulated"
+    kinds = {code: kind for code, name in names.items() if (kind := kind_of(name))}
+    if not kinds:
+        return None
+    codes = {kind: code for code, kind in _WORLDCOVER.items()}
+    found = np.zeros(landcover.shape, np.int16)
+    for code, kind in kinds.items():
+        found[landcover == code] = codes[kind]
+    return found, "worldcover"
+
+
+def kind_of(name: str) -> str:
+    """The kind of land that the name of a class tells; "" where it tells none.
+
+    >>> kind_of("deciduous_forest"), kind_of("Built-up"), kind_of("clouds")
+    ('tree', 'urban', '')
+    """
+    for word in re.findall("[a-z]+", name.lower()):
+        for kind, beginnings in KINDS.items():
+            if word.startswith(beginnings):
+                return kind
+    return ""

@@ -69,7 +69,8 @@ def forecast_files(request: ForecastRequest, progress: Progress) -> ForecastSumm
     ------
     InputError : an input, an option, the weather or the output cannot be used; nothing was written.
     """
-    from clearcube.forecasting.reading import elevation_of
+    from clearcube.forecasting.reading import elevation_of, landcover_of
+    from clearcube.forecasting.run import knowing
     from clearcube.readers.open import open_cube
     from clearcube.workflows.context_fills import context_filler
 
@@ -83,12 +84,13 @@ def forecast_files(request: ForecastRequest, progress: Progress) -> ForecastSumm
     progress("filling", 0, 1)
     context = filled_context(_block(cube), filler)
     progress("forecasting", 0, 1)
-    found = forecaster.forecast(
+    landcover, classes = landcover_of(cube)
+    found = knowing(forecaster, classes).forecast(
         context,
         target,
         weather=_weather(request, forecaster, cube),
         elevation=elevation_of(cube),
-        landcover=cube["landcover"].values if "landcover" in cube else None,
+        landcover=landcover,
     )
     guided = bool(getattr(forecaster, "guided", False))
     progress("writing", 0, 1)
