@@ -263,6 +263,17 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(data, tmp_path):
         torch.testing.assert_close(a, b)
 
 
+def test_a_folder_with_another_run_is_written_to_on_request_alone(data, tmp_path):
+    settings = config(tmp_path)
+    train(settings, data, until=2)
+    with pytest.raises(InputError, match="holds another run"):
+        train(settings, data)
+    train(settings, data, overwrite=True, until=1)
+    assert not [
+        name for name in ("state.pt", "last.safetensors", "best.safetensors") if (tmp_path / "run" / name).exists()
+    ]
+
+
 def test_states_that_cannot_be_resumed(data, tmp_path):
     settings = config(tmp_path)
     with pytest.raises(InputError, match="no state to resume"):

@@ -102,15 +102,28 @@ def forecast(
 def train_forecast(
     config: Config,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last saved state.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew where the output holds a run.")] = False,
     quiet: o.Quiet = False,
 ) -> None:
     """Train the network that forecasts, on simulated places and on your own cubes."""
-    with explained():
+    with explained(kept=lambda: _how_to_go_on(config)):
         from clearcube.workflows.train_forecast import train_forecaster
 
-        folder = train_forecaster(config, (lambda record: None) if quiet else _show, resume=resume)
+        report = (lambda record: None) if quiet else _show
+        folder = train_forecaster(config, report, resume=resume, overwrite=overwrite)
     if not quiet:
-        typer.echo(f"{folder}: weights are in last.safetensors, the best ones in best.safetensors")
+        best = ", the best ones in best.safetensors" if (folder / "best.safetensors").is_file() else ""
+        typer.echo(f"{folder}: weights are in last.safetensors{best}")
+
+
+def _how_to_go_on(config: Path) -> str:
+    """What a run that was stopped has left, in words."""
+    if "clearcube.forecasting.training" not in sys.modules:  # nothing had begun, and libraries may be half imported
+        return ""
+    from clearcube.workflows.train_forecast import state_to_resume
+
+    state = state_to_resume(config)
+    return f"what is done is kept in {state}: go on with the same command and --resume" if state else ""
 
 
 def _show(record: dict[str, Any]) -> None:

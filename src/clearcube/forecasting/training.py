@@ -21,14 +21,13 @@ from clearcube.forecasting.training_config import forecast_config_from
 from clearcube.network_filler.checkpoints import located
 from clearcube.networks import checkpoint
 from clearcube.networks.forecast import ForecastNet, Steps, at_leads
-from clearcube.training.state import LICENCE, command, hardware
+from clearcube.training.state import BEST, LAST, LICENCE, STATE, check_folder, clear_folder, command, hardware
 from clearcube.training.step import one_cycle
 
 if TYPE_CHECKING:
     from clearcube.forecasting.pack import PackedEpisodes
     from clearcube.forecasting.training_config import ForecastTraining
 
-STATE = "state.pt"
 LOG_EVERY = 25
 ERROR_UNIT = 0.02
 """Squared error of NDVI that counts as one unit of the loss."""
@@ -168,18 +167,22 @@ def train(
     report: Report = lambda record: None,
     *,
     resume: bool = False,
+    overwrite: bool = False,
     until: int | None = None,
 ) -> Progress:
     """Train as configured; writes state, log, `last.safetensors` and `best.safetensors` into the output folder.
 
-    report : called with every record that is logged. until : end at this step, as if killed after a save.
+    report : called with every record that is logged. resume : go on from the saved state. overwrite : begin anew where
+    the folder holds another run. until : end at this step, as if killed after a save.
 
     Raises
     ------
-    InputError : a loss that is not finite; nothing to resume, or the state of another configuration.
+    InputError : a loss that is not finite; a folder that holds another run; nothing to resume, or the state of another
+        configuration.
     """
     torch.set_num_threads(config.optimisation.threads)
     folder = Path(config.output)
+    check_folder(folder, resume=resume, overwrite=overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     learner, progress = new_learner(config), Progress()
@@ -187,6 +190,8 @@ def train(
         progress = Progress(**load_state(folder, learner, config))
     for part in (learner.network, learner.average):
         part.to(device)
+    if overwrite and not resume:
+        clear_folder(folder)
     learner.optimiser.load_state_dict(learner.optimiser.state_dict())  # its state is cast to where the weights are
     with (folder / "log.jsonl").open("a" if resume else "w", encoding="utf-8") as log:
 
@@ -228,10 +233,10 @@ def _loop(
             error = float(np.mean([found[name] for name in data.fills]))
             if error < progress.best:
                 progress.best = error
-                save_weights(folder / "best.safetensors", stretched(learner.average, found), config, data, progress)
+                save_weights(folder / BEST, stretched(learner.average, found), config, data, progress)
         if done or progress.step % config.check.save == 0:
             save_state(folder, learner, progress, config)
-            save_weights(folder / "last.safetensors", learner.average, config, data, progress)
+            save_weights(folder / LAST, learner.average, config, data, progress)
 
 
 def stretched(network: ForecastNet, found: Mapping[str, float]) -> ForecastNet:
@@ -307,7 +312,7 @@ def load_state(folder: Path, learner: Learner, config: ForecastTraining) -> dict
     except InputError:
         same = False
     except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, ValueError) as error:
-        raise InputError(f"{path}: not a complete state of a run ({error}); start again without --resume") from None
+        raise InputError(f"{path}: not a complete state of a run ({error}); begin anew with --overwrite") from None
     if not same:
         raise InputError(f"{path} belongs to another configuration; resume with the one that it was started with")
     progress: dict[str, Any] = saved["progress"]

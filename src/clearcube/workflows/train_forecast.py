@@ -15,22 +15,41 @@ VALIDATION_SEED = 1_000_000
 """Seed of the first simulated place of validation; those of training begin at 0."""
 
 
-def train_forecaster(config: Path, report: Callable[[dict[str, Any]], None], *, resume: bool = False) -> Path:
+def train_forecaster(
+    config: Path, report: Callable[[dict[str, Any]], None], *, resume: bool = False, overwrite: bool = False
+) -> Path:
     """Train as the configuration says; returns the folder with episodes, state, log and weights.
 
     report : called with every record of the log; the making of episodes gives {"episodes": done, "of": all}.
+    resume : go on from the saved state. overwrite : begin anew where there is another run's.
 
     Raises
     ------
-    InputError : the configuration or a cube cannot be used, a test file is among them, a fill is not known, the loss
-        is not finite.
+    InputError : the configuration or a cube cannot be used, a test file is among them, a fill is not known, the folder
+        holds another run, the loss is not finite.
     """
     from clearcube.forecasting.training import train
     from clearcube.forecasting.training_config import read_forecast_config
+    from clearcube.training.state import check_folder
 
     settings = read_forecast_config(config)
-    train(settings, gathered_episodes(settings, report), report, resume=resume)
-    return Path(settings.output)
+    folder = Path(settings.output)
+    check_folder(folder, resume=resume, overwrite=overwrite)
+    train(settings, gathered_episodes(settings, report), report, resume=resume, overwrite=overwrite)
+    return folder
+
+
+def state_to_resume(config: Path) -> Path | None:
+    """The saved state that a run of this configuration would go on from; None where there is none."""
+    from clearcube.errors import InputError
+    from clearcube.forecasting.training_config import read_forecast_config
+    from clearcube.training.state import STATE
+
+    try:
+        state = Path(read_forecast_config(config).output) / STATE
+    except InputError:
+        return None
+    return state if state.is_file() else None
 
 
 def gathered_episodes(settings: ForecastTraining, report: Callable[[dict[str, Any]], None]) -> ForecastData:
