@@ -167,12 +167,29 @@ def test_a_table_of_weather(tmp_path):
     np.testing.assert_array_equal(found.values, np.array([[10, 0, 200], [np.nan, 1.5, 180]], np.float32))
 
 
+def test_tables_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "w.csv"
+    path.write_text("date,temperature,precipitation,radiation\n2020-05-01,10,0,200\n", encoding="utf-8-sig")
+    assert read_weather_table(path).values.tolist() == [[10, 0, 200]]
+
+
+HEAD = "date,temperature,precipitation,radiation\n2020-05-01,10,0,200\n"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("date,temperature\n2020-05-01,10\n", "a row for each day"),
         ("", "a row for each day"),
-        ("date,temperature,precipitation,radiation\n2020-05-01,warm,0,1\n", "could not convert"),
+        (
+            "date,temperature,precipitation,radiation\n2020-05-01,warm,0,1\n",
+            "row 2, column temperature: could not convert",
+        ),
+        (HEAD + "2020-05-02,10\n", "row 3 ends before the column precipitation"),
+        (HEAD + "2020-05-02,283,0,200\n", "row 3: temperature is 283; it is in degrees Celsius"),
+        (HEAD + "2020-05-02,1e30,0,200\n", "temperature is 1e30"),
+        (HEAD + "2020-05-02,10,-1,200\n", "precipitation is -1"),
+        (HEAD + "2020-05-02,10,0,inf\n", "radiation is inf"),
         ("date,temperature,precipitation,radiation\n2020-05-01,1,0,1\n2020-05-01,1,0,1\n", "a day twice"),
         ("date,temperature,precipitation,radiation\nMay,1,0,1\n", "is no date"),
     ],
