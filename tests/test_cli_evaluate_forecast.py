@@ -89,7 +89,10 @@ def test_a_run_is_continued(results, stores, tmp_path, monkeypatch):
     ("arguments", "words"),
     [
         (["--models", "magic"], "unknown model 'magic'"),
-        (["--fills", "magic"], "unknown method 'magic'"),
+        (["--fills", "magic"], "unknown fill 'magic'; choose one of none, "),
+        (["--fill-weights", "nothere"], "--fill-weights is for the fill seq2seq"),
+        (["--weights", "nothere"], "--weights is for the model convlstm"),
+        (["--models", "convlstm-guided", "--weights", "nothere"], "--weights is for the model convlstm"),
         (["--fills", ","], "--fills is empty"),
         (["--workers", "0"], "--workers is 0"),
         (["--seed", "-1"], "whole numbers from 0"),

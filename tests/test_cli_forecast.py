@@ -128,7 +128,10 @@ def test_what_comes_before_the_time_asked_for_changes_nothing(tmp_path, told):
         (10, ("red", "nir"), ["--horizon", "3d"], "before the first step"),
         (10, ("red", "nir"), ["--horizon", "soon"], "number of days"),
         (10, ("red", "nir"), ["--model", "prophet"], "unknown model"),
-        (10, ("red", "nir"), ["--fill", "guess"], "unknown method"),
+        (10, ("red", "nir"), ["--horizon", "105d"], "the models persistence, climatology"),
+        (10, ("red", "nir"), ["--fill", "guess"], "unknown fill 'guess'; choose one of none, "),
+        (10, ("red", "nir"), ["--fill", "guess"], "seq2seq-kept"),
+        (10, ("red", "nir"), ["--fill", "none", "--fill-weights", "nothere"], "--fill none takes no weights"),
         (10, ("red", "nir"), ["--model", "persistence"], "no option 'weights'"),
     ],
 )
@@ -196,12 +199,33 @@ def test_weather_for_a_model_that_knows_none(tmp_path, told):
     assert (result.exit_code, "knows no weather" in result.output) == (2, True)
 
 
+@pytest.mark.parametrize("model", ["persistence", "harmonic", "convlstm"])
+def test_nothing_observed_is_refused(tmp_path, model):
+    given = tmp_path / "cloud.nc"
+    with xr.open_dataset(cube(tmp_path)) as clear:
+        clear.load().assign(clear=clear["clear"] * 0).to_netcdf(given)
+    result = run(given, tmp_path / "out.nc", "--fill", "linear", "--model", model)
+    assert result.exit_code == 2 and "nothing is observed in the input, 2021-04-01 to" in result.output, result.output
+    assert not (tmp_path / "out.nc").exists()
+    assert run(given, tmp_path / "usual.nc", "--fill", "linear", "--model", "climatology").exit_code == 0
+
+
+@pytest.mark.parametrize("told", [["--horizon", "105d"], ["--model", "convlstm-guided"]])
+def test_what_is_known_before_is_refused_before_filling(tmp_path, told, monkeypatch):
+    def filled(*_):
+        raise AssertionError("filled first")
+
+    monkeypatch.setattr("clearcube.workflows.forecast.filled_context", filled)
+    result = run(cube(tmp_path), tmp_path / "out.nc", "--fill", "linear", *told)
+    assert result.exit_code == 2 and not isinstance(result.exception, AssertionError), result.output
+
+
 def test_dates_by_the_usual_step():
     dates = np.array(["2021-01-01", "2021-01-03", "2021-01-05", "2021-01-20"], "datetime64[D]")
     assert (target_dates(dates, 7, None) - dates[-1]).astype(int).tolist() == [2, 4, 6]
 
 
-def test_training_from_the_command_line(tmp_path):
+def test_training_from_the_command_line(tmp_path, monkeypatch):
     config = tmp_path / "run.toml"
     config.write_text(TINY_RUN.format(folder=tmp_path))
     result = CliRunner().invoke(app, ["train-forecast", str(config)])
@@ -209,8 +233,15 @@ def test_training_from_the_command_line(tmp_path):
     assert "episodes 2 of 2" in result.output
     _, metadata = checkpoint.load(tmp_path / "run/last.safetensors")
     assert metadata["provenance"]["episodes"] == {"simulated": 2, "real": 0}
+    assert "the best ones in best.safetensors" in result.output
     again = CliRunner().invoke(app, ["train-forecast", str(config), "--resume", "-q"])
     assert again.exit_code == 0, again.output
+    refused = CliRunner().invoke(app, ["train-forecast", str(config)])
+    assert refused.exit_code == 2 and "holds another run" in refused.output and "--resume" in refused.output
+    monkeypatch.setattr("clearcube.forecasting.training.train", lambda *_, **__: None)
+    (tmp_path / "run/best.safetensors").unlink()
+    anew = CliRunner().invoke(app, ["train-forecast", str(config), "--overwrite"])
+    assert anew.exit_code == 0 and "last.safetensors" in anew.output and "best" not in anew.output, anew.output
 
 
 def test_test_files_never_train(tmp_path, monkeypatch):

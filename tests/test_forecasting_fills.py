@@ -24,9 +24,9 @@ def test_the_checkpoint_of_a_denoising_fill_is_known():
     assert context_filler("seq2seq", {}).name == "seq2seq"
 
 
-@pytest.mark.parametrize("name", ["guess", "guess-kept"])
+@pytest.mark.parametrize("name", ["guess", "guess-kept", "none-kept"])
 def test_fills_that_there_are_not(name):
-    with pytest.raises(InputError, match="unknown method 'guess'"):
+    with pytest.raises(InputError, match=f"unknown fill '{name}'; choose one of none, .*seq2seq-kept"):
         context_filler(name, {})
 
 

@@ -7,6 +7,7 @@ import torch
 from clearcube.cube import Band
 from clearcube.errors import InputError
 from clearcube.filler import Block
+from clearcube.forecasting import network_forecaster
 from clearcube.forecasting.episode import Weather, unfilled
 from clearcube.forecasting.network_forecaster import LONGEST_CONTEXT, NetworkForecaster, make_network_forecaster
 from clearcube.forecasting.registry import make_forecaster
@@ -201,3 +202,20 @@ def test_elevation_is_taken_about_its_mean(tmp_path):
     )
     np.testing.assert_allclose(low, high, atol=1e-4)
     assert not np.array_equal(low, flat)
+
+
+def test_network_and_context_go_to_the_device_and_forecasts_come_back(tmp_path, monkeypatch):
+    moved = []
+    monkeypatch.setattr(network_forecaster, "_device", lambda: torch.device("meta"))
+    model = network_forecaster._network(saved(tmp_path))
+    assert {part.device.type for part in model.parameters()} == {"meta"}
+    context = block()
+    given = network_forecaster._context(context, slice(None), None, None)
+
+    def watched(steps, leads, step_days):
+        moved.extend([steps.mean.device.type, leads.device.type])
+        return torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
+
+    monkeypatch.setattr(network_forecaster, "at_leads", watched)
+    mean, std = network_forecaster._in_windows(model, given, torch.tensor([[5.0]]))
+    assert moved == ["meta", "meta"] and isinstance(mean, np.ndarray) and (std == 1).all()

@@ -108,6 +108,20 @@ class Forecaster(Protocol):
         ...
 
 
+@runtime_checkable
+class Checking(Protocol):
+    """A forecaster that can tell beforehand what it would refuse."""
+
+    def check(self, dates: Days, target_dates: Days, weather: Weather | None = None) -> None:
+        """Whether the target dates can be forecast from a context of these dates, before it is filled.
+
+        Raises
+        ------
+        InputError : they cannot, or the weather that is needed is missing.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Episode:
     """A context of Tc dates, and the NDVI that was seen on Th dates after it.

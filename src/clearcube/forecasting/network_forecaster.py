@@ -82,34 +82,44 @@ class NetworkForecaster:
         """
         torch.set_num_threads(self.threads)
         network = _network(self.path)
-        self._check(context, target_dates)
+        told = self._told(context.dates, target_dates, weather)
         dates = slice(-LONGEST_CONTEXT, None)
-        told = None
-        if self.guided:
-            config = network.config
-            told = network_weather(
-                _required(weather, self.path), context.dates[dates], target_dates[-1],
-                step_days=config.step_days, steps=config.steps,
-            )  # fmt: skip
         leads = (target_dates - context.dates[-1]).astype(np.float32)
         whole = _context(context, dates, told, elevation if network.config.elevation else None)
         mean, std = _in_windows(network, whole, torch.from_numpy(leads)[None])
         return Forecast(mean.clip(-1, 1), std)
 
-    def _check(self, context: Block, target_dates: Days) -> None:
-        if len(context.dates) < FEWEST_CONTEXT_DATES:
+    def check(self, dates: Days, target_dates: Days, weather: Weather | None = None) -> None:
+        """Whether the target dates can be forecast from a context of these dates, before it is filled.
+
+        Raises
+        ------
+        InputError : they cannot, or the weather that is needed is missing.
+        """
+        self._told(dates, target_dates, weather)
+
+    def _told(self, dates: Days, target_dates: Days, weather: Weather | None) -> Floats | None:
+        """What the network is told of the weather; None where it knows none."""
+        if len(dates) < FEWEST_CONTEXT_DATES:
             raise InputError(
-                f"a forecast needs at least {FEWEST_CONTEXT_DATES} dates to look at, the context has "
-                f"{len(context.dates)}; give a longer cube"
+                f"a forecast needs at least {FEWEST_CONTEXT_DATES} dates to look at, the context has {len(dates)}; "
+                "give a longer cube"
             )
-        if not len(target_dates) or target_dates[0] <= context.dates[-1] or (np.diff(target_dates) <= _NO_DAY).any():
-            raise InputError(f"the dates to forecast must ascend and lie after {context.dates[-1]}, the last one known")
-        ahead = int((target_dates[-1] - context.dates[-1]).astype(np.int64))
+        if not len(target_dates) or target_dates[0] <= dates[-1] or (np.diff(target_dates) <= _NO_DAY).any():
+            raise InputError(f"the dates to forecast must ascend and lie after {dates[-1]}, the last one known")
+        ahead = int((target_dates[-1] - dates[-1]).astype(np.int64))
         if ahead > self.horizon:
             raise InputError(
                 f"{target_dates[-1]} lies {ahead} days ahead; the network was trained to look {self.horizon} days "
-                f"ahead. Use --horizon {self.horizon}d or less, or the models climatology, seasonal or harmonic"
+                f"ahead. Use --horizon {self.horizon}d or less, or the models persistence, climatology, seasonal or "
+                "harmonic"
             )
+        if not self.guided:
+            return None
+        config, known = _network(self.path).config, _required(weather, self.path)
+        return network_weather(
+            known, dates[-LONGEST_CONTEXT:], target_dates[-1], step_days=config.step_days, steps=config.steps
+        )
 
 
 _NO_DAY = np.timedelta64(0, "D")
@@ -140,11 +150,15 @@ def make_guided_forecaster(*, weights: str | os.PathLike[str] | None = None) -> 
 
 @lru_cache(maxsize=4)
 def _network(path: str) -> ForecastNet:
-    """The network of a checkpoint, once for each process."""
+    """The network of a checkpoint, once for each process, on the GPU where there is one."""
     model, _ = load(path)
     if not isinstance(model, ForecastNet):
         raise InputError(f"{path} holds {type(model).__name__}, which fills cubes; a forecast needs other weights")
-    return model
+    return model.to(_device())
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _required(weather: Weather | None, path: str) -> Weather:
@@ -192,17 +206,18 @@ def _level(elevation: Floats) -> Tensor:
 
 
 def _in_windows(network: ForecastNet, context: Context, leads: Tensor) -> tuple[Floats, Floats]:
-    """Mean and std at the leads, (L, H, W) each, window by window with a halo."""
+    """Mean and std at the leads, (L, H, W) each, window by window with a halo, where the network is."""
+    device = next(network.parameters()).device
     frame = (context.given.shape[2], context.given.shape[3])
     mean, std = (np.empty((leads.shape[1], *frame), np.float32) for _ in range(2))
     for window in windows(frame, WINDOW):
         outer = window.grown(network.config.halo, frame)
         inside, place = window.within(outer), window.slices
         with torch.inference_mode():
-            steps = network(_cut(context, outer.slices))
-            forecast, log_std = at_leads(steps, leads, network.config.step_days)
-        mean[(..., *place)] = forecast[0].numpy()[(..., *inside)]
-        std[(..., *place)] = log_std[0].exp().numpy()[(..., *inside)]
+            steps = network(_moved(_cut(context, outer.slices), device))
+            forecast, log_std = at_leads(steps, leads.to(device), network.config.step_days)
+        mean[(..., *place)] = forecast[0].cpu().numpy()[(..., *inside)]
+        std[(..., *place)] = log_std[0].exp().cpu().numpy()[(..., *inside)]
     return mean, std
 
 
@@ -215,6 +230,10 @@ def _cut(context: Context, place: tuple[slice, slice]) -> Context:
         observed=context.observed[at],
         elevation=None if context.elevation is None else context.elevation[at],
     )
+
+
+def _moved(context: Context, device: torch.device) -> Context:
+    return Context._make(None if part is None else part.to(device) for part in context)
 
 
 assert WINDOW % MULTIPLE == 0

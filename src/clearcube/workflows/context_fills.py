@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from clearcube.errors import InputError
 from clearcube.forecasting.contexts import Denoising
+from clearcube.methods import METHODS
+from clearcube.workflows.choosing import AUTO
 from clearcube.workflows.fill import filler_named
 
 if TYPE_CHECKING:
@@ -27,6 +30,11 @@ def context_filler(name: str, options: Mapping[str, Any]) -> Filler | None:
     """
     if name == NONE:
         return None
+    from clearcube.network_filler import NETWORKS
+
+    if name.removesuffix(KEPT) not in (AUTO, *METHODS, *NETWORKS):
+        known = (NONE, *METHODS, *NETWORKS, *(network + KEPT for network in NETWORKS if _judges(network)))
+        raise InputError(f"unknown fill '{name}'; choose one of {', '.join(known)}")
     filler = filler_named(name.removesuffix(KEPT), options)
     return Denoising(filler) if _judges(name) else filler
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     Maker = Callable[[], Episode]
 
 FIGURE = "forecast.png"
+MODEL_WITH_WEIGHTS = "convlstm"
+"""The model that a checkpoint is given for."""
 SIMULATED_SIZE = 128
 """Pixels per side of simulated cubes."""
 
@@ -117,6 +119,12 @@ def _check(request: ForecastEvaluationRequest) -> None:
         SceneConfig(height=request.size, width=request.size)
     if not request.models or not request.fills:
         raise InputError("give at least one fill and one model")
+    if request.fill_weights and not any(map(takes_weights, request.fills)):
+        raise InputError("--fill-weights is for the fill seq2seq; name it in --fills, or leave --fill-weights out")
+    if request.model_weights and MODEL_WITH_WEIGHTS not in request.models:
+        raise InputError(
+            f"--weights is for the model {MODEL_WITH_WEIGHTS}; name it in --models, or leave --weights out"
+        )
     if request.workers is not None and request.workers < 1:
         raise InputError(f"--workers is {request.workers}; give 1 or more")
     if request.out.exists() and not request.out.is_dir():
@@ -134,7 +142,7 @@ def _plan(request: ForecastEvaluationRequest) -> tuple[ForecastPlan, dict[str, s
         weights = {"weights": request.fill_weights} if request.fill_weights and takes_weights(name) else {}
         fills[name] = None if name == NONE else partial(_filler, name, weights)
     for name in request.models:
-        weights = {"weights": request.model_weights} if request.model_weights and name == "convlstm" else {}
+        weights = {"weights": request.model_weights} if request.model_weights and name == MODEL_WITH_WEIGHTS else {}
         models[name] = partial(make_forecaster, name, **weights)
     for name, make in {**fills, **models}.items():
         checkpoint = getattr(make(), "path", None) if make is not None else None

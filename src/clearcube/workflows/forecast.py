@@ -13,8 +13,10 @@ import numpy as np
 
 from clearcube.cube import Source, bands_of, dates_of, red_and_near_infrared
 from clearcube.errors import InputError
+from clearcube.filler import Block
+from clearcube.forecasting.baselines import Climatology
 from clearcube.forecasting.contexts import filled_context
-from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Forecast
+from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Checking, Forecast, ndvi_of, unfilled
 from clearcube.forecasting.registry import make_forecaster
 from clearcube.version import __version__
 
@@ -72,23 +74,29 @@ def forecast_files(request: ForecastRequest, progress: Progress) -> ForecastSumm
     from clearcube.forecasting.reading import elevation_of, landcover_of
     from clearcube.forecasting.run import knowing
     from clearcube.readers.open import open_cube
-    from clearcube.workflows.context_fills import context_filler
+    from clearcube.workflows.context_fills import NONE, context_filler
 
     _check_output(request)
     forecaster = _forecaster(request)
+    if request.fill == NONE and request.fill_weights:
+        raise InputError(f"--fill {NONE} takes no weights; leave --fill-weights out, or choose seq2seq")
     filler = context_filler(request.fill, {"weights": request.fill_weights} if request.fill_weights else {})
     progress("reading", 0, 1)
     cube = _checked(open_cube(list(request.inputs), **request.opening))
     target = target_dates(dates_of(cube), request.horizon, request.every)
+    weather = _weather(request, forecaster, cube)
+    if isinstance(forecaster, Checking):
+        forecaster.check(dates_of(cube), target, weather)
     cube = cube.load()
+    block = _seen(cube, forecaster)
     progress("filling", 0, 1)
-    context = filled_context(_block(cube), filler)
+    context = filled_context(block, filler)
     progress("forecasting", 0, 1)
     landcover, classes = landcover_of(cube)
     found = knowing(forecaster, classes).forecast(
         context,
         target,
-        weather=_weather(request, forecaster, cube),
+        weather=weather,
         elevation=elevation_of(cube),
         landcover=landcover,
     )
@@ -186,10 +194,18 @@ def _checked(cube: xr.Dataset) -> xr.Dataset:
     return cube
 
 
-def _block(cube: xr.Dataset) -> Any:
-    from clearcube.filler import Block
-
-    return Block(cube["reflectance"].values, cube["observed"].values, dates_of(cube), bands_of(cube))
+def _seen(cube: xr.Dataset, forecaster: Forecaster) -> Block:
+    """The cube in memory, if anything is observed or the model needs no observation."""
+    dates = dates_of(cube)
+    block = Block(cube["reflectance"].values, cube["observed"].values, dates, bands_of(cube))
+    if not isinstance(forecaster, Climatology):
+        bare = unfilled(block)
+        if not np.isfinite(ndvi_of(bare.reflectance, bare.bands)).any():
+            raise InputError(
+                f"nothing is observed in the input, {dates[0]} to {dates[-1]}; give other dates or another mask, or "
+                "use the model climatology, which needs no observation"
+            )
+    return block
 
 
 def _forecaster(request: ForecastRequest) -> Forecaster:
