@@ -1,3 +1,4 @@
+import csv
 import re
 from html.parser import HTMLParser
 
@@ -12,6 +13,7 @@ from clearcube.evaluation.report_html import report_html
 from clearcube.evaluation.sections import number, sections, with_limits
 from clearcube.evaluation.statistics import Sums
 from clearcube.evaluation.tables import write_summary
+from clearcube.workflows.figures import Results
 
 STRATA = (("all", "all"), ("season", "MAM"), ("season", "JJA"))
 
@@ -82,7 +84,7 @@ def test_what_a_method_leaves_without_a_value_stands_beside_its_scores():
     found = comparison()
     partly = outcome(1e-4)
     partly.sets["hidden"]["missing"].total[:] = 25.0
-    outcomes = {(method, "frames", 0): outcome(1e-4) for method in ("linear", "other", "broken")}
+    outcomes = {(method, "frames", 0): outcome(1e-4) for method in ("linear", "other")}
     outcomes["mine", "frames", 0] = partly
     found.add(Record("c8", ("red",), {}, outcomes), found.methods, ("frames",), (0,))
     table = next(part for part in sections(found, "linear") if part.title == "Distortion, pooled").tables[0][1]
@@ -94,6 +96,64 @@ def test_strata_show_pooled_scores():
     by_season = next(part for part in sections(comparison(), "linear") if part.title.startswith("By season"))
     rows = {row[0]: row for row in by_season.tables[0][1].rows}
     assert float(rows["JJA"][1]) - float(rows["MAM"][1]) == pytest.approx(10 * np.log10(3), abs=0.02)
+
+
+def test_methods_are_pooled_over_what_all_of_them_completed_and_the_report_says_what_is_left_out():
+    found = Comparison()
+    for cube, seed in ((0, 0), (0, 1), (1, 0)):
+        outcomes = {("linear", "frames", seed): outcome(1e-4 * 4**cube)}
+        failed = Outcome(problem="no luck")
+        outcomes["mine", "frames", seed] = failed if (cube, seed) == (1, 0) else outcome(1e-4)
+        record = Record(f"c{cube}", ("red",), {}, outcomes)
+        found.add(record, ("linear", "mine", "never"), ("frames",), (seed,))
+    mine, linear = (found.pooled(method, "frames")["psnr"] for method in ("mine", "linear"))
+    assert mine == pytest.approx(linear) == pytest.approx(40.0)
+    assert [each.value for each in found.over_scenarios("linear")] == [e.value for e in found.over_scenarios("mine")]
+    left = next(part for part in sections(found, "linear") if part.title == "Left out of the pools")
+    assert left.tables[0][1].rows == (("frames", "3", "1", "mine failed in 1"),)
+    drawn = Results.of(found)
+    assert drawn.cubes == 1 and {group[0] for group, _ in drawn.pools} == {"linear", "mine"}
+    assert not any(part.title == "Left out of the pools" for part in sections(comparison(), "linear"))
+
+
+def of_bands(*errors):
+    """Sums of as many bands, with these squared errors of 10 pixels each."""
+    squared = Sums(10.0 * np.array([errors]), np.full((1, len(errors)), 10.0))
+    patches = Sums(np.eye(4 * len(errors) + 1)[None], np.ones((1, 1, 1)))
+    sums = {"squared": squared, "patch_filled": patches, "patch_truth": patches}
+    sums["missing"] = Sums(np.zeros((1, 1)), np.full((1, 1), 10.0))
+    return Outcome({"hidden": sums}, (("all", "all"),))
+
+
+def of_two_sets_of_bands():
+    found = Comparison()
+    cubes = {"a": (("red", "nir"), (1e-4, 3e-4)), "b": (("nir", "blue", "green"), (5e-4, 0, 0))}
+    for name, (bands, errors) in cubes.items():
+        outcomes = {("linear", "frames", 0): of_bands(*errors)}
+        found.add(Record(name, bands, {}, outcomes), ("linear",), ("frames",), (0,))
+    return found
+
+
+def test_cubes_of_different_bands_are_pooled_over_all_bands_and_band_by_band():
+    found = of_two_sets_of_bands()
+    assert found.pooled("linear", "frames")["rmse"] == pytest.approx(np.sqrt(9e-4 / 5))
+    assert found.pooled("linear", "frames")["missing"] == 0
+    rmse = found.by_band("linear", "frames")["rmse"]
+    assert rmse["red"] == pytest.approx(1e-2) and rmse["nir"] == pytest.approx(np.sqrt(4e-4)) and rmse["blue"] == 0
+    by_band = next(part for part in sections(found, "linear") if part.title.startswith("By band"))
+    assert {row[0]: row[1] for row in dict(by_band.tables)["rmse"].rows}["nir"] == "0.02"
+    assert [s.value for s in found.over_scenarios("linear") if (s.metric, s.band) == ("rmse", "all")] == [
+        pytest.approx(np.sqrt(9e-4 / 5))
+    ]
+    assert Results.of(found).cubes == 2
+
+
+def test_the_summary_has_a_row_for_every_band_before_that_of_all(tmp_path):
+    write_summary(tmp_path / "summary.csv", of_two_sets_of_bands(), "linear")
+    with (tmp_path / "summary.csv").open() as file:
+        rows = [(row["band"], float(row["pooled"])) for row in csv.DictReader(file) if row["metric"] == "rmse"]
+    assert [band for band, _ in rows] == ["red", "nir", "blue", "green", "all"]
+    assert rows[1][1] == pytest.approx(0.02) and rows[-1][1] == pytest.approx(np.sqrt(9e-4 / 5))
 
 
 def test_the_markdown_has_the_same_sections_and_bars_do_not_break_its_tables():

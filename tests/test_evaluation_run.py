@@ -18,6 +18,7 @@ from clearcube.evaluation.records import load
 from clearcube.evaluation.run import Plan, bank_of, evaluate_cube, evaluate_into, in_parallel, read_masks
 from clearcube.evaluation.statistics import Sums
 from clearcube.gaps import hide
+from clearcube.workflows.fill import filler_named
 
 runner = CliRunner()
 
@@ -185,6 +186,29 @@ def test_masks_of_pasted_clouds_are_kept_and_tell_which_pixels_count(tmp_path):
     assert np.array_equal(test.hidden, hidden & left.any(axis=0))
 
 
+def test_all_that_is_measured_of_cubes_with_other_bands_pools():
+    found, own = Comparison(), []
+    clouds = cloudy_frames([("other", named_cube("b", cloudy_cube(10, 24, 24, cloud=0.5, seed=1)).block)])
+    linear = Plan(
+        {"linear": lambda: filler_named("linear", {})}, ("frames", "mask-error"), (0,), bank_of([]), {}, clouds
+    )
+    for key, bands in (("four", slice(None)), ("two", [0, 3])):
+        record = evaluate_cube(named_cube(key, cube().isel(band=bands)), linear)
+        found.add(record, ("linear",), linear.scenarios, (0,))
+        own.append(Pool(record.bands))
+        outcome = record.outcomes["linear", "frames", 0]
+        own[-1].add(outcome.sets["hidden"], outcome.strata)
+    pooled = found.pooled("linear", "frames")
+    for metric in ("psnr", "r2", "sam", "ssim", "gmsd", "entropy_ratio", "sharpness_ratio", "uce", "ause", "missing"):
+        assert np.isfinite(pooled[metric]), metric
+    assert {"coherence", "niqe"} <= pooled.keys() and "frechet" not in pooled and np.isfinite(pooled["ndvi_rmse"])
+    assert np.isfinite(found.pooled("linear", "mask-error")["blue_auc_bright"])
+    alone = {s.band: s.sum for s in own[0].whole() if s.metric == "crps"}
+    blue = {s.band: s.sum for s in own[1].whole() if s.metric == "crps"}["blue"] + alone["blue"]
+    both = {s.band: s.sum for s in found.over_scenarios("linear") if s.metric == "crps" and s.stratum[0] == "all"}
+    assert both["blue"] == pytest.approx(blue) and both.keys() == {"all", "blue", "green", "red", "nir"}
+
+
 def test_a_pool_joins_strata_that_only_some_experiments_have():
     def sums(strata):
         return {
@@ -217,9 +241,9 @@ def test_scores_summary_report_and_provenance(results):
     for family in ("gap", "position", "season", "landcover"):
         assert rows[rows.family == family]["weight"].sum() == whole
     summary = (results / "summary.csv").read_text().splitlines()
-    assert summary[0].startswith("method,scenario,metric,pooled,cube_mean") and len(summary) > 50
-    line = next(each for each in summary if each.startswith("linear,frames,mae,")).split(",")
-    assert float(line[3]) == pytest.approx((rows[rows.family == "all"]["sum"].sum()) / whole, rel=1e-6)
+    assert summary[0].startswith("method,scenario,metric,band,pooled,cube_mean") and len(summary) > 50
+    line = next(each for each in summary if each.startswith("linear,frames,mae,all,")).split(",")
+    assert float(line[4]) == pytest.approx((rows[rows.family == "all"]["sum"].sum()) / whole, rel=1e-6)
     page = (results / "report.md").read_text()
     for words in ("## Gain in PSNR over linear, dB", "| nearest |", "## Left out", "a run of 90 days", "### trailing"):
         assert words in page

@@ -59,7 +59,7 @@ def judged(store, tmp_path_factory):
 
 def test_networks_of_ones_own_stand_in_the_table(judged):
     rows = [line.split(",") for line in (judged / "out" / "summary.csv").read_text().splitlines()[1:]]
-    psnr = {row[0]: float(row[3]) for row in rows if row[2] == "psnr"}
+    psnr = {row[0]: float(row[4]) for row in rows if row[2:4] == ["psnr", "all"]}
     assert psnr.keys() == {"linear", "mine", "other"} and all(np.isfinite(list(psnr.values())))
     about = json.loads((judged / "out" / "provenance.json").read_text())
     assert len(about["settings"]["weights"]["mine"]) == 64 and about["settings"]["judges"].keys() == {"lpips", "fid"}
@@ -67,7 +67,7 @@ def test_networks_of_ones_own_stand_in_the_table(judged):
 
 def test_lpips_and_fid_are_reported_where_weights_are_given(judged):
     rows = [line.split(",") for line in (judged / "out" / "summary.csv").read_text().splitlines()[1:]]
-    found = {(row[0], row[2]): row[3] for row in rows}
+    found = {(row[0], row[2]): row[4] for row in rows}
     for metric in ("lpips", "fid"):
         assert float(found["linear", metric]) > 0, metric
     features = load(judged / "out" / "sums" / "place0.npz").outcomes["linear", "frames", 0].features

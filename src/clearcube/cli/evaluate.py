@@ -108,7 +108,7 @@ def evaluate(
         cube, method, scenario, seed, message = found.failures[0]
         typer.echo(f"failed: {method} on {cube} ({scenario}, seed {seed}): {message}", err=True)
         raise typer.Exit(FAILED)
-    if not found.pools:
+    if not found.common:
         cube, _, scenario, _, message = found.left_out[0]
         typer.echo(f"nothing could be scored: {cube} ({scenario}): {message}", err=True)
         raise typer.Exit(FAILED)

@@ -10,11 +10,12 @@ from weakref import finalize
 
 import numpy as np
 
+from clearcube.evaluation.common import CommonPools, Group, Pools, pools_of, shared_scenarios
 from clearcube.evaluation.intervals import Interval, interval, paired_difference, resampled, with_limits
 from clearcube.evaluation.judging import HIDDEN, MISSED
-from clearcube.evaluation.mask_error import KINDS, MASK_ERROR
+from clearcube.evaluation.mask_error import KINDS
 from clearcube.evaluation.metrics import ALL_BANDS, NDVI, Score, formula_of
-from clearcube.evaluation.pools import WHOLE, Pool
+from clearcube.evaluation.pools import WHOLE, Pool, joined_scores, over_all_strata
 from clearcube.evaluation.records import Outcome, Record
 from clearcube.evaluation.statistics import Sums
 
@@ -37,8 +38,9 @@ HEADLINE = (
 )
 """Metrics, over all bands or of NDVI, that are kept for every cube."""
 
-Group = tuple[str, str, str]
-"""Method, scenario, set of pixels."""
+BY_BAND = ("psnr", "rmse", "mae", "bias", "r2", "ssim", *UNCERTAINTY)
+"""Metrics that are also given by band."""
+
 Problem = tuple[str, str, str, int, str]
 _PLACES = {metric: place for place, metric in enumerate(HEADLINE)}
 
@@ -48,20 +50,30 @@ class Comparison:
 
     Values by cube lie in a temporary file, so that memory does not grow with the cubes.
 
-    pools : (group, bands) -> pool. cubes : their names. failures, left_out : (cube, method, scenario, seed, message).
+    common : the sums of the experiments that every compared method completed. cubes : their names.
+    failures, left_out : (cube, method, scenario, seed, message).
     """
 
     def __init__(self) -> None:
         self.methods: tuple[str, ...] = ()
         self.scenarios: tuple[str, ...] = ()
-        self.pools: dict[tuple[Group, tuple[str, ...]], Pool] = {}
+        self.common = CommonPools()
         self.cubes: list[str] = []
         self.failures: list[Problem] = []
         self.left_out: list[Problem] = []
         self.distances: dict[tuple[str, str], float] = {}
+        self._pools: Pools | None = None
         self._pooled: dict[Group, dict[str, float]] = {}
+        self._over: dict[str, tuple[Score, ...]] = {}
         self._values = TemporaryFile()  # noqa: SIM115  (closed with the comparison)
         finalize(self, self._values.close)
+
+    @property
+    def pools(self) -> Pools:
+        """(group, bands) -> sums of the experiments that every compared method completed."""
+        if self._pools is None:
+            self._pools = self.common.pools()
+        return self._pools
 
     def add(self, record: Record, methods: Sequence[str], scenarios: Sequence[str], seeds: Sequence[int]) -> None:
         """Add the outcomes of a cube that were asked for; those that it does not hold count as not there.
@@ -71,6 +83,9 @@ class Comparison:
         assert not self.cubes or (self.methods, self.scenarios) == (tuple(methods), tuple(scenarios))
         self.methods, self.scenarios = tuple(methods), tuple(scenarios)
         self._pooled.clear()
+        self._over.clear()
+        self._pools = None
+        self.common.add(record, methods, scenarios, seeds)
         self.cubes.append(record.cube)
         values = np.full((len(self.scenarios), len(self.methods), len(HEADLINE), 3), np.nan)
         for place in product(range(len(self.scenarios)), range(len(self.methods))):
@@ -81,26 +96,20 @@ class Comparison:
                 if outcome.problem:
                     problems = self.left_out if outcome.left_out else self.failures
                     problems.append((record.cube, method, scenario, seed, outcome.problem))
-            own = self._pooled_outcomes(record.bands, method, scenario, list(outcomes.values()))
-            for score in own:
+            for score in self._of_seeds(record.bands, list(outcomes.values())):
                 if score.metric in _PLACES:
                     values[(*place, _PLACES[score.metric])] = score.value, score.sum, score.weight
         self._values.write(values.tobytes())
 
-    def _pooled_outcomes(
-        self, bands: tuple[str, ...], method: str, scenario: str, outcomes: Sequence[Outcome]
-    ) -> Iterator[Score]:
-        """Add the outcomes of all seeds; the cube's own scores, none where one of them failed."""
+    @staticmethod
+    def _of_seeds(bands: tuple[str, ...], outcomes: Sequence[Outcome]) -> Iterator[Score]:
+        """The scores of the outcomes of all seeds together; none where one of them failed."""
         own = {which: Pool(bands) for which in (HIDDEN, MISSED)}
         for outcome in outcomes:
-            for which, tally in outcome.sets.items():
-                pool = self.pools.setdefault(((method, scenario, which), bands), Pool(bands))
-                strata = outcome.strata if which == HIDDEN else WHOLE
-                pool.add(tally, strata)
-                if which in own:
-                    own[which].add(tally, strata)
+            for which in own.keys() & outcome.sets.keys():
+                own[which].add(outcome.sets[which], outcome.strata if which == HIDDEN else WHOLE)
         failed = any(outcome.problem and not outcome.left_out for outcome in outcomes)
-        return iter(()) if failed else _headlines(own)
+        return iter(()) if failed else _headlines({which: [pool] for which, pool in own.items()})
 
     def of_cubes(self, method: str, scenario: str, metric: str) -> NDArray[np.float64]:
         """Value, sum and weight of a headline metric over hidden pixels for every cube, its seeds pooled, (cubes, 3).
@@ -135,29 +144,33 @@ class Comparison:
         return with_limits(float(mine - theirs), of_samples[0] - of_samples[1], int(both.sum()))
 
     def over_scenarios(self, method: str) -> Iterator[Score]:
-        """Every score over hidden pixels, pooled over the scenarios that hide, of cubes with the same bands."""
-        merged: dict[tuple[str, ...], Pool] = {}
-        for ((name, scenario, which), bands), pool in self.pools.items():
-            if name == method and which == HIDDEN and scenario != MASK_ERROR:
-                merged.setdefault(bands, Pool(bands)).add(pool.tally, pool.strata)
-        return next(iter(merged.values())).scores() if len(merged) == 1 else iter(())
+        """Every score over hidden pixels, pooled over the hiding scenarios that all methods have pools of."""
+        if method not in self._over:
+            pools = pools_of(self.pools, method, shared_scenarios(self.pools, self.scenarios))
+            self._over[method] = tuple(joined_scores(pools))
+        return iter(self._over[method])
 
     def pooled(self, method: str, scenario: str, which: str = "hidden") -> dict[str, float]:
-        """Headline metrics of the pooled sums; nothing of cubes with different bands, which do not pool."""
+        """Headline metrics of the pooled sums, of all bands together or of NDVI, of cubes of whatever bands."""
         place = (method, scenario, which)
         if place not in self._pooled:
             self._pooled[place] = self._pooled_metrics(*place)
         return self._pooled[place]
 
     def _pooled_metrics(self, method: str, scenario: str, which: str) -> dict[str, float]:
-        wanted = (HIDDEN, MISSED) if which == HIDDEN else (which,)
-        pools = [(group[2], pool) for (group, _), pool in self.pools.items() if group[:2] == (method, scenario)]
-        chosen = [(HIDDEN if name == which else name, pool) for name, pool in pools if name in wanted]
-        if len({name for name, _ in chosen}) < len(chosen):
-            return {}
-        found = headline(_headlines(dict(chosen)))
+        wanted = {HIDDEN: which, MISSED: MISSED} if which == HIDDEN else {HIDDEN: which}
+        pools = {name: pools_of(self.pools, method, (scenario,), of) for name, of in wanted.items()}
+        found = headline(_headlines(pools))
         if which == HIDDEN and (method, scenario) in self.distances:
             found["fid"] = self.distances[method, scenario]
+        return found
+
+    def by_band(self, method: str, scenario: str) -> dict[str, dict[str, float]]:
+        """Metric -> band -> value over hidden pixels, each band pooled over the cubes that have it."""
+        found: dict[str, dict[str, float]] = {}
+        for score in over_all_strata(pools_of(self.pools, method, (scenario,))):
+            if score.metric in BY_BAND and score.band not in (ALL_BANDS, NDVI):
+                found.setdefault(score.metric, {})[score.band] = score.value
         return found
 
 
@@ -166,9 +179,9 @@ def headline(found: Iterable[Score]) -> dict[str, float]:
     return {s.metric: s.value for s in found if s.stratum[0] == "all" and s.band in (ALL_BANDS, NDVI)}
 
 
-def _headlines(pools: Mapping[str, Pool]) -> Iterator[Score]:
+def _headlines(pools: Mapping[str, Sequence[Pool]]) -> Iterator[Score]:
     """Scores over all strata, of all bands together or of NDVI; those of missed pixels are called so."""
-    for which, pool in pools.items():
-        for score in pool.whole() if pool.tally else ():
+    for which, each in pools.items():
+        for score in over_all_strata([pool for pool in each if pool.tally]):
             if score.band in (ALL_BANDS, NDVI):
                 yield score._replace(metric=f"{MISSED}_{score.metric}") if which == MISSED else score

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,8 +95,10 @@ def load(path: Path) -> Record:
     return record
 
 
-def features_of(path: Path, method: str, scenario: str) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """The features (N, F), filled and true, of the outcomes of all seeds in a record, without reading its sums.
+def features_of(
+    path: Path, method: str, scenario: str, seeds: Sequence[int]
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """The features (N, F), filled and true, of the outcomes of these seeds in a record, without reading its sums.
 
     Raises
     ------
@@ -106,7 +108,8 @@ def features_of(path: Path, method: str, scenario: str) -> list[tuple[NDArray[np
     try:
         with np.load(path, allow_pickle=False) as archive:
             for number, entry in enumerate(json.loads(archive[META].tobytes())["outcomes"]):
-                keys = dict(_feature_keys(archive, number)) if entry[:2] == [method, scenario] else {}
+                wanted = entry[:2] == [method, scenario] and entry[2] in seeds
+                keys = dict(_feature_keys(archive, number)) if wanted else {}
                 if keys:
                     found.append((archive[keys["filled"]], archive[keys["truth"]]))
     except _UNREADABLE as error:

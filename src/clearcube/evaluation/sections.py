@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from clearcube.evaluation.common import shared_scenarios
 from clearcube.evaluation.comparison import DETECTION, UNCERTAINTY, Comparison, Problem
 from clearcube.evaluation.intervals import Interval
 from clearcube.evaluation.judging import ALL, HIDDEN, MISSED, OBSERVED
-from clearcube.evaluation.mask_error import KINDS
-from clearcube.evaluation.metrics import ALL_BANDS
+from clearcube.evaluation.mask_error import KINDS, MASK_ERROR
+from clearcube.evaluation.metrics import ALL_BANDS, NDVI
 from clearcube.evaluation.strata import FAMILIES
 from clearcube.gaps import STRATA
 
@@ -44,6 +45,8 @@ COMPARED = ("rmse", "sam", "ssim", "ndvi_rmse", "ms_ssim", "coherence", "niqe", 
 """Metrics whose difference to the reference is shown, beside PSNR."""
 STRATIFIED = (("psnr", ".2f"), ("ndvi_rmse", ".4g"), ("ssim", ".4g"), ("coverage90", ".3f"), ("uce", ".3g"))
 """Metrics that are shown by stratum, and their form."""
+OF_BANDS = {"psnr": ".2f", "rmse": ".4g", "ssim": ".4g", "coverage90": ".3f", "uce": ".3g"}
+"""The same by band."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,10 @@ def sections(found: Comparison, reference: str) -> list[Section]:
         _differences(found, reference),
         *(_pooled_section(found, title, metrics) for title, metrics in TABLES),
         _sets(found),
+        _by_band(found),
         *(_by_stratum(found, family, title) for family, title in FAMILIES.items()),
         _problems("Failures", found.failures),
+        _unpooled(found),
         _problems("Left out", found.left_out),
         _appendix(found),
     ]
@@ -171,21 +176,71 @@ def _sets(found: Comparison) -> Section:
     return Section("Hidden, observed and all pixels, pooled", note, (("", Table(head, tuple(rows))),))
 
 
-def _by_stratum(found: Comparison, family: str, title: str) -> Section:
-    """Pooled metrics by the strata of a family, all scenarios together."""
+def _by_band(found: Comparison) -> Section:
+    """Pooled metrics of every band, all scenarios together."""
     values: dict[str, dict[tuple[str, str], float]] = {}
     for method in found.methods:
         for score in found.over_scenarios(method):
-            if score.stratum[0] == family and score.band in (ALL_BANDS, "ndvi"):
+            if score.stratum[0] == "all" and score.metric in OF_BANDS and score.band not in (ALL_BANDS, NDVI):
+                values.setdefault(score.band, {})[method, score.metric] = score.value
+    return Section("By band, pooled over scenarios", _pooled_over(found), _by_method(found, "band", values, OF_BANDS))
+
+
+def _pooled_over(found: Comparison) -> str:
+    """Which scenarios are pooled, where these are not all that hide."""
+    shared = shared_scenarios(found.pools, found.scenarios)
+    left = [name for name in found.scenarios if name not in (*shared, MASK_ERROR)]
+    return f"Pooled over {', '.join(shared)}, which all methods can be compared in." if left and shared else ""
+
+
+def _by_stratum(found: Comparison, family: str, title: str) -> Section:
+    """Pooled metrics by the strata of a family, all scenarios together."""
+    forms = dict(STRATIFIED)
+    values: dict[str, dict[tuple[str, str], float]] = {}
+    for method in found.methods:
+        for score in found.over_scenarios(method):
+            if score.stratum[0] == family and score.metric in forms and score.band in (ALL_BANDS, NDVI):
                 values.setdefault(score.stratum[1], {})[method, score.metric] = score.value
     order = [name for name in STRATA if name in values] + sorted(name for name in values if name not in STRATA)
+    ordered = {name: values[name] for name in order}
+    tables = _by_method(found, title, ordered, forms)
+    return Section(f"By {title}, pooled over scenarios", _pooled_over(found), tables)
+
+
+def _by_method(
+    found: Comparison, title: str, values: Mapping[str, Mapping[tuple[str, str], float]], forms: Mapping[str, str]
+) -> tuple[tuple[str, Table], ...]:
+    """A table for each metric that there is, a row for each name, a column for each method.
+
+    values : name -> (method, metric) -> value. forms : of the metrics.
+    """
     tables = []
-    for metric, form in STRATIFIED:
+    for metric, form in forms.items():
         if any(key[1] == metric for of in values.values() for key in of):
-            cells = {name: [values[name].get((m, metric), np.nan) for m in found.methods] for name in order}
+            cells = {name: [of.get((m, metric), np.nan) for m in found.methods] for name, of in values.items()}
             rows = tuple((name, *(number(value, form) for value in row)) for name, row in cells.items())
             tables.append((metric, Table((title, *found.methods), rows)))
-    return Section(f"By {title}, pooled over scenarios", "", tuple(tables))
+    return tuple(tables)
+
+
+def _unpooled(found: Comparison) -> Section:
+    """How many experiments are in no pool, and why."""
+    rows = tuple(
+        (
+            each.scenario,
+            str(each.experiments),
+            str(each.unpooled),
+            ", ".join(f"{method} {why} in {count}" for (method, why), count in sorted(each.lacking.items())),
+        )
+        for each in found.common.unpooled()
+    )
+    note = (
+        "Pooled scores, strata and figures are of the experiments (cube, scenario, seed) that every method completed, "
+        "of those methods that completed any of the scenario."
+    )
+    return Section(
+        "Left out of the pools", note, (("", Table(("scenario", "experiments", "left out", "reason"), rows)),)
+    )
 
 
 def _problems(title: str, problems: Sequence[Problem]) -> Section:

@@ -12,7 +12,7 @@ import numpy as np
 from clearcube.evaluation.comparison import HEADLINE, Comparison
 from clearcube.evaluation.intervals import interval
 from clearcube.evaluation.judging import HIDDEN
-from clearcube.evaluation.metrics import scores
+from clearcube.evaluation.metrics import ALL_BANDS, NDVI, scores
 from clearcube.evaluation.pools import WHOLE
 from clearcube.evaluation.records import Record
 
@@ -21,7 +21,7 @@ ROWS = 30_000
 TEXTS = ("cube", "method", "scenario", "pixels", "family", "stratum", "band", "metric")
 NUMBERS = ("sum", "weight", "value")
 SUMMARY = (
-    *("method", "scenario", "metric", "pooled", "cube_mean", "cube_low", "cube_high", "cubes"),
+    *("method", "scenario", "metric", "band", "pooled", "cube_mean", "cube_low", "cube_high", "cubes"),
     *("reference", "difference", "difference_low", "difference_high", "includes_zero"),
     *("pooled_difference", "pooled_difference_low", "pooled_difference_high", "pooled_includes_zero"),
 )
@@ -76,15 +76,19 @@ def _rows(
 def write_summary(path: Path, found: Comparison, reference: str) -> None:
     """Write one row for method, scenario and headline metric: pooled, mean over cubes, difference to the reference.
 
-    The columns `pooled_difference...` are empty where a metric needs more than one sum.
+    Rows of single bands, pooled alone, stand before that of all bands. The columns `pooled_difference...` are empty
+    where a metric needs more than one sum.
     """
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(SUMMARY)
         for method in found.methods:
             for scenario in found.scenarios:
-                pooled = found.pooled(method, scenario)
+                pooled, by_band = found.pooled(method, scenario), found.by_band(method, scenario)
                 for metric in (*HEADLINE, "fid"):
+                    for band, value in by_band.get(metric, {}).items():
+                        row = [method, scenario, metric, band, _plain(value)]
+                        writer.writerow([*row, *[""] * (len(SUMMARY) - len(row))])
                     if metric in pooled or np.isfinite(found.values(method, scenario, metric)).any():
                         value = pooled.get(metric, np.nan)
                         writer.writerow(_summary_row(found, (method, scenario, metric), value, reference))
@@ -95,7 +99,8 @@ def _summary_row(found: Comparison, place: tuple[str, str, str], pooled: float, 
     own = interval(found.values(*place))
     gain = found.difference(method, reference, scenario, metric)
     whole = found.pooled_difference(method, reference, scenario, metric)
-    row = [*place, *map(_plain, (pooled, own.mean, own.low, own.high)), str(own.cubes), reference]
+    band = NDVI if metric.startswith(f"{NDVI}_") else ALL_BANDS
+    row = [*place, band, *map(_plain, (pooled, own.mean, own.low, own.high)), str(own.cubes), reference]
     for each in (gain, whole):
         row += [*map(_plain, (each.mean, each.low, each.high)), str(each.uncertain).lower() if each.cubes else ""]
     return row

@@ -12,10 +12,11 @@ import numpy as np
 
 from clearcube.errors import InputError
 from clearcube.evaluation.calibration import PROBABILITY_BINS, coverage_curve, sparsification_curves
+from clearcube.evaluation.common import CommonPools, Pools, pools_of, shared_scenarios
 from clearcube.evaluation.metrics import ALL_BANDS, NDVI
-from clearcube.evaluation.pools import Pool
+from clearcube.evaluation.pools import Pool, joined
 from clearcube.evaluation.records import load
-from clearcube.gaps import STRATA, Scenario
+from clearcube.gaps import STRATA
 from clearcube.plots import (
     Calibration,
     MethodScores,
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
     from clearcube.evaluation.comparison import Comparison
 
-HIDDEN = "hidden"
-"""The set of pixels that is drawn."""
-
 PERCEPTUAL = {
     "lpips": PerceptualScore("LPIPS", less_is_better=True),
     "frechet": PerceptualScore("Fréchet distance of patches", less_is_better=True),
@@ -45,13 +43,9 @@ STEPS = 100
 """Points of a sparsification curve."""
 
 
-Pools = Mapping[tuple[tuple[str, str, str], tuple[str, ...]], Pool]
-"""((method, scenario, set of pixels), bands) -> sums."""
-
-
 @dataclass(frozen=True)
 class Results:
-    """What an evaluation found, and the methods and scenarios that it was asked for; how many cubes there are."""
+    """What an evaluation found, and the methods and scenarios that it was asked for; how many cubes are drawn."""
 
     pools: Pools
     methods: tuple[str, ...]
@@ -61,7 +55,7 @@ class Results:
     @classmethod
     def of(cls, found: Comparison) -> Results:
         """The results that a comparison holds."""
-        return cls(found.pools, tuple(found.methods), tuple(found.scenarios), len(found.cubes))
+        return _results(found.common, found.methods, found.scenarios)
 
 
 def results_in(folder: Path) -> Results:
@@ -73,14 +67,17 @@ def results_in(folder: Path) -> Results:
     """
     about = _provenance(folder)
     methods, scenarios, seeds = (tuple(about[name]) for name in ("methods", "scenarios", "seeds"))
-    pools: dict[tuple[tuple[str, str, str], tuple[str, ...]], Pool] = {}
+    common = CommonPools()
     for cube in about["inputs"]:
-        record = load(folder / "sums" / f"{cube}.npz")
-        for (method, scenario, seed), outcome in record.outcomes.items():
-            if HIDDEN in outcome.sets and method in methods and scenario in scenarios and seed in seeds:
-                pool = pools.setdefault(((method, scenario, HIDDEN), record.bands), Pool(record.bands))
-                pool.add(outcome.sets[HIDDEN], outcome.strata)
-    return Results(pools, methods, scenarios, len(about["inputs"]))
+        common.add(load(folder / "sums" / f"{cube}.npz"), methods, scenarios, seeds)
+    return _results(common, methods, scenarios)
+
+
+def _results(common: CommonPools, methods: Sequence[str], scenarios: Sequence[str]) -> Results:
+    """What can be drawn, with the number of cubes that are."""
+    pools = common.pools()
+    cubes = common.cubes_in(shared_scenarios(pools, scenarios))
+    return Results(pools, tuple(methods), tuple(scenarios), cubes)
 
 
 def _provenance(folder: Path) -> Mapping[str, Any]:
@@ -153,23 +150,10 @@ FIGURES = {"scores": figure_of_scores, "calibration": figure_of_calibration}
 
 
 def _pools(results: Results) -> dict[str, Pool]:
-    """Method -> sums over hidden pixels, over the hiding scenarios that every method has an outcome of.
-
-    Cubes of different bands do not pool: the bands of which most was scored count.
-    """
-    hiding = [name for name in results.scenarios if name in tuple(Scenario)]
-    groups = {(method, scenario) for (method, scenario, which), _ in results.pools if which == HIDDEN}
-    methods = [name for name in results.methods if any((name, scenario) in groups for scenario in hiding)]
-    shared = [scenario for scenario in hiding if all((method, scenario) in groups for method in methods)]
-    return {method: _pooled(results.pools, method, shared or hiding) for method in methods}
-
-
-def _pooled(pools: Pools, method: str, scenarios: Sequence[str]) -> Pool:
-    merged: dict[tuple[str, ...], Pool] = {}
-    for ((name, scenario, which), bands), pool in pools.items():
-        if name == method and scenario in scenarios and which == HIDDEN:
-            merged.setdefault(bands, Pool(bands)).add(pool.tally, pool.strata)
-    return max(merged.values(), key=lambda pool: float(pool.tally["squared"].weight[0].sum()))
+    """Method -> sums over hidden pixels, over the hiding scenarios that every method has pools of."""
+    shared = shared_scenarios(results.pools, results.scenarios)
+    of_methods = {name: pools_of(results.pools, name, shared) for name in results.methods}
+    return {name: joined(pools) for name, pools in of_methods.items() if pools}
 
 
 def _headline(pool: Pool) -> dict[str, float]:
@@ -200,5 +184,6 @@ def _calibration(method: str, quantity: str, pool: Pool, prefix: str) -> Calibra
 
 
 def _note(results: Results) -> str:
-    hiding = [name for name in results.scenarios if name in tuple(Scenario)]
-    return f"hidden pixels of {results.cubes} cube{'s' if results.cubes > 1 else ''}, pooled over {', '.join(hiding)}"
+    shared = shared_scenarios(results.pools, results.scenarios)
+    cubes = f"{results.cubes} cube{'s' if results.cubes > 1 else ''}"
+    return f"hidden pixels of {cubes}, pooled over {', '.join(shared)}"

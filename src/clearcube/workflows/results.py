@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clearcube.evaluation.comparison import Comparison
 from clearcube.evaluation.fid import inception_distance
@@ -17,6 +17,10 @@ from clearcube.evaluation.report import report
 from clearcube.evaluation.report_html import report_html
 from clearcube.evaluation.tables import write_scores, write_summary
 from clearcube.version import __version__
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LIBRARIES = ("numpy", "scipy", "numba", "xarray", "torch", "pyarrow")
 """Libraries whose versions are noted."""
@@ -57,7 +61,7 @@ def write_results(asked: Asked, failures: Sequence[tuple[str, str]] = ()) -> Com
     write_scores(folder / "scores.parquet", records(), asked.methods, asked.scenarios, seeds)
     found.failures += [(cube, "all methods", "all", seeds[0], message) for cube, message in failures]
     if asked.fid:
-        found.distances = _distances(asked)
+        found.distances = _distances(asked, found)
     write_summary(folder / "summary.csv", found, asked.reference)
     (folder / "report.md").write_text(report(found, asked.reference, seeds), encoding="utf-8")
     figures = report_svgs(Results.of(found)) if found.pools else {}
@@ -65,11 +69,15 @@ def write_results(asked: Asked, failures: Sequence[tuple[str, str]] = ()) -> Com
     return found
 
 
-def _distances(asked: Asked) -> dict[tuple[str, str], float]:
-    """FID of each method and scenario, all cubes and seeds together; the features of one at a time are in memory."""
-    paths = [asked.folder / "sums" / f"{key}.npz" for key in asked.cubes]
+def _distances(asked: Asked, found: Comparison) -> dict[tuple[str, str], float]:
+    """FID of each method and scenario over what is pooled; the features of one cube at a time are in memory."""
+
+    def pairs(method: str, scenario: str) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        for key, seeds in found.common.seeds_of(scenario).items():
+            yield from features_of(asked.folder / "sums" / f"{key}.npz", method, scenario, seeds)
+
     return {
-        (method, scenario): inception_distance(pair for path in paths for pair in features_of(path, method, scenario))
+        (method, scenario): inception_distance(pairs(method, scenario))
         for method in asked.methods
         for scenario in asked.scenarios
     }
