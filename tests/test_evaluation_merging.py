@@ -181,6 +181,19 @@ def test_a_cube_that_no_part_could_read_is_still_named(stores, tmp_path):
     assert "| broken |" in (tmp_path / "c" / "report.md").read_text()
 
 
+def test_parts_with_missing_or_damaged_sums_are_named_and_leave_nothing(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "part")
+    damaged = tmp_path / "part" / "sums" / "place2.npz"
+    arguments = ("evaluate", "--merge", tmp_path / "part", tmp_path / "part", "--out", tmp_path / "out", "--quiet")
+    damaged.write_bytes(b"nothing")
+    result = run(*arguments)
+    assert result.exit_code == 2 and "cannot be read as sums" in result.output
+    damaged.unlink()
+    result = run(*arguments)
+    assert result.exit_code == 2 and "place2.npz does not exist" in result.output.replace("\n", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["part"]
+
+
 def test_bad_merges_are_refused(whole, tmp_path):
     result = run("evaluate", "--merge", whole, "--out", tmp_path / "out")
     assert result.exit_code == 2 and "--merge needs two" in result.output

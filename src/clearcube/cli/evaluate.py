@@ -187,7 +187,13 @@ def _seeds(text: str) -> tuple[int, ...]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
+        if not _is_number(first) or (dash and not _is_number(last)):
             raise InputError(f"--seeds is '{text}'; give whole numbers from 0: 0-4, or 0,2")
+        if dash and int(last) < int(first):
+            raise InputError(f"--seeds is '{text}', and {part.strip()} ends before it begins; write {last}-{first}")
         seeds += range(int(first), int(last or first) + 1)
     return tuple(dict.fromkeys(seeds))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()

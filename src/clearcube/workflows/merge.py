@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from clearcube.errors import InputError
@@ -24,7 +25,7 @@ def merge_results(folders: Sequence[Path], out: Path, reference: str, command: s
 
     The runs may differ in cubes, methods, scenarios and seeds. What a run of all of them would have given comes out to
     the bit, if `partial` and `mask-error` drew from the same masks (`--masks`). A cube that no run could read is among
-    the failures.
+    the failures. The new folder appears when it is complete.
 
     Raises
     ------
@@ -42,11 +43,7 @@ def merge_results(folders: Sequence[Path], out: Path, reference: str, command: s
     for folder, run in zip(folders[1:], runs[1:], strict=True):
         settings = merged_settings(settings, run["settings"], f"{folders[0]} and {folder}: what")
     inputs = {key: sources for run in runs for key, sources in run["inputs"].items()}
-    for name in ("sums", "hidden"):
-        (out / name).mkdir(parents=True, exist_ok=True)
-    for done, key in enumerate(sorted(inputs), start=1):
-        merge_cube(key, folders, out)
-        progress("merging", done, len(inputs))
+    _check_sums(folders, runs)
     about: dict[str, Any] = {
         "methods": list(methods),
         "reference": reference,
@@ -57,10 +54,31 @@ def merge_results(folders: Sequence[Path], out: Path, reference: str, command: s
     about |= {"settings": settings, "inputs": dict(sorted(inputs.items())), "unread": unread}
     about["parts"] = [{"folder": str(folder), **run} for folder, run in zip(folders, runs, strict=True)]
     fid = "fid" in settings.get("judges", {})
-    asked = Asked(out, tuple(sorted(inputs)), methods, scenarios, tuple(sorted(seeds)), reference, fid)
-    found = write_results(asked, list(unread.items()))
-    write_json(out / PROVENANCE, provenance(command, about))
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f"{out.name}.part", dir=out.parent) as place:
+        part = Path(place) / out.name
+        for name in ("sums", "hidden"):
+            (part / name).mkdir(parents=True)
+        for done, key in enumerate(sorted(inputs), start=1):
+            merge_cube(key, folders, part)
+            progress("merging", done, len(inputs))
+        asked = Asked(part, tuple(sorted(inputs)), methods, scenarios, tuple(sorted(seeds)), reference, fid)
+        found = write_results(asked, list(unread.items()))
+        write_json(part / PROVENANCE, provenance(command, about))
+        if out.exists():
+            out.rmdir()
+        part.rename(out)
     return found
+
+
+def _check_sums(folders: Sequence[Path], runs: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse runs that do not hold the sums of all of their cubes."""
+    for folder, run in zip(folders, runs, strict=True):
+        for key in run["inputs"]:
+            path = folder / "sums" / f"{key}.npz"
+            if not path.is_file():
+                raise InputError(f"{path} does not exist; run the evaluation of {folder} again")
 
 
 def _about(folder: Path) -> dict[str, Any]:
