@@ -1,5 +1,6 @@
 """What a user meets on the command line: networks, judges of pictures, bad input, files of other programs."""
 
+import inspect
 import json
 
 import numpy as np
@@ -11,6 +12,7 @@ from test_network_filler import saved
 from typer.testing import CliRunner
 
 from clearcube.cli import app
+from clearcube.cli.fill import READING
 from clearcube.evaluation.records import load
 from clearcube.workflows.evaluation_plan import EvaluationRequest, fillers_of
 
@@ -193,3 +195,23 @@ def test_a_fill_of_this_program_is_scored_with_its_uncertainty(store, tmp_path):
     assert 0.5 < float(found["coverage90"]) <= 1
     result = run("score", tmp_path / "filled.zarr", store)  # by what it says of its sources
     assert f"{'psnr':<16}" in result.output and found["psnr"] in result.output
+    for name, layout in (("folder", "cube"), ("bands.nc", "bands")):  # other formats hold the same std
+        options = ("--method", "linear", "--mask", "observed", "--layout", layout, "--quiet")
+        assert run("fill", tmp_path / "given.zarr", tmp_path / name, *options).exit_code == 0
+        result = run("score", tmp_path / name, store, "--hidden", tmp_path / "hidden.npy")
+        again = {line.split()[0]: line.split()[-1] for line in result.output.splitlines()[1:]}
+        for metric in ("psnr", "coverage90", "crps"):
+            assert float(again[metric]) == pytest.approx(float(found[metric]), rel=1e-3), (name, metric)
+
+
+def test_evaluate_and_score_read_inputs_as_fill_does(store, tmp_path):
+    commands = {command.callback.__name__: command.callback for command in app.registered_commands}
+    reading = set(READING) - {"every", "dates"}
+    for name in ("evaluate", "score"):
+        assert reading <= inspect.signature(commands[name]).parameters.keys(), name
+    truth = place(0)
+    part = write(truth.isel(time=slice(1, 6)), tmp_path / "part.zarr")
+    first, last = (str(truth["time"].values[each])[:10] for each in (1, 5))
+    assert run("score", part, store, "--on", "all").exit_code == 2
+    result = run("score", part, store, "--on", "all", "--time", f"{first}/{last}")
+    assert result.exit_code == 0, result.output

@@ -12,6 +12,7 @@ import typer
 from clearcube.cli import options as o
 from clearcube.cli.display import progress
 from clearcube.cli.doorway import explained
+from clearcube.cli.fill import READING as READING_OF_FILL
 from clearcube.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from clearcube.workflows.evaluate import EvaluationRequest
 
 SCENARIOS = "partial,frames,run30,run60,run90,leading,trailing,mask-error"
-READING = ("format", "bands", "bbox", "time", "mask", "dilate", "scale", "offset", "nodata", "landcover")
+READING = tuple(name for name in READING_OF_FILL if name not in ("every", "dates"))
+"""Options that say how inputs are read: those of `fill`, but for the dates out."""
 FAILED = 1
 """Exit code where a method failed on a cube; the results are written all the same."""
 
@@ -68,6 +70,8 @@ def evaluate(
     bbox: o.Bbox = None,
     time: o.Time = None,
     mask: o.Mask = None,
+    scl_keep: o.SclKeep = None,
+    max_cloud_probability: o.MaxProbability = None,
     dilate: o.Dilate = 0,
     scale: o.Scale = None,
     offset: o.Offset = None,
@@ -130,10 +134,18 @@ def score(
     hidden: Annotated[
         str | None, typer.Option("--hidden", help="MASK.npy, or FILE.npz:partial_0 of an evaluation.")
     ] = None,
+    format: o.Format = None,
+    bands: o.Bands = None,
+    bbox: o.Bbox = None,
+    time: o.Time = None,
+    mask: o.Mask = None,
+    scl_keep: o.SclKeep = None,
+    max_cloud_probability: o.MaxProbability = None,
+    dilate: o.Dilate = 0,
     scale: o.Scale = None,
     offset: o.Offset = None,
-    mask: o.Mask = None,
-    bands: o.Bands = None,
+    nodata: o.Nodata = None,
+    landcover: o.Landcover = None,
     filled_scale: Annotated[
         float | None, typer.Option("--filled-scale", help="As --scale, for what was filled.")
     ] = None,
@@ -144,12 +156,13 @@ def score(
 ) -> None:
     """Score any program's output against what was observed.
 
-    --scale, --offset, --mask and --bands are of TRUTH.
+    The options that say how a cube is read are of TRUTH, those with --filled- of FILLED.
     """
+    given = dict(locals())
     with explained():
         from clearcube.workflows.score import score_files
 
-        opening = o.opening(scale=scale, offset=offset, mask=mask, bands=bands)
+        opening = o.opening(**{name: given[name] for name in READING})
         of_filled = o.opening(scale=filled_scale, offset=filled_offset, bands=filled_bands)
         found = score_files(filled, truth, on, hidden, opening=opening, filled_opening=of_filled)
     typer.echo("\n".join(_lines(found, on)))

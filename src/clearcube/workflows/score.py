@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.cube import REFLECTANCE_DIMS, Source, bands_of, crs_of, dates_of
+from clearcube.cube import OBSERVED_DIMS, REFLECTANCE_DIMS, Source, bands_of, crs_of, dates_of
 from clearcube.errors import InputError
 from clearcube.evaluation.experiments import CLOUD_MASK, MISSED_MASK, Experiment, Fill, counted_in
 from clearcube.evaluation.judging import HIDDEN, judge
@@ -97,11 +97,35 @@ def _experiment(
 def _std(filled: str, mine: xr.Dataset) -> NDArray[np.float32] | None:
     """The std that was written beside the filled reflectance, (T, B, H, W); None where there is none."""
     if not (is_zarr(filled) or is_netcdf(filled)):
+        return _std_of_rasters(filled, mine)
+    variables, shape = open_store(filled).variables, mine["reflectance"].shape
+    whole = variables.get("reflectance_std")
+    if whole is not None and whole.dims == REFLECTANCE_DIMS and whole.shape == shape:
+        return mask_decoding(whole.attrs, whole.dtype).apply(whole.values).astype(np.float32)
+    bands = [variables.get(f"{band}_std") for band in mine["band"].values]
+    parts = [
+        mask_decoding(each.attrs, each.dtype).apply(each.values)
+        for each in bands
+        if each is not None and each.dims == OBSERVED_DIMS and each.shape == (shape[0], *shape[2:])
+    ]
+    return np.stack(parts, axis=1).astype(np.float32) if len(parts) == shape[1] else None
+
+
+def _std_of_rasters(filled: str, mine: xr.Dataset) -> NDArray[np.float32] | None:
+    """The same of a folder of GeoTIFFs, one for each date, with the bands of the reflectance."""
+    import rasterio
+
+    dates = [str(date).replace("-", "") for date in dates_of(mine)]
+    files = [Path(filled) / "std" / f"std_{date}.tif" for date in dates]
+    if not all(file.is_file() for file in files):
         return None
-    stored = open_store(filled).variables.get("reflectance_std")
-    if stored is None or stored.dims != REFLECTANCE_DIMS or stored.shape != mine["reflectance"].shape:
-        return None
-    return mask_decoding(stored.attrs, stored.dtype).apply(stored.values).astype(np.float32)
+    frames = []
+    for file in files:
+        with rasterio.open(file) as raster:
+            stored = raster.read(masked=True).astype(np.float64)
+            frames.append((stored * np.array(raster.scales)[:, None, None]).filled(np.nan))
+    shape = mine["reflectance"].shape
+    return np.stack(frames).astype(np.float32) if {frame.shape for frame in frames} == {shape[1:]} else None
 
 
 def _correlation(mine: xr.Dataset) -> NDArray[np.float64]:
