@@ -186,11 +186,19 @@ def test_bands_must_be_optical(untrained, change, message):
         NetworkFiller(untrained).prepare([dataclasses.replace(block(), **change)])
 
 
-def test_two_dates_are_too_few(untrained):
-    whole = block()
-    short = Block(whole.reflectance[:2], whole.observed[:2], whole.dates[:2], BANDS)
-    with pytest.raises(InputError, match="at least 3 dates, the cube has 2"):
-        NetworkFiller(untrained).prepare([short])
+def first(whole, count):
+    return Block(whole.reflectance[:count], whole.observed[:count], whole.dates[:count], BANDS)
+
+
+def test_two_dates_are_enough_and_one_is_not(random):
+    short = first(block(never=False), 2)
+    short.observed[:, :4] = [[[True]], [[False]]]
+    made = NetworkFiller(random).prepare([short]).fill(short)
+    seen = short.observed.any(axis=0)
+    assert np.isfinite(made.mean[..., seen]).all()
+    assert (made.std[..., seen] > 0).all()
+    with pytest.raises(InputError, match="at least 2 dates, the cube has 1"):
+        NetworkFiller(random).prepare([first(short, 1)])
 
 
 def test_other_networks_and_options_are_refused(tmp_path):

@@ -3,10 +3,9 @@
 from clearcube.network_filler.catalogue import NETWORKS, filler_of, make_network_filler, shipped
 from clearcube.network_filler.checkpoints import embedded_weights, sha256_of
 from clearcube.network_filler.published import PublishedFiller
-from clearcube.network_filler.seq2seq import FEWEST_DATES, NetworkFiller, unfit_bands
+from clearcube.network_filler.seq2seq import NetworkFiller, unfit_bands
 
 __all__ = [
-    "FEWEST_DATES",
     "NETWORKS",
     "NetworkFiller",
     "PublishedFiller",

@@ -89,7 +89,7 @@ NETWORKS: Mapping[str, MethodInfo] = MappingProxyType(
             MethodInfo(
                 "seq2seq",
                 "a network that corrects the straight line by what neighbouring pixels and dates tell",
-                "three dates; optical bands of known wavelength",
+                "optical bands of known wavelength",
                 "its own, scaled by its errors on hidden observations",
                 32,
                 _make_seq2seq,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from clearcube.cube import Band
     from clearcube.networks.seq2seq import Output
 
-FEWEST_DATES = 3
+FEWEST_DATES = 2
 CELL = 128
 """Side of the cells, pixels: squares on a grid of the frame whose values come from one look at them and their halo. So
 it does not matter to them which windows are filled, though the network sees farther than its halo."""
@@ -102,10 +102,10 @@ class NetworkFiller:
 
         Raises
         ------
-        InputError : fewer than three dates, or a band whose wavelength is unknown or not optical.
+        InputError : fewer than two dates, or a band whose wavelength is unknown or not optical.
         """
         if len(dates) < FEWEST_DATES:
-            raise InputError(f"the network needs at least {FEWEST_DATES} dates, the cube has {len(dates)}; use linear")
+            raise InputError(f"the network needs at least {FEWEST_DATES} dates, the cube has {len(dates)}")
         against = unfit_bands(bands)
         if against:
             raise InputError(
@@ -120,7 +120,7 @@ class NetworkFiller:
 
         Raises
         ------
-        InputError : fewer than three dates, or a band whose wavelength is unknown or not optical.
+        InputError : fewer than two dates, or a band whose wavelength is unknown or not optical.
         """
         self.check(sample[0].bands, sample[0].dates)
         blocks = without_empty_dates(sample)

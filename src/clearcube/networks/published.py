@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,14 @@ def _unpickled(path: str | os.PathLike[str]) -> Any:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: refused, for it holds more than tensors and plain values ({reason:.200})") from None
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f"'{named[1]}', " if named else ""
+        raise InputError(
+            f"{path}: refused, for it holds {what}more than tensors and plain values; get the file from its authors"
+        ) from None
     except Exception as error:  # a damaged archive may fail anywhere in the reader
-        raise InputError(f"{path}: not a complete torch checkpoint ({error!s:.200}); get it again") from None
+        kind = type(error).__name__
+        raise InputError(f"{path}: not a complete torch checkpoint ({kind}); get it again from its authors") from None
 
 
 def _ganfilling(state: dict[str, Tensor], path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 AUTO = "auto"
 """The network where it can work, else `LAST_RESORT`; with weights, the network that they belong to."""
 BEST, LAST_RESORT = "seq2seq", "linear"
+FEWEST_DATES = 3
+"""Dates with observations from which on `auto` takes the network: with two there is nothing to correct a line by."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def choice_for(cube: xr.Dataset, options: Mapping[str, Any], settings: FillSetti
     ------
     InputError : a setting that the chosen method cannot meet.
     """
-    from clearcube.network_filler import FEWEST_DATES, embedded_weights, unfit_bands
+    from clearcube.network_filler import embedded_weights, unfit_bands
 
     against = unfit_bands(bands_of(cube))
     if not against and embedded_weights(BEST) is None:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 SUFFIXES = {"netcdf": ".nc", "zarr": ".zarr"}
 TRUTH = "truth"
 """Folder of the truths in the output; each is called as its cube."""
-FEWEST_DATES, SMALLEST = 2, 8
+LIMITS = {"count": (1, 1_000_000), "seed": (0, 2**62), "size": (8, 16_384), "dates": (2, 1000)}
+MOST_PIXEL_DATES = 100_000_000
+"""Pixels times dates of a scene, which is made in memory."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class SimulationRequest:
 
     Raises
     ------
-    InputError : a number is too small, an unknown format or band.
+    InputError : a number out of its range, an unknown format or band.
     """
 
     output: Path
@@ -50,10 +52,14 @@ class SimulationRequest:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        least = {"count": 1, "seed": 0, "size": SMALLEST, "dates": FEWEST_DATES}
-        for name, value in least.items():
-            if getattr(self, name) < value:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least {value}")
+        for name, (least, most) in LIMITS.items():
+            if not least <= getattr(self, name) <= most:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be from {least} to {most}")
+        if self.size**2 * self.dates > MOST_PIXEL_DATES:
+            raise InputError(
+                f"{self.dates} dates of {self.size} x {self.size} pixels are more than the {MOST_PIXEL_DATES:.0e} pixels "
+                "times dates that a scene may have; take a smaller --size or fewer --dates"
+            )
         if self.format not in SUFFIXES:
             raise InputError(f"format is '{self.format}'; it must be {' or '.join(SUFFIXES)}")
         bands_named(self.bands)
