@@ -6,9 +6,9 @@ The runs go on where they were stopped. The section that a person writes stays a
 their checkpoints are not there. `--quick` takes few small cubes, one seed and fast methods, and writes into the folder
 of the runs. The full run takes about half an hour on two idle cores.
 
-Test cubes are evaluated by the whole protocol, seeds 0 to 4; U-TILISE, which takes longer than all others together, in
-a table of its own with seed 0. Of the simulated cubes each serves one scenario, so that every scenario has an eighth of
-them.
+Test cubes are evaluated by the whole protocol, seeds 0 to 4; the published networks, which take longer than all others
+together, in a table of their own with seed 0. Of the simulated cubes each serves one scenario, so that every scenario
+has an eighth of them.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ from clearcube.workflows.results import Asked, write_results
 
 HERE = Path(__file__).parents[1]
 CLASSICAL = ("nearest", "linear", "whittaker", "harmonic", "dineof")
-SLOW = ("utilise",)
-"""Kinds of networks that take longer than all others together."""
+SLOW = ("utilise", "ganfilling")
+"""Kinds of networks that take longer than all methods together."""
 SCENARIOS = (*map(str, Scenario), MASK_ERROR)
 ABLATIONS = HERE / "runs" / "ablations" / "ablations.toml"
 """What scripts/ablations.py trained: budget, and [[ablation]] name, checkpoint, about."""
@@ -141,7 +141,7 @@ def real_part(data: Path, size: Size) -> Part:
 def slow_part(data: Path, size: Size) -> Part:
     """The slow networks on the same cubes, beside the reference and ours; without methods where none ships."""
     methods = ("linear", "seq2seq", *size.slow) if size.slow else ()
-    title = "Slow networks on the test cubes"
+    title = "Published networks on the test cubes"
     return replace(real_part(data, size), name="slow", title=title, methods=methods, seeds=(0,), brief=True)
 
 
