@@ -57,8 +57,8 @@ class SimulationRequest:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be from {least} to {most}")
         if self.size**2 * self.dates > MOST_PIXEL_DATES:
             raise InputError(
-                f"{self.dates} dates of {self.size} x {self.size} pixels are more than the {MOST_PIXEL_DATES:.0e} pixels "
-                "times dates that a scene may have; take a smaller --size or fewer --dates"
+                f"{self.dates} dates of {self.size} x {self.size} pixels are more than the {MOST_PIXEL_DATES:.0e} "
+                "pixels times dates that a scene may have; take a smaller --size or fewer --dates"
             )
         if self.format not in SUFFIXES:
             raise InputError(f"format is '{self.format}'; it must be {' or '.join(SUFFIXES)}")
