@@ -1,9 +1,9 @@
 """Train the networks of the ablations, all with one fixed reduced budget, and list them for scripts/results.py.
 
-python scripts/ablations.py [--millions 250] [--out runs/ablations] [NAME ...]
+python scripts/ablations.py [--millions 100] [--out runs/ablations] [NAME ...]
 
 Each differs from the base in what its row says and in nothing else. The budget is the number of pixels times dates that
-a network learns from, about 250 million, whatever the machine: five to ten minutes of one core each, about an hour in
+a network learns from, about 100 million, whatever the machine: two to four minutes of one core each, half an hour in
 all. Weights are judged once, at the end. What is there already is left alone, and a training that was stopped goes on.
 """
 
@@ -26,7 +26,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 OURS, PUBLISHED = "seq2seq.toml", "ganfilling-small.toml"
 SHAPE = {"free_bands": 0.0, "size": 128, "frames": 10, "dates": [10]}
 """Our samples in the shape that the published networks take."""
-MILLIONS = 250
+MILLIONS = 100
 """Pixels times dates that each network learns from, millions."""
 SAVE = 200
 

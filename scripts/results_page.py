@@ -250,6 +250,9 @@ def appendix(part: Part) -> list[str]:
     problems = [*dict.fromkeys(each[1:3] for each in found.failures)]
     if problems:
         lines += ["", "Failed: " + ", ".join(f"{method} ({scenario})" for method, scenario in problems) + "."]
+    if left_out := [*dict.fromkeys((each[0], each[2], each[4]) for each in found.left_out)]:
+        listed = "; ".join(f"{cube}, {scenario} ({message})" for cube, scenario, message in left_out)
+        lines += ["", f"Left out: {listed}."]
     several = np.isfinite(values["linear"]).sum(axis=0).max(initial=0) > 1
     return [*lines, *table(head, rows), *(by_scenario(part) if several and len(found.cubes) <= MOST_CUBES else [])]
 
