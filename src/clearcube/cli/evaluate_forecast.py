@@ -50,6 +50,8 @@ def evaluate_forecast(
     bbox: o.Bbox = None,
     time: o.Time = None,
     mask: o.Mask = None,
+    scl_keep: o.SclKeep = None,
+    max_cloud_probability: o.MaxProbability = None,
     dilate: o.Dilate = 0,
     scale: o.Scale = None,
     offset: o.Offset = None,
