@@ -13,6 +13,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 from clearcube.forecasting.contexts import filled_context
 from clearcube.forecasting.registry import make_forecaster
@@ -49,10 +50,10 @@ def main() -> None:
     context = filled_context(episode.context, fillers["seq2seq"])
     print("| what | seconds | limit |\n|---|---|---|")
     for name, filler in fillers.items():
-        seconds = median_seconds(lambda filler=filler: filled_context(episode.context, filler), given.runs)
+        seconds = median_seconds(partial(filled_context, episode.context, filler), given.runs)
         print(f"| fill by {name} | {seconds:.3f} | |")
     for name, model in models.items():
-        forecast = median_seconds(lambda model=model: model.forecast(context, episode.target_dates), given.runs)
+        forecast = median_seconds(partial(model.forecast, context, episode.target_dates), given.runs)
         print(f"| forecast by {name} | {forecast:.3f} | {LIMIT if name == 'convlstm' else ''} |")
     print(f"\nload of the machine while measuring: {os.getloadavg()[0]:.1f}")
 

@@ -16,7 +16,7 @@ import xarray as xr
 from clearcube.cube import band_named
 from clearcube.fill_cube.flags import flag_pixels
 from clearcube.fill_cube.window import FillSettings, fill_window
-from clearcube.filler import Block
+from clearcube.filler import Block, everywhere
 from clearcube.methods.temporal import Linear, fill_block
 from clearcube.methods.temporal_kernels import LINEAR
 
@@ -74,12 +74,12 @@ def measure() -> dict[str, float]:
         prepared.errors.std(block.observed, block.dates, parallel=True, out=std)
         flag_pixels(block.observed, block.dates)
 
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "copy": lambda: np.copyto(out, block.reflectance),
         "linear, mean": mean_only,
         "linear, one thread": lambda: fill_block(block, rule=LINEAR, out=out),
         "linear, mean + std + flags + days": mean_std_and_flags,
-        "linear, as the engine fills a window": lambda: fill_window(serial, block, FillSettings()),
+        "linear, as the engine fills a window": lambda: fill_window(serial, block, FillSettings(), everywhere(block)),
     }
     rates = {}
     for name, call in calls.items():

@@ -46,7 +46,7 @@ def measure() -> dict[str, float]:
     block, noise = cube(), np.full(4, 0.02)
     reflectance, observed = draw_pixels([block], 1024)
     basis = find_basis(reflectance, observed, absolute_days(block.dates), MODES)
-    fills = {
+    fills: dict[str, Callable[[Block], object]] = {
         "whittaker": partial(smooth_block, smoothness=3000.0, noise=noise),
         "harmonic": partial(fitted_block, noise=noise, terms=Harmonic().terms),
         f"dineof ({MODES} modes)": partial(reconstruct_block, basis=basis),

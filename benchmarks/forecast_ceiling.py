@@ -10,7 +10,7 @@ values is smaller than from the unfilled context, over 100 days and over the fir
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -51,7 +51,7 @@ def errors(model: Forecaster, made: SimulatedEpisode) -> dict[str, tuple[float, 
     return found
 
 
-def table(places: list[Mapping[str, tuple[float, float]]]) -> list[str]:
+def table(places: Sequence[Mapping[str, tuple[float, float]]]) -> list[str]:
     """A line for each fill."""
     lines = ["| fill | better than none | in the first 25 days | RMSE | of 25 days |", "|---|---|---|---|---|"]
     bare = values(places, NONE)
@@ -62,7 +62,7 @@ def table(places: list[Mapping[str, tuple[float, float]]]) -> list[str]:
     return lines
 
 
-def values(places: list[Mapping[str, tuple[float, float]]], name: str) -> NDArray[np.float64]:
+def values(places: Sequence[Mapping[str, tuple[float, float]]], name: str) -> NDArray[np.float64]:
     """RMSE of every place, (places, 2)."""
     return np.array([place[name] for place in places])
 

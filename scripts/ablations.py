@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +103,8 @@ def configuration(name: str, out: Path, millions: float) -> dict[str, Any]:
 
 def steps_of(sampling: Mapping[str, Any], millions: float) -> int:
     """Steps in which the budget is learned from."""
-    usual = {each.name: each.default for each in fields(SamplingConfig)} | dict(sampling)
-    return max(round(millions * 1e6 / (usual["frames"] * usual["size"] ** 2)), 1)
+    config = replace(SamplingConfig(), **sampling)
+    return max(round(millions * 1e6 / (config.frames * config.size**2)), 1)
 
 
 def train(config: Path, folder: Path) -> None:

@@ -30,6 +30,7 @@ from clearcube.evaluation.comparison import Comparison
 from clearcube.evaluation.inputs import cubes_of
 from clearcube.evaluation.mask_error import MASK_ERROR
 from clearcube.evaluation.records import load
+from clearcube.fill_cube import Progress
 from clearcube.gaps import Scenario
 from clearcube.network_filler import shipped
 from clearcube.network_filler.checkpoints import network_at
@@ -249,7 +250,7 @@ def draw_sequence(data: Path, path: Path) -> None:
     small.save(path, optimize=True)
 
 
-def show(title: str):  # noqa: ANN201  (what it returns is a callback of the workflow)
+def show(title: str) -> Progress:
     """What tells how far a run is, a line for every tenth."""
 
     def tell(phase: str, done: int, total: int) -> None:

@@ -51,6 +51,11 @@ def cut(block: Block, place: tuple[slice, slice]) -> Block:
     return Block(block.reflectance[(..., *place)], block.observed[(..., *place)], block.dates, block.bands)
 
 
+def everywhere(block: Block) -> tuple[slice, slice]:
+    """All rows and columns of a block."""
+    return slice(0, block.observed.shape[1]), slice(0, block.observed.shape[2])
+
+
 def middle(block: Block, side: int) -> Block:
     """At most side x side pixels in the middle of a block."""
     starts = [max(size - side, 0) // 2 for size in block.observed.shape[1:]]

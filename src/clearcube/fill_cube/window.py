@@ -77,10 +77,9 @@ class Filled:
 def fill_window(prepared: PreparedFiller, block: Block, settings: FillSettings, centre: tuple[slice, slice]) -> Filled:
     """Fill the centre of a block and say of every value where it comes from.
 
-    Pixels that were never observed stay unfilled. centre : rows and columns of the block; what is around is its halo.
-
+    centre : rows and columns of the block; what is around is its halo.
     Observed values are kept bit for bit, unless the settings ask for `smooth` or `denoise`. Infinite values count as
-    not observed.
+    not observed. Pixels that were never observed stay unfilled.
     """
     whole = without_infinities(block)
     made, block = estimate(prepared, whole, centre).cut(centre), cut(whole, centre)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from clearcube.errors import InputError
-from clearcube.filler import Block, Estimate, cut, middle
+from clearcube.filler import Block, Estimate, cut, everywhere, middle
 from clearcube.methods.error_kernels import OBSERVED
 from clearcube.methods.error_model import measure_errors
 from clearcube.methods.hidden_errors import without_empty_dates
@@ -166,7 +166,7 @@ class PreparedNetwork:
 
     def fill(self, block: Block) -> Estimate:
         """Mean, std and probability of contamination; NaN at pixels that are never observed."""
-        return self.fill_centre(block, (slice(0, block.observed.shape[1]), slice(0, block.observed.shape[2])))
+        return self.fill_centre(block, everywhere(block))
 
     def fill_centre(self, block: Block, centre: tuple[slice, slice]) -> Estimate:
         """The same in these rows and columns, which begin with a cell; NaN elsewhere."""
