@@ -77,3 +77,21 @@ class PreparedMean:
         mean = np.where(count > 0, seen / np.maximum(count, 1), np.nan).astype(np.float32)
         mean = np.broadcast_to(mean, block.reflectance.shape).copy()
         return Estimate(mean, np.full_like(mean, 0.1))
+
+
+QUICK_TRAINING = """
+output = "{folder}"
+[network]
+channels = [4, 4]
+hidden = [2]
+look_channels = [4, 4]
+look_hidden = [0]
+[sampling]
+size = 16
+frames = 6
+dates = [5]
+[optimisation]
+steps = {steps}
+precision = "{precision}"
+"""
+"""A configuration that trains in a second; more settings of the optimisation, and other tables, may follow."""

@@ -102,7 +102,7 @@ def test_denoise_replaces_and_says_so(cube_path, tmp_path, weights):
 
 class Malicious:
     def __reduce__(self):
-        return (exec, ("open('/tmp/clearcube-was-here', 'w')",))
+        return (exec, ("open('clearcube-was-here', 'w')",))
 
 
 def spoilt(folder, weights):
@@ -122,7 +122,8 @@ def spoilt(folder, weights):
     return sorted([*found, "malicious.pt", "part.pt"])
 
 
-def test_spoilt_checkpoints_are_refused_and_nothing_is_written(cube_path, tmp_path, weights):
+def test_spoilt_checkpoints_are_refused_and_nothing_is_written(cube_path, tmp_path, weights, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where a file that is executed would leave its trace
     (tmp_path / "bad").mkdir()
     names = spoilt(tmp_path / "bad", weights)
     before = contents(tmp_path)

@@ -72,7 +72,8 @@ def test_converted_weights_are_the_same_network(tmp_path, weights, file, network
     assert run("weights", "convert", weights / file, target, "--overwrite").exit_code == 0
 
 
-def test_bad_checkpoints_are_refused_and_nothing_is_written(tmp_path, weights):  # noqa: F811
+def test_bad_checkpoints_are_refused_and_nothing_is_written(tmp_path, weights, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(tmp_path)  # where a file that is executed would leave its trace
     (tmp_path / "bad").mkdir()
     names = spoilt(tmp_path / "bad", weights)
     checkpoint.save(tmp_path / "ours.safetensors", Generator(GanFillingConfig(width=2)), METADATA)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from builders import BANDS, cloudy_cube
+from builders import BANDS, QUICK_TRAINING, cloudy_cube
 
 from clearcube.filler import Block
 from clearcube.training.config import read_config
@@ -31,30 +31,19 @@ for installed in importlib.metadata.packages_distributions():
 assert sys.modules["xarray"] is None
 runpy.run_module("clearcube.training", run_name="__main__", alter_sys=True)
 """
-SETTINGS = """
-output = "{folder}"
-[network]
-channels = [4, 4]
-hidden = [2]
-look_channels = [4, 4]
-look_hidden = [0]
-[sampling]
-size = 16
-frames = 6
-dates = [5]
+SETTINGS = (
+    QUICK_TRAINING
+    + """warm_up = 0.5
+devices = {devices}
 [loss]
 adversarial = {adversarial}
-[optimisation]
-steps = {steps}
-warm_up = 0.5
-precision = "{precision}"
-devices = {devices}
 [check]
 every = 4
 save = 3
 log = 2
 scenarios = ["frames", "trailing"]
 """
+)
 
 
 def written(folder, name, **settings):
@@ -117,7 +106,7 @@ def test_two_processes_learn_the_same_from_twice_as_many_samples(tmp_path, pack)
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     alone = written(tmp_path, "alone", adversarial=0.0)
-    alone.write_text(alone.read_text().replace("[check]", "accumulation = 2\n[check]"))
+    alone.write_text(alone.read_text().replace("[loss]", "accumulation = 2\n[loss]"))
     train(read_config(alone), read_pack(pack))
     one, two = (torch.load(tmp_path / name / "state.pt", weights_only=True) for name in ("alone", "two"))
     assert one["progress"]["step"] == two["progress"]["step"] == 6

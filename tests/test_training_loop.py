@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from builders import BANDS, cloudy_cube
+from builders import BANDS, QUICK_TRAINING, cloudy_cube
 from typer.testing import CliRunner
 
 from clearcube.cli import app
@@ -268,23 +268,6 @@ def test_checkpoints_may_be_read_by_whom_other_files_may(tmp_path):
 
 
 METADATA = {"scaling": "none", "provenance": "a test", "licence": "Apache-2.0"}
-QUICK = """
-output = "{folder}/run"
-[network]
-channels = [4, 4]
-hidden = [2]
-look_channels = [4, 4]
-look_hidden = [0]
-[sampling]
-size = 16
-frames = 6
-dates = [5]
-[optimisation]
-steps = 2
-precision = "float32"
-[check]
-save = 1
-"""
 
 
 def test_the_command_says_how_to_go_on_and_what_it_made(tmp_path, monkeypatch, small_bank):
@@ -297,7 +280,8 @@ def test_the_command_says_how_to_go_on_and_what_it_made(tmp_path, monkeypatch, s
         done = CliRunner().invoke(app, ["train", str(tmp_path / "c.toml"), *options])
         return done.exit_code, done.output
 
-    (tmp_path / "c.toml").write_text(QUICK.format(folder=tmp_path))
+    quick = QUICK_TRAINING.format(folder=tmp_path / "run", steps=2, precision="float32")
+    (tmp_path / "c.toml").write_text(f"{quick}[check]\nsave = 1\n")
     with monkeypatch.context() as patched:
         patched.setattr(loop, "train_step", step)
         code, output = run("--quiet")

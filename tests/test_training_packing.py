@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import rasterio
-from builders import cloudy_cube
+from builders import QUICK_TRAINING, cloudy_cube
 
 from clearcube.cube import Band
 from clearcube.errors import InputError
@@ -250,21 +250,7 @@ def test_other_files_are_not_packs(tmp_path):
 
 def test_the_module_trains_from_a_pack(tmp_path, capsys):
     write_pack(tmp_path / "p.npz", TrainingData())
-    text = f"""
-    output = "{tmp_path}/run"
-    [network]
-    channels = [4, 4]
-    hidden = [2]
-    look_channels = [4, 4]
-    look_hidden = [0]
-    [sampling]
-    size = 16
-    frames = 6
-    dates = [5]
-    [optimisation]
-    steps = 25
-    precision = "float32"
-    """
+    text = QUICK_TRAINING.format(folder=tmp_path / "run", steps=25, precision="float32")
     (tmp_path / "c.toml").write_text(text)
     assert command.main([str(tmp_path / "c.toml"), str(tmp_path / "p.npz")]) == 0
     assert '"step": 25' in capsys.readouterr().out

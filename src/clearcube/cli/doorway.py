@@ -32,16 +32,16 @@ class _Terminated(BaseException):
 
 
 @contextmanager
-def explained(output: Path | None = None, *, kept: Callable[[], str] = str) -> Iterator[None]:
+def explained(output: Path | None = None, *, kept: Callable[[], Path | None] = lambda: None) -> Iterator[None]:
     """Turn bad input, failing files and signals into one message and an exit code.
 
     output : what is being written; where a stage of it is left, the message says how to go on.
-    kept : says how to go on where something else is left; "" where nothing is.
+    kept : finds what else a run that was stopped can go on from.
     """
 
     def advice() -> str:
-        words = kept()
-        return f"\n{words}" if words else _how_to_resume(output)
+        place = kept() or _stage_of(output)
+        return f"\nwhat is done is kept in {place}: go on with the same command and --resume" if place else ""
 
     previous = signal.signal(signal.SIGTERM, _terminate)
     hook, sys.unraisablehook = sys.unraisablehook, _asking_again(sys.unraisablehook)
@@ -95,10 +95,10 @@ def _in_words(error: OSError, output: Path | None) -> str:
     return str(error) or type(error).__name__
 
 
-def _how_to_resume(output: Path | None) -> str:
-    if output is None or not output.with_name(output.name + ".stage").exists():
-        return ""
-    return f"\nwhat is done is kept in {output}.stage: go on with the same command and --resume"
+def _stage_of(output: Path | None) -> Path | None:
+    """The stage that is left beside an output."""
+    stage = output and output.with_name(output.name + ".stage")
+    return stage if stage and stage.exists() else None
 
 
 def _shown_once() -> Callable[..., None]:

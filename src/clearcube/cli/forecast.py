@@ -106,7 +106,7 @@ def train_forecast(
     quiet: o.Quiet = False,
 ) -> None:
     """Train the network that forecasts, on simulated places and on your own cubes."""
-    with explained(kept=lambda: _how_to_go_on(config)):
+    with explained(kept=lambda: _saved_state(config)):
         from clearcube.workflows.train_forecast import train_forecaster
 
         report = (lambda record: None) if quiet else _show
@@ -116,14 +116,13 @@ def train_forecast(
         typer.echo(f"{folder}: weights are in last.safetensors{best}")
 
 
-def _how_to_go_on(config: Path) -> str:
-    """What a run that was stopped has left, in words."""
+def _saved_state(config: Path) -> Path | None:
+    """What a run that was stopped has left."""
     if "clearcube.forecasting.training" not in sys.modules:  # nothing had begun, and libraries may be half imported
-        return ""
+        return None
     from clearcube.workflows.train_forecast import state_to_resume
 
-    state = state_to_resume(config)
-    return f"what is done is kept in {state}: go on with the same command and --resume" if state else ""
+    return state_to_resume(config)
 
 
 def _show(record: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a network on simulated scenes and on your own cubes."""
-    with explained(kept=lambda: _how_to_go_on(config)):
+    with explained(kept=lambda: _saved_state(config)):
         from clearcube.workflows.train import train_network
 
         report = (lambda record: None) if quiet else _show
@@ -44,14 +44,13 @@ def pack(
     typer.echo(f"{data}: {count} cubes")
 
 
-def _how_to_go_on(config: Path) -> str:
-    """What a run that was stopped has left, in words."""
+def _saved_state(config: Path) -> Path | None:
+    """What a run that was stopped has left."""
     if "clearcube.training.loop" not in sys.modules:  # nothing had begun, and libraries may be half imported
-        return ""
+        return None
     from clearcube.workflows.train import state_to_resume
 
-    state = state_to_resume(config)
-    return f"what is done is kept in {state}: go on with the same command and --resume" if state else ""
+    return state_to_resume(config)
 
 
 def _show(record: dict[str, Any]) -> None:

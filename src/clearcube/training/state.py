@@ -11,7 +11,7 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,15 @@ class Progress:
     validations: list[dict[str, Any]] = field(default_factory=list)
     sums: Sums = field(default_factory=dict)
     start_sha256: str = ""
+
+
+def saved_state(config: Path, read: Callable[[Path], Any]) -> Path | None:
+    """The state that a run of this configuration would go on from; None where there is none, or no configuration."""
+    try:
+        state = Path(read(config).output) / STATE
+    except InputError:
+        return None
+    return state if state.is_file() else None
 
 
 def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:

@@ -34,15 +34,10 @@ def train_network(
 
 def state_to_resume(config: Path) -> Path | None:
     """The saved state that a run of this configuration would go on from; None where there is none."""
-    from clearcube.errors import InputError
     from clearcube.training.config import read_config
-    from clearcube.training.state import STATE
+    from clearcube.training.state import saved_state
 
-    try:
-        state = Path(read_config(config).output) / STATE
-    except InputError:
-        return None
-    return state if state.is_file() else None
+    return saved_state(config, read_config)
 
 
 def pack_cubes(config: Path, target: Path, *, overwrite: bool = False) -> int:

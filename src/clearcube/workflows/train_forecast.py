@@ -41,15 +41,10 @@ def train_forecaster(
 
 def state_to_resume(config: Path) -> Path | None:
     """The saved state that a run of this configuration would go on from; None where there is none."""
-    from clearcube.errors import InputError
     from clearcube.forecasting.training_config import read_forecast_config
-    from clearcube.training.state import STATE
+    from clearcube.training.state import saved_state
 
-    try:
-        state = Path(read_forecast_config(config).output) / STATE
-    except InputError:
-        return None
-    return state if state.is_file() else None
+    return saved_state(config, read_forecast_config)
 
 
 def gathered_episodes(settings: ForecastTraining, report: Callable[[dict[str, Any]], None]) -> ForecastData:
