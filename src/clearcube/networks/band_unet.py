@@ -66,7 +66,7 @@ class BandUNet(nn.Module):
         x = self.unet(torch.unflatten(x, 3, share.shape[3:]), share, at.days)
         weight = weight.reshape(-1, *weight.shape[-3:]).flatten(1, 2)
         out = torch.unflatten((weight @ x.flatten(3)).float(), 2, (-1, 4))
-        return torch.unflatten(out, 4, share.shape[3:]).flatten(3, 4) + bias
+        return torch.unflatten(out, 4, share.shape[3:]).flatten(3, 4).add_(bias)
 
     def _stem(self, enter: Tensor) -> Tensor:
         """Weights (N or 1, first, (kinds x B + plain) x 4) of the first layer for these bands."""

@@ -50,7 +50,7 @@ class UNet(nn.Module):
             if isinstance(memory, Memory):
                 x = memory(x, torch.unflatten(share, 0, dates), days)
         for lift, decoder in zip(reversed(self.lifts), reversed(self.decoders), strict=True):
-            x = decoder(skips.pop() + F.interpolate(lift(x), scale_factor=2.0, mode="nearest"))
+            x = decoder(F.interpolate(lift(x), scale_factor=2.0, mode="nearest").add_(skips.pop()))
         return torch.unflatten(x, 0, dates)
 
 
@@ -74,7 +74,7 @@ class Memory(nn.Module):
         # gates are split by channel, so this part runs with channels before pixels in memory
         sequence = torch.unflatten(x.contiguous(), 0, share.shape[:2])
         hidden: Tensor = self.lstm(torch.cat([sequence, context.to(x.dtype)], 2), present)
-        return x + pointwise(self.out, hidden, channels_last=True).flatten(0, 1)
+        return pointwise(self.out, hidden, channels_last=True).flatten(0, 1).add_(x)
 
 
 class _Block(nn.Module):
@@ -92,4 +92,5 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.leaky_relu(self.first(x), SLOPE, inplace=True)
-        return x + F.leaky_relu(self.second(x), SLOPE, inplace=True)
+        more = F.leaky_relu(self.second(x), SLOPE, inplace=True)
+        return x + more if torch.is_grad_enabled() else more.add_(x)  # gradients need `more` as it is
