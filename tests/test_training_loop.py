@@ -212,6 +212,9 @@ def test_cubes_that_offer_nothing_to_validate_on_are_named(tmp_path):
     with pytest.raises(InputError, match=r"none of the cubes of \[\[validation\]\] \(short\) is long .* for run60"):
         train(made, TrainingData(validation=(short,)))
     assert not (tmp_path / "run").exists()
+    made = config(tmp_path / "run", check=ValidationConfig(scenarios=("frames",)))
+    with pytest.warns(UserWarning, match=r"1 of the cubes of \[\[validation\]\] judge nothing.* frames: short"):
+        train(made, TrainingData(validation=(*DATA.validation, short)), until=1)
 
 
 FIXED = {"ganfilling": {"width": 1}, "frame2frame": {"width": 1}, "utilise": {"width": 4}}

@@ -1,6 +1,8 @@
 import hashlib
 import io
 import json
+import os
+import signal
 import zipfile
 
 import numpy as np
@@ -233,11 +235,20 @@ def test_the_module_says_what_it_cannot_use(tmp_path, capsys, monkeypatch):
     assert command.main([str(tmp_path / "c.toml"), str(tmp_path / "p.npz")]) == 2
     assert "holds another run (state.pt): go on with --resume" in capsys.readouterr().err
     assert command.main([str(tmp_path / "c.toml"), str(tmp_path / "p.npz"), "--resume"]) == 130
-    assert f"interrupted; {tmp_path}/run/state.pt: go on from it with --resume" in capsys.readouterr().err
+    go_on = f"\nwhat is done is kept in {tmp_path}/run/state.pt: go on with the same command and --resume\n"
+    assert capsys.readouterr().err == "interrupted" + go_on
+    monkeypatch.setattr(command, "train", _terminated)
+    assert command.main([str(tmp_path / "c.toml"), str(tmp_path / "p.npz"), "--resume"]) == 143
+    assert capsys.readouterr().err == "terminated" + go_on
 
 
 def _interrupted(*_, **__):
     raise KeyboardInterrupt
+
+
+def _terminated(*_, **__):
+    os.kill(os.getpid(), signal.SIGTERM)
+    raise AssertionError("the signal had no effect")
 
 
 def test_other_files_are_not_packs(tmp_path):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from clearcube.errors import InputError
 from clearcube.training.config import read_config
@@ -14,7 +15,11 @@ from clearcube.training.loop import train
 from clearcube.training.packing import read_pack
 from clearcube.training.state import STATE, check_folder
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--overwrite", action="store_true", help="begin anew where the output holds a run")
     given = parser.parse_args(arguments)
     state = None
+    previous = signal.signal(signal.SIGTERM, _terminate)
     go_on = {"resume": given.resume, "overwrite": given.overwrite}
     try:
         config = read_config(given.config)
@@ -38,9 +44,21 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _stopped(f"error: {error.strerror or error}: {error.filename or 'the output'}", BAD_INPUT)
     except KeyboardInterrupt:
-        kept = state is not None and state.is_file()
-        return _stopped(f"interrupted; {state}: go on from it with --resume" if kept else "interrupted", INTERRUPTED)
+        return _stopped(f"interrupted{_advice(state)}", INTERRUPTED)
+    except _Terminated:
+        return _stopped(f"terminated{_advice(state)}", TERMINATED)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
     return 0
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise _Terminated
+
+
+def _advice(state: Path | None) -> str:
+    kept = state is not None and state.is_file()
+    return f"\nwhat is done is kept in {state}: go on with the same command and --resume" if kept else ""
 
 
 def _stopped(message: str, code: int) -> int:

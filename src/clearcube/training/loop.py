@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -86,11 +87,19 @@ def train(
 def _tests(config: TrainingConfig, data: TrainingData) -> list[Experiment]:
     """What the weights are judged by."""
     tests = experiments(data.validation, config.check)
-    if data.validation and not tests:
-        names = ", ".join(cube.name for cube in data.validation)
+    names = [cube.name for cube in data.validation]
+    if names and not tests:
         raise InputError(
-            f"none of the cubes of [[validation]] ({names:.200}) is long and clear enough for {_words(config)}: give "
-            "others, set check.scenarios, or take them out"
+            f"none of the cubes of [[validation]] ({', '.join(names):.200}) is long and clear enough for "
+            f"{_words(config)}: give others, set check.scenarios, or take them out"
+        )
+    judging = {test.cube.name for test in tests}
+    if idle := [name for name in names if name not in judging]:
+        warnings.warn(
+            f"{len(idle)} of the cubes of [[validation]] judge nothing, as they are not long and clear enough for "
+            f"{_words(config)}: {', '.join(idle):.200}",
+            UserWarning,
+            stacklevel=2,
         )
     return tests
 
