@@ -1,10 +1,9 @@
 """Measure what a checkpoint of seq2seq errs by kind of gap, and write it into the checkpoint as its prior.
 
-python scripts/calibrate_weights.py CHECKPOINT [--scenes 24] CUBE [CUBE ...]
+python scripts/calibrate_weights.py CHECKPOINT [--scenes 48]
 
-Hides pixels by the protocol (seeds 0 to 2) in the cubes, which must not have trained the network, and in simulated
-scenes of parameters that training never draws; cubes and scenes weigh alike. Each CUBE is a path, or several of one
-place joined by commas.
+Hides pixels by the protocol (seed 0) in simulated scenes of parameters that training never draws. Cubes that trained
+the network would make it look better than it is.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
-from score_weights import opened
 
 from clearcube.filler import Block
 from clearcube.network_filler.gap_kinds import GAP_KINDS
@@ -46,7 +44,7 @@ def _scene(seed: int) -> NamedBlock:
 
 
 Found = tuple[int, str, np.ndarray, np.ndarray]
-"""Kind of gap, cube, gram of the errors, and some errors of the best mixture in units of the network's std."""
+"""Kind of gap, scene, gram of the errors, and some errors of the best mixture in units of the network's std."""
 
 
 def by_kind(filler: NetworkFiller, tests: Sequence[Experiment]) -> Iterator[Found]:
@@ -63,21 +61,18 @@ def by_kind(filler: NetworkFiller, tests: Sequence[Experiment]) -> Iterator[Foun
 
 
 def prior_of(found: Sequence[Found]) -> Prior:
-    """Grams are means over experiments of a cube, over cubes of a group, over the two groups; spreads are pooled."""
+    """Grams are means over experiments of a scene and over scenes; spreads are pooled."""
     start = Prior.of(None)
     for kind in range(GAP_KINDS):
-        own = [each for each in found if each[0] == kind]
-        groups = [[each for each in own if each[1].startswith("scene ") == simulated] for simulated in (False, True)]
-        grams = [_mean_gram(group) for group in groups if group]
-        if grams:
-            start.gram[kind] = np.mean(grams, axis=0)
+        if own := [each for each in found if each[0] == kind]:
+            start.gram[kind] = _mean_gram(own)
             start.spread[kind] = np.quantile(np.concatenate([each[3] for each in own]), 0.9) / NORMAL_90
     return start
 
 
-def _mean_gram(group: Sequence[Found]) -> np.ndarray:
-    names = sorted({each[1] for each in group})
-    means = [np.mean([each[2] for each in group if each[1] == name], axis=0) for name in names]
+def _mean_gram(found: Sequence[Found]) -> np.ndarray:
+    names = sorted({each[1] for each in found})
+    means = [np.mean([each[2] for each in found if each[1] == name], axis=0) for name in names]
     return np.asarray(np.mean(means, axis=0))
 
 
@@ -85,13 +80,10 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint")
-    parser.add_argument("cubes", nargs="*")
-    parser.add_argument("--scenes", type=int, default=24)
+    parser.add_argument("--scenes", type=int, default=48)
     given = parser.parse_args()
     filler = NetworkFiller(given.checkpoint, "seq2seq")
-    real = experiments([opened(cube) for cube in given.cubes], ValidationConfig(seeds=(0, 1, 2)))
-    simulated = experiments(scenes(given.scenes), ValidationConfig(seeds=(0,)))
-    prior = prior_of(list(by_kind(filler, [*real, *simulated])))
+    prior = prior_of(list(by_kind(filler, experiments(scenes(given.scenes), ValidationConfig(seeds=(0,))))))
     model, metadata = load(given.checkpoint)
     save(given.checkpoint, model, {**metadata, PRIOR: prior.plain()})
     for kind in range(GAP_KINDS):
