@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from builders import cloudy_cube
@@ -13,6 +15,7 @@ from clearcube.evaluation.mask_error import (
     paste_clouds,
     pieces,
 )
+from clearcube.evaluation.run import digest_of_clouds
 from clearcube.gaps import ScenarioUnavailable
 
 
@@ -70,3 +73,15 @@ def test_detection_scores_equal_loops():
     precision = [found[found >= f].size / (found[found >= f].size + clear[clear >= f].size) for f in found]
     assert scores["average_precision"] == pytest.approx(np.mean(precision))
     assert scores["recall1"] == pytest.approx((found >= 6).mean())
+
+
+def test_the_checksum_of_clouds_is_that_of_how_they_look_and_where():
+    corner = np.zeros((8, 8), bool)
+    corner[:4, :4] = True
+    frame = CloudyFrame("one", np.full((4, 8, 8), 0.6, np.float32), corner)
+    beside, brighter = frame.reflectance.copy(), frame.reflectance.copy()
+    beside[:, 5:], brighter[2, 1, 1] = np.nan, 0.7
+    same = digest_of_clouds([frame])
+    assert digest_of_clouds([replace(frame, reflectance=beside)]) == same
+    assert digest_of_clouds([replace(frame, reflectance=brighter)]) != same
+    assert digest_of_clouds([replace(frame, cloud=~corner)]) != same

@@ -178,6 +178,14 @@ def digest_of(bank: MaskBank) -> str:
     return digest.hexdigest()
 
 
+def digest_of_clouds(frames: Sequence[CloudyFrame]) -> str:
+    """Checksum of what can be pasted: where the clouds lie, and how they look."""
+    digest = hashlib.sha256(digest_of(MaskBank(tuple(frame.cloud for frame in frames))).encode())
+    for frame in frames:
+        digest.update(frame.reflectance[:, frame.cloud].tobytes())
+    return digest.hexdigest()
+
+
 def evaluate_into(folder: Path, cube: NamedCube, plan: Plan, tell: Callable[[], None] = lambda: None) -> Record:
     """Bring the record of a cube in the folder `sums` up to date, and its masks in `hidden`, scenario by scenario.
 

@@ -15,7 +15,7 @@ from clearcube.evaluation.experiments import NamedCube, named_cube
 from clearcube.evaluation.inputs import cubes_of
 from clearcube.evaluation.judging import Networks
 from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame, with_frames
-from clearcube.evaluation.run import WEIGHTS, Plan, digest_of, with_masks
+from clearcube.evaluation.run import WEIGHTS, Plan, digest_of, digest_of_clouds, with_masks
 from clearcube.gaps import MaskBank, Scenario
 from clearcube.version import __version__
 
@@ -133,7 +133,7 @@ def plan_of(
         **({"alone": True} if request.alone else {}),
         "judges": {name: sha256_of(path) for name, path in judges.items()},
         "bank": None if bank is None else digest_of(bank),
-        "clouds": None if clouds is None else digest_of(MaskBank(tuple(frame.cloud for frame in clouds))),
+        "clouds": None if clouds is None else digest_of_clouds(clouds),
     }
     scenarios, seeds = request.scenarios, request.seeds
     return Plan(fillers, scenarios, seeds, bank or MaskBank(()), settings, clouds or (), networks, disbelieved)
