@@ -366,12 +366,23 @@ def test_a_name_without_date_is_named(tmp_path, name):
         ("2021-06-05T10:50:31Z", "2021-06-05T10:50:31"),
         ("20210605105031", "2021-06-05T10:50:31"),
         ("20210605_999999", "2021-06-05"),
+        ("ndvi_2021_06_05_v2", "2021-06-05"),
+        ("2021.06.05", "2021-06-05"),
+        ("tile_2001_02_03_20210605", "2021-06-05"),
+        ("2021_13_05", None),
         ("21010101", None),
         ("120210605", None),
     ],
 )
 def test_times_in_names(text, time):
     assert time_in(text) == (None if time is None else np.datetime64(time, "s"))
+
+
+def test_a_folder_may_be_named_by_a_day_with_underscores(tmp_path):
+    folder = tmp_path / "2021_06_05"
+    folder.mkdir()
+    series = read([write(folder / f"part_{name}.tif", numbers(1)) for name in ("red", "nir")], ReadOptions())
+    assert series.reflectance.time.values == [np.datetime64("2021-06-05")]
 
 
 def test_urls_are_told_by_their_path():

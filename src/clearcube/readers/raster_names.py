@@ -20,6 +20,7 @@ YEARS = range(1980, 2101)
 _TIME = re.compile(
     r"(?<!\d)(?:(\d{4})-(\d{2})-(\d{2})|(\d{4})(\d{2})(\d{2}))(?:[T_ ]?(\d{2})[:-]?(\d{2})[:-]?(\d{2}))?(?!\d)"
 )
+_DAY_APART = re.compile(r"(?<!\d)(\d{4})[_.](\d{2})[_.](\d{2})(?!\d)")
 _RESOLUTION = re.compile(r"(?<![0-9A-Za-z])(10|20|60)m(?![0-9A-Za-z])", re.IGNORECASE)
 _NOT_REFLECTANCE = re.compile(
     r"(?:std|days|ndvi|ndvi_std|reflectance_std)_\d{8}|.*_(?:TCI|AOT|WVP|PVI|SNW)(?:_\d{2}m)?|MSK_(?!CLDPRB).*",
@@ -60,12 +61,13 @@ def holds_no_reflectance(path: str) -> bool:
 def time_in(text: str) -> np.datetime64 | None:
     """The first date (ISO or YYYYMMDD) in a text, with its time of day if it has one, or None.
 
-    Digits that are no date of the years 1980 to 2100 are passed over.
+    Where there is none, the first day whose year, month and day are set apart by underscores or points. Digits that are
+    no date of the years 1980 to 2100 are passed over.
 
-    >>> time_in("T31UDS_20210605T105031_B02"), time_in("cell_2021-13-05"), time_in("id_12345678")
-    (np.datetime64('2021-06-05T10:50:31'), None, None)
+    >>> time_in("T31UDS_20210605T105031_B02"), time_in("cell_2021-13-05"), time_in("ndwi_2021_06_05")
+    (np.datetime64('2021-06-05T10:50:31'), None, np.datetime64('2021-06-05T00:00:00'))
     """
-    for match in _TIME.finditer(text):
+    for match in (*_TIME.finditer(text), *_DAY_APART.finditer(text)):
         groups = [group for group in match.groups() if group is not None]
         for clock in (groups[3:], []):
             if (time := _time(groups[:3], clock)) is not None:
@@ -137,7 +139,7 @@ def _time_of(path: str, root: str, stem: str, rest: str, folders: tuple[str, ...
             return time
     parent = folders[0] if folders else ""
     time = time_in(parent)
-    if time is not None and (not rest or _TIME.fullmatch(parent) is not None):
+    if time is not None and (not rest or any(day.fullmatch(parent) for day in (_TIME, _DAY_APART))):
         return time
     raise InputError(
         f"{path}: no date in its name; rename it so that it has one (2021-06-05, 20210605 or 20210605T105031)"
