@@ -5,7 +5,17 @@ from builders import BANDS, cloudy_cube
 from clearcube.filler import Block
 from clearcube.network_filler.gap_kinds import GAP_KINDS, gap_kinds
 from clearcube.network_filler.hidden_gaps import Estimates, GapErrors, errors_at, gap_errors
-from clearcube.network_filler.mixture import CAUTION, DOUBT, PRIOR_DATES, Prior, best_shares, doubt, mixture, spread_of
+from clearcube.network_filler.mixture import (
+    CAUTION,
+    CAUTION_AT_ENDS,
+    DOUBT,
+    PRIOR_DATES,
+    Prior,
+    best_shares,
+    doubt,
+    mixture,
+    spread_of,
+)
 
 DAY = np.datetime64("2020-01-01")
 
@@ -51,8 +61,9 @@ def test_without_errors_the_prior_holds():
     made = mixture(None, prior, 2)
     best = np.array([0.2, 0.8])
     np.testing.assert_allclose(made.shares[:3], np.tile(best, (3, 1)), rtol=1e-5)
-    careful = CAUTION * best + [1 - CAUTION, 0]
-    np.testing.assert_allclose(made.shares[3:], np.tile(careful, (GAP_KINDS - 3, 1)), rtol=1e-5)
+    for kind in range(3, GAP_KINDS):  # 3 and 7: at ends
+        kept = CAUTION_AT_ENDS if kind in (3, 7) else CAUTION
+        np.testing.assert_allclose(made.shares[kind], kept * best + [1 - kept, 0], rtol=1e-5)
     np.testing.assert_array_equal(made.spread, np.float32(1.5))
     assert made.hidden == 0
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.network_filler.gap_kinds import GAP_KINDS
+from clearcube.network_filler.gap_kinds import AT_END, GAP_KINDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,10 +23,11 @@ ESTIMATES = ("linear", "network")
 NORMAL_90 = 1.6448536269514722
 PRIOR_DATES = 6.0
 """Hidden dates that a prior weighs as much as: errors of one date are alike."""
-CAUTION = 0.85
-"""Share of the best mixture that is taken where nothing of a date, or nothing beyond it, was seen; the rest is
-interpolation. There a cube can differ from all that was measured, and the optimum is flat: this costs a tenth of the
-gain and saves a fifth of the harm on the cubes that are harmed."""
+CAUTION, CAUTION_AT_ENDS = 0.85, 0.6
+"""Share of the best mixture that is taken where nothing of a date was seen, and where nothing beyond it was; the rest
+is interpolation. There a cube can differ from all that was measured, and the optimum is flat. At ends, where no
+observation beyond tells what the season did, on simulated scenes this costs a tenth of the gain and halves the harm on
+those that are harmed most."""
 DOUBT = 2.0
 """Variances grow by this over the number of dates that a spread rests on, those of the prior included, as in
 `methods.error_fit`: errors of few dates do not show how far the next one can go."""
@@ -112,9 +113,10 @@ def mixture(errors: GapErrors | None, prior: Prior, bands: int, *, alone: bool =
 
 def _careful(shares: Floats, kind: int) -> Floats:
     """The shares, or, in the kinds of gaps in which least is known, less of all but interpolation."""
-    if kind < GAP_KINDS // 2 - 1:
+    if kind < AT_END:
         return shares
-    return np.asarray(CAUTION * shares + (1 - CAUTION) * np.eye(len(shares))[0])
+    kept = CAUTION_AT_ENDS if kind % (GAP_KINDS // 2) == AT_END else CAUTION
+    return np.asarray(kept * shares + (1 - kept) * np.eye(len(shares))[0])
 
 
 def doubt(dates: float) -> float:
