@@ -1,7 +1,7 @@
 """What the embedded network gains over linear interpolation with other sets of bands, on the same simulated scenes.
 
 Hides observed pixels by the protocol of `clearcube.gaps` and scores against the clear truth of the simulation, for the
-bands of several sensors. Prints Markdown: mean over scenes of the gain in PSNR, dB.
+bands of several sensors. Prints Markdown: mean over scenes of the gain in PSNR, dB. `--weights` judges other weights.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from clearcube.filler import Block, Filler
 from clearcube.gaps import MaskBank, Scenario, ScenarioUnavailable, hide, scored
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
-from clearcube.network_filler import make_network_filler
+from clearcube.network_filler import NetworkFiller, make_network_filler
 from clearcube.simulation import Scene, random_config, simulate
 from clearcube.simulation.config import BAND_SETS, SENTINEL2_FOUR
 
@@ -35,9 +35,9 @@ def scenes(count: int, size: int, bands: tuple[Band, ...]) -> list[Scene]:
     return made
 
 
-def gains(cubes: list[Scene]) -> dict[Scenario, list[float]]:
+def gains(filler: Filler, cubes: list[Scene]) -> dict[Scenario, list[float]]:
     """Scenario -> gain of each scene that has it."""
-    filler, bank = make_network_filler("seq2seq"), MaskBank.of(scene.observed for scene in cubes)
+    bank = MaskBank.of(scene.observed for scene in cubes)
     found = defaultdict(list)
     for scenario in SCENARIOS:
         for number, scene in enumerate(cubes):
@@ -62,11 +62,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenes", type=int, default=12)
     parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--weights")
     options = parser.parse_args()
+    filler = NetworkFiller(options.weights, "seq2seq") if options.weights else make_network_filler("seq2seq")
     print(f"| bands | {' | '.join(SCENARIOS)} |\n|{'---|' * (len(SCENARIOS) + 1)}")
     single = {"near infrared alone": (SENTINEL2_FOUR[3],)}
     for name, bands in {**BAND_SETS, **single}.items():
-        found = gains(scenes(options.scenes, options.size, bands))
+        found = gains(filler, scenes(options.scenes, options.size, bands))
         cells = [f"{np.mean(found[s]):+.2f}" if found[s] else "" for s in SCENARIOS]
         print(f"| {name} ({len(bands)}) | {' | '.join(cells)} |", flush=True)
 

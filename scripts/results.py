@@ -46,7 +46,7 @@ from clearcube.workflows.plot import class_names
 from clearcube.workflows.results import Asked, write_results
 
 HERE = Path(__file__).parents[1]
-CLASSICAL = ("nearest", "linear", "whittaker", "harmonic", "dineof")
+CLASSICAL = ("last", "next", "nearest", "linear", "whittaker", "harmonic", "dineof")
 SLOW = ("utilise", "ganfilling")
 """Kinds of networks that take longer than all methods together."""
 SCENARIOS = (*map(str, Scenario), MASK_ERROR)
