@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from clearcube.cube import band_named, new_cube
+from clearcube.evaluation.mask_error import with_frames
+from clearcube.evaluation.run import with_masks
 from clearcube.filler import Estimate
+from clearcube.gaps import MaskBank
 
 BANDS = tuple(band_named(name) for name in ("blue", "green", "red", "nir"))
 
@@ -77,6 +80,22 @@ class PreparedMean:
         mean = np.where(count > 0, seen / np.maximum(count, 1), np.nan).astype(np.float32)
         mean = np.broadcast_to(mean, block.reflectance.shape).copy()
         return Estimate(mean, np.full_like(mean, 0.1))
+
+
+def bank_of(series):
+    """The bank of all masks of the cubes, (key, observed (T, H, W)), that an evaluation would draw from."""
+    kept = {}
+    for key, observed in series:
+        kept = with_masks(kept, key, observed)
+    return MaskBank(tuple(kept.values()))
+
+
+def cloudy_frames(cubes):
+    """The cloudy dates of the cubes, (key, block), that an evaluation would paste."""
+    kept = {}
+    for key, block in cubes:
+        kept = with_frames(kept, key, block)
+    return tuple(kept.values())
 
 
 QUICK_TRAINING = """

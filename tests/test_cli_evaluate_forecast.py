@@ -115,7 +115,10 @@ def test_nothing_to_evaluate_is_refused(tmp_path):
 def test_folders_of_other_things_are_refused(stores, tmp_path):
     (tmp_path / "letter.txt").touch()
     result = run("evaluate-forecast", stores, *CHOICE, "--out", tmp_path)
-    assert result.exit_code == 2 and "holds other things than results" in result.output
+    assert result.exit_code == 2 and "holds other things than results of forecasts" in result.output
+    (tmp_path / "results" / "sums").mkdir(parents=True)  # of clearcube evaluate
+    result = run("evaluate-forecast", stores, *CHOICE, "--out", tmp_path / "results")
+    assert result.exit_code == 2 and "holds other things than results of forecasts" in result.output
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-from builders import MeanFiller, cloudy_cube
+from builders import MeanFiller, cloudy_cube, cloudy_frames
 
 from clearcube.evaluation.experiments import experiment, filled_by, named_cube
 from clearcube.evaluation.judging import ALL, HIDDEN, MISSED, OBSERVED, judge
-from clearcube.evaluation.mask_error import cloudy_frames
 from clearcube.evaluation.metrics import by_stratum, scores
 from clearcube.evaluation.statistics import Sums
 from clearcube.filler import Estimate

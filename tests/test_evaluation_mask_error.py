@@ -2,14 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import cloudy_cube
+from builders import cloudy_cube, cloudy_frames
 from scipy.ndimage import label
 
 from clearcube.evaluation.experiments import named_cube
 from clearcube.evaluation.mask_error import (
     KINDS,
     CloudyFrame,
-    cloudy_frames,
     detection_scores,
     detection_sums,
     paste_clouds,

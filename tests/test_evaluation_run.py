@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from builders import MeanFiller, cloudy_cube
+from builders import MeanFiller, bank_of, cloudy_cube, cloudy_frames
 from typer.testing import CliRunner
 
 from clearcube.cli import app
@@ -12,10 +12,9 @@ from clearcube.errors import InputError
 from clearcube.evaluation.comparison import Comparison, Pool, interval, paired_difference
 from clearcube.evaluation.experiments import experiment, filled_by, named_cube
 from clearcube.evaluation.inputs import cubes_of
-from clearcube.evaluation.mask_error import cloudy_frames
 from clearcube.evaluation.metrics import ALL_BANDS
 from clearcube.evaluation.records import load
-from clearcube.evaluation.run import Plan, bank_of, evaluate_cube, evaluate_into, in_parallel, read_masks
+from clearcube.evaluation.run import Plan, evaluate_cube, evaluate_into, in_parallel, read_masks
 from clearcube.evaluation.statistics import Sums
 from clearcube.gaps import hide
 from clearcube.workflows.fill import filler_named

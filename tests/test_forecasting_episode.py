@@ -51,13 +51,6 @@ def test_targets_within_the_context_are_a_mistake():
         replace(episode(), target_dates=DAYS[2:4])
 
 
-def test_another_filling_leaves_the_rest():
-    filled = np.zeros((3, 2, 1, 2), np.float32)
-    other = episode().with_context(filled)
-    assert other.context.reflectance is filled
-    assert np.array_equal(other.context.observed, block().observed)
-
-
 def test_weather_until_a_day():
     dates = np.datetime64("2020-03-01", "D") + np.arange(10)
     weather = Weather(dates, np.arange(10, dtype=np.float32)[:, None], ("rain",))

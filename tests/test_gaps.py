@@ -1,10 +1,9 @@
-import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clearcube.cube import Band, new_cube
+from clearcube.cube import Band
 from clearcube.errors import InputError
 from clearcube.filler import Block
 from clearcube.gaps import (
@@ -21,7 +20,6 @@ from clearcube.gaps import (
     gap_position,
     gap_stratum,
     hide,
-    hide_pixels,
     scored,
     without,
 )
@@ -284,27 +282,3 @@ def test_only_pixels_observed_elsewhere_are_scored():
     hidden = np.array([[[True, True]], [[False, False]], [[False, False]]])
     assert scored(observed, hidden).ravel().tolist() == [True, False, False, False, False, False]
     assert without(observed, hidden).ravel().tolist() == [False, False, True, False, False, False]
-
-
-@pytest.mark.parametrize("lazy", [False, True])
-def test_hidden_pixels_lose_their_values_and_nothing_else_changes(lazy):
-    block = clear_cube(times=6, size=4)
-    wrap = (lambda array: da.from_array(array, chunks=2)) if lazy else np.asarray
-    cube = new_cube(wrap(block.reflectance), wrap(block.observed), block.dates, block.bands)
-    hidden = hide(cube, "frames", 0)
-    np.testing.assert_array_equal(hidden, hide(block, "frames", 0))
-    result = hide_pixels(cube, hidden)
-    assert (result["reflectance"].chunks is not None) == (result["observed"].chunks is not None) == lazy
-    assert result["reflectance"].dtype == np.float32 and result["observed"].dtype == np.bool_
-    assert result["reflectance"].dims == cube["reflectance"].dims
-    np.testing.assert_array_equal(result["observed"].values, ~hidden)
-    expected = np.where(hidden[:, None], np.nan, block.reflectance)
-    np.testing.assert_array_equal(result["reflectance"].values, expected)
-    assert np.isfinite(cube["reflectance"].values).all()
-
-
-def test_hidden_of_another_shape_is_refused():
-    block = clear_cube(times=6, size=4)
-    cube = new_cube(block.reflectance, block.observed, block.dates, block.bands)
-    with pytest.raises(InputError, match=r"hidden has the shape \(6, 2, 4\), the cube's pixels have \(6, 4, 4\)"):
-        hide_pixels(cube, np.zeros((6, 2, 4), bool))

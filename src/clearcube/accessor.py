@@ -26,5 +26,5 @@ class ClearcubeAccessor:
         return fill(self._dataset, method, **options)
 
     def ndvi(self) -> xr.DataArray:
-        """NDVI of every value of `reflectance`, (time, y, x) float32 in about [-1, 1], NaN where a band is NaN."""
+        """NDVI of every value of `reflectance`, (time, y, x) float32; see `clearcube.ndvi`."""
         return ndvi(self._dataset)

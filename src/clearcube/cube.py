@@ -199,10 +199,11 @@ def red_and_near_infrared(names: Sequence[str]) -> tuple[int, int]:
 
 
 def ndvi(cube: xr.Dataset) -> xr.DataArray:
-    """Normalised difference vegetation index, (time, y, x) float32 in about [-1, 1].
+    """Normalised difference vegetation index, (time, y, x) float32.
 
-    (NIR - red) / (NIR + red); NaN where a band is NaN or the sum of both is not positive. Uses all values of
-    `reflectance`, observed or filled; mask with `observed` for the observed ones alone.
+    (NIR - red) / (NIR + red); NaN where a band is NaN or the sum of both is not positive. Not clipped: beyond [-1, 1]
+    where a reflectance is negative. Uses all values of `reflectance`, observed or filled; mask with `observed` for the
+    observed ones alone.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearcube.compilation import compiled
-from clearcube.cube import OBSERVED_DIMS, dates_of
+from clearcube.cube import dates_of
 from clearcube.errors import InputError
 from clearcube.filler import Block
 
@@ -279,23 +279,6 @@ def scored(observed: NDArray[np.bool_], hidden: NDArray[np.bool_]) -> NDArray[np
 def without(observed: NDArray[np.bool_], hidden: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """What is still observed when the hidden pixels are hidden, (T, H, W) bool each."""
     return observed & ~hidden
-
-
-def hide_pixels(cube: xr.Dataset, hidden: NDArray[np.bool_]) -> xr.Dataset:
-    """The cube without its hidden pixels: their reflectance NaN, not observed. Lazy where the cube is.
-
-    hidden : (T, H, W) bool.
-
-    Raises
-    ------
-    InputError : the shapes differ.
-    """
-    import xarray as xr  # here, so that training needs no xarray
-
-    if hidden.shape != cube["observed"].shape:
-        raise InputError(f"hidden has the shape {hidden.shape}, the cube's pixels have {cube['observed'].shape}")
-    kept = xr.DataArray(~hidden, dims=OBSERVED_DIMS)
-    return cube.assign(reflectance=cube["reflectance"].where(kept), observed=cube["observed"] & kept)
 
 
 def _observed_and_dates(cube: xr.Dataset | Block) -> tuple[NDArray[np.bool_], NDArray[np.datetime64]]:

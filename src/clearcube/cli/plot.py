@@ -12,6 +12,10 @@ from clearcube.cli.doorway import explained
 from clearcube.errors import InputError
 
 FIGURES = (".png", ".pdf", ".svg")
+READING = (
+    *("format", "bands", "bbox", "time", "mask", "scl_keep", "max_cloud_probability", "dilate"),
+    *("scale", "offset", "nodata"),
+)
 
 
 def plot(
@@ -38,7 +42,11 @@ def plot(
     format: o.Format = None,
     bands: o.Bands = None,
     bbox: o.Bbox = None,
+    time: o.Time = None,
     mask: o.Mask = None,
+    scl_keep: o.SclKeep = None,
+    max_cloud_probability: o.MaxProbability = None,
+    dilate: o.Dilate = 0,
     scale: o.Scale = None,
     offset: o.Offset = None,
     nodata: o.Nodata = None,
@@ -51,6 +59,7 @@ def plot(
 
     What was said of the input when it was filled is said again: --mask, --scale, --bands and so on.
     """
+    given = dict(locals())
     with explained():
         filled, figure, inputs = in_order(paths, source or [])
         from clearcube.workflows.plot import PlotRequest, plot_files
@@ -58,7 +67,7 @@ def plot(
         place = None if at is None else o.numbers(at, float, "--at", "X,Y")
         if place is not None and len(place) != 2:
             raise InputError(f"--at has {len(place)} numbers; give two: X,Y")
-        opening = o.opening(format=format, bands=bands, bbox=bbox, mask=mask, scale=scale, offset=offset, nodata=nodata)
+        opening = o.opening(**{name: given[name] for name in READING})
         request = PlotRequest(
             sources=tuple(filled),
             figure=figure,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -44,14 +44,6 @@ class CloudyFrame:
     key: str
     reflectance: NDArray[np.float32]
     cloud: NDArray[np.bool_]
-
-
-def cloudy_frames(cubes: Iterable[tuple[str, Block]]) -> tuple[CloudyFrame, ...]:
-    """Dates of the cubes of which 10 to 95 % are cloud with values; the order of the cubes does not matter."""
-    kept: dict[str, CloudyFrame] = {}
-    for key, block in cubes:
-        kept = with_frames(kept, key, block)
-    return tuple(kept.values())
 
 
 def with_frames(kept: Mapping[str, CloudyFrame], key: str, block: Block) -> dict[str, CloudyFrame]:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SIDE = 32
 """Pixels per side of the squares that statistics are taken of, at the finer of two scales."""
-SCALES = 2
 STATISTICS = 36
 """Statistics of a square: 18 at each scale."""
 CONSTANT = 1 / 255

@@ -149,17 +149,6 @@ def _outcome(make: Callable[[], Filler], test: Experiment, bands: Sequence[str],
     return Outcome(judged.sets, test.strata.names, features=judged.features)
 
 
-def bank_of(series: Iterable[tuple[str, NDArray[np.bool_]]]) -> MaskBank:
-    """The bank of all masks of the cubes, (key, observed (T, H, W)), that cover 10 to 95 %; at most `BANK_SIZE`.
-
-    Each cube is looked at once and let go. The order of the cubes does not matter.
-    """
-    kept: dict[str, NDArray[np.bool_]] = {}
-    for key, observed in series:
-        kept = with_masks(kept, key, observed)
-    return MaskBank(tuple(kept.values()))
-
-
 def with_masks(kept: Mapping[str, NDArray[np.bool_]], key: str, observed: NDArray[np.bool_]) -> dict[str, Any]:
     """What is kept for a bank, checksum -> mask, with the masks of one more cube."""
     added = {

@@ -33,7 +33,7 @@ def write_scores(
 ) -> None:
     """Write every score of every experiment to Parquet, one cube after the other.
 
-    Columns: cube, method, scenario, seed, pixels (hidden, observed, all, missed), family and stratum, band, metric,
+    Columns: cube, method, scenario, pixels (hidden, observed, all, missed), family and stratum, band, metric, seed,
     sum, weight, value. Sum and weight are NaN where a metric needs more than one sum.
     """
     import pyarrow as pa

@@ -41,13 +41,11 @@ class Chip:
 class PieceSurvey:
     """What a look at one piece found; pieces add up.
 
-    observed : (t,) observed pixels of each of the piece's dates.
     values, implausible, infinite : number of observed values, of those out of range, of infinite values.
     total : sum of the observed values.
     """
 
     first_date: int
-    observed: NDArray[np.int64]
     values: int
     implausible: int
     infinite: int
@@ -59,11 +57,10 @@ class PieceSurvey:
 class Survey:
     """What a look at the whole cube found.
 
-    observed_share : (T,) share of the frame's pixels that are observed at each date.
-    sample : blocks spread over the frame, all dates.
+    values, implausible, infinite : number of observed values, of those out of range, of infinite values.
+    mean : of the observed values. sample : blocks spread over the frame, all dates.
     """
 
-    observed_share: NDArray[np.float64]
     values: int
     implausible: int
     infinite: int
@@ -106,7 +103,7 @@ def survey_piece(
         for index, chip in enumerate(chips)
         if (common := chip.intersection(window)) is not None
     )
-    return PieceSurvey(first_date, usable.sum(axis=(1, 2)), values, implausible, infinite, total, found)
+    return PieceSurvey(first_date, values, implausible, infinite, total, found)
 
 
 def add_up(
@@ -116,11 +113,9 @@ def add_up(
     chips = chips_of(frame)
     values = [np.full((len(dates), len(bands), *chip.shape), np.nan, np.float32) for chip in chips]
     usable = [np.zeros((len(dates), *chip.shape), dtype=bool) for chip in chips]
-    observed = np.zeros(len(dates), dtype=np.int64)
     count = implausible = infinite = 0
     total = 0.0
     for piece in sorted(pieces, key=lambda piece: piece.first_date):
-        observed[piece.first_date : piece.first_date + len(piece.observed)] += piece.observed
         count, implausible = count + piece.values, implausible + piece.implausible
         infinite, total = infinite + piece.infinite, total + piece.total
         for chip in piece.chips:
@@ -129,7 +124,7 @@ def add_up(
             usable[chip.index][times, chip.rows, chip.columns] = chip.observed
     sample = tuple(Block(v, u, dates, bands) for v, u in zip(values, usable, strict=True) if u.any())
     mean = total / count if count else float("nan")
-    return Survey(observed / (frame[0] * frame[1]), count, implausible, infinite, mean, sample)
+    return Survey(count, implausible, infinite, mean, sample)
 
 
 def check(survey: Survey) -> None:

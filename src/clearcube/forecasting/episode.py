@@ -166,10 +166,6 @@ class Episode:
         leads: NDArray[np.int64] = (self.target_dates - self.context.dates[-1]).astype(np.int64)
         return leads
 
-    def with_context(self, reflectance: Floats) -> Episode:
-        """The episode with another filling of its context, (Tc, B, H, W)."""
-        return replace(self, context=replace(self.context, reflectance=reflectance))
-
 
 def continued(history: Block, context: Block) -> Block:
     """What was seen before a context, unfilled, and the context as it is."""

@@ -26,6 +26,8 @@ NONE = "none"
 LEADS = "lead"
 """Family of the strata that tell the lead times of a record, in days."""
 PLACE = "place"
+SUMS = "forecast_sums"
+"""Folder of the records; that of `clearcube evaluate` is called otherwise, so that neither writes over the other."""
 SEED = 0
 """Records have a seed; forecasts draw nothing."""
 
@@ -87,8 +89,8 @@ def knowing(model: Forecaster, classes: str) -> Forecaster:
 
 
 def evaluate_into(folder: Path, episode: Episode, plan: ForecastPlan) -> Record:
-    """Bring the record of an episode in the folder `sums` up to date."""
-    path = folder / "sums" / f"{episode.name}.npz"
+    """Bring the record of an episode in the folder `SUMS` up to date."""
+    path = folder / SUMS / f"{episode.name}.npz"
     known = load(path) if path.exists() else None
     record = evaluate_episode(episode, plan, known)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -96,8 +96,8 @@ NETWORKS: Mapping[str, MethodInfo] = MappingProxyType(
                 ("weights", "adapt"),
                 judges=True,
             ),
-            _published("ganfilling", "the published generator with memory in time; needs --weights where none ship"),
-            _published("frame2frame", "the same without memory: each date alone"),
+            _published("ganfilling", "the published generator with memory in time"),
+            _published("frame2frame", "the same without memory: each date alone; needs --weights"),
             _published("utilise", "U-TILISE, published: attention in time, windows of ten dates"),
         )
     }

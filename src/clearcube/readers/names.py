@@ -9,7 +9,6 @@ from clearcube.cube import BANDS, SENTINEL2_BANDS, Band, band_named
 from clearcube.errors import InputError
 
 TIME_NAMES = ("time", "t", "timestamp", "timestamps", "date", "dates", "datetime", "valid_time", "acquisition_time")
-BAND_DIM_NAMES = ("band", "bands", "channel", "channels", "wavelength", "wavelengths", "wl", "variable", "c")
 _Y_NAME = re.compile(r"(y|lat|latitude|northing|northings|row|rows)_?(\d+m?)?", re.IGNORECASE)
 _X_NAME = re.compile(r"(x|lon|long|longitude|easting|eastings|col|cols|column|columns)_?(\d+m?)?", re.IGNORECASE)
 _DEGREES_NAME = re.compile(r"(lat|latitude|lon|long|longitude)", re.IGNORECASE)

@@ -18,7 +18,7 @@ from clearcube.forecasting.comparison import ForecastComparison
 from clearcube.forecasting.greenearthnet import SCORES
 from clearcube.forecasting.registry import make_forecaster
 from clearcube.forecasting.report import Chosen, introduction, report, sections, write_scores, write_summary
-from clearcube.forecasting.run import NONE, ForecastPlan, evaluate_into
+from clearcube.forecasting.run import NONE, SUMS, ForecastPlan, evaluate_into
 from clearcube.simulation import SceneConfig
 from clearcube.version import __version__
 from clearcube.workflows.context_fills import context_filler, takes_weights
@@ -73,9 +73,9 @@ def evaluate_forecasts(request: ForecastEvaluationRequest, progress: Progress) -
     """Make all forecasts that `out` does not hold yet, and write what all of them say.
 
     `out` gets `scores.parquet`, `summary.csv`, `report.md`, `report.html`, `forecast.png` (the first cube, by the
-    first model from the last fill), `provenance.json` and `sums/`, what a later run goes on from. Cubes are read or
-    simulated one by one, as many at once as there are workers. A cube that cannot be read is among the failures of what
-    is returned.
+    first model from the last fill), `provenance.json` and `forecast_sums/`, what a later run goes on from. Cubes are
+    read or simulated one by one, as many at once as there are workers. A cube that cannot be read is among the failures
+    of what is returned.
 
     Raises
     ------
@@ -129,8 +129,8 @@ def _check(request: ForecastEvaluationRequest) -> None:
         raise InputError(f"--workers is {request.workers}; give 1 or more")
     if request.out.exists() and not request.out.is_dir():
         raise InputError(f"{request.out} is a file; name a folder for the results")
-    if request.out.is_dir() and os.listdir(request.out) and not (request.out / "sums").is_dir():
-        raise InputError(f"{request.out} holds other things than results; name a new or empty folder")
+    if request.out.is_dir() and os.listdir(request.out) and not (request.out / SUMS).is_dir():
+        raise InputError(f"{request.out} holds other things than results of forecasts; name a new or empty folder")
 
 
 def _plan(request: ForecastEvaluationRequest) -> tuple[ForecastPlan, dict[str, str]]:
@@ -241,7 +241,7 @@ def _write(
 
     def records() -> Iterator[Record]:
         for name in cubes:
-            record = load(out / "sums" / f"{name}.npz")
+            record = load(out / SUMS / f"{name}.npz")
             found.add(record, request.models, request.fills)
             yield record
 

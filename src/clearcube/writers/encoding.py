@@ -19,7 +19,6 @@ NO_DATA = -32768
 TIME_CHUNK = 32
 """Dates in a chunk: deep enough for series, few enough to read one date."""
 EPOCH = "days since 1970-01-01"
-FLOATS = ("reflectance", "reflectance_std", "ndvi", "ndvi_std")
 
 
 @dataclass(frozen=True)
