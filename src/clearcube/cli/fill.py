@@ -35,7 +35,10 @@ Smooth = Annotated[bool, typer.Option("--smooth", help="Smooth the observed valu
 Denoise = Annotated[
     bool, typer.Option("--denoise", help="seq2seq: replace observed values that it takes for cloud, haze or shadow.")
 ]
-Smoothness = Annotated[float | None, typer.Option("--smoothness", help="whittaker: its parameter, days to the third power; by default measured.")]
+Smoothness = Annotated[
+    float | None,
+    typer.Option("--smoothness", help="whittaker: its parameter, days to the third power; by default measured."),
+]
 Terms = Annotated[int | None, typer.Option("--terms", help="harmonic: number of annual harmonics.")]
 Modes = Annotated[int | None, typer.Option("--modes", help="dineof: number of modes; by default measured.")]
 Weights = Annotated[
