@@ -1,7 +1,8 @@
 """What the embedded network gains over linear interpolation with other sets of bands, on the same simulated scenes.
 
 Hides observed pixels by the protocol of `clearcube.gaps` and scores against the clear truth of the simulation, for the
-bands of several sensors. Prints Markdown: mean over scenes of the gain in PSNR, dB. `--weights` judges other weights.
+bands of several sensors. Prints Markdown: mean over scenes of the gain in PSNR, dB, for all bands together, and for
+each band where a part of a date was seen. `--weights` judges other weights.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def scenes(count: int, size: int, bands: tuple[Band, ...]) -> list[Scene]:
     return made
 
 
-def gains(filler: Filler, cubes: list[Scene]) -> dict[Scenario, list[float]]:
-    """Scenario -> gain of each scene that has it."""
+def errors(filler: Filler, cubes: list[Scene]) -> dict[Scenario, list[np.ndarray]]:
+    """Scenario -> mean squares (linear and network, bands) of the errors on each scene that has it."""
     bank = MaskBank.of(scene.observed for scene in cubes)
     found = defaultdict(list)
     for scenario in SCENARIOS:
@@ -46,19 +47,23 @@ def gains(filler: Filler, cubes: list[Scene]) -> dict[Scenario, list[float]]:
                 hidden = hide(whole, scenario, number % 5, bank=bank, key=str(number))
             except ScenarioUnavailable:
                 continue
-            found[scenario].append(_gain(filler, scene, hidden))
+            found[scenario].append(_squares(filler, scene, hidden))
     return found
 
 
-def _gain(filler: Filler, scene: Scene, hidden: np.ndarray) -> float:
+def _squares(filler: Filler, scene: Scene, hidden: np.ndarray) -> np.ndarray:
     block, at = without(scene, hidden), scored(scene.observed, hidden)
-    means = (filler.prepare([block]).fill(block).mean, fill_block(block, rule=LINEAR))
-    squares = [np.mean(np.square(np.moveaxis(mean - scene.clear, 1, -1)[at], dtype=np.float64)) for mean in means]
-    return float(10 * np.log10(squares[1] / squares[0]))
+    means = (fill_block(block, rule=LINEAR), filler.prepare([block]).fill(block).mean)
+    return np.stack([np.square(np.moveaxis(m - scene.clear, 1, -1)[at], dtype=np.float64).mean(axis=0) for m in means])
+
+
+def gain(squares: list[np.ndarray]) -> np.ndarray:
+    """Mean over scenes of the gain in PSNR, dB, from mean squares (linear and network, ...)."""
+    return np.mean([10 * np.log10(linear / network) for linear, network in squares], axis=0)
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenes", type=int, default=12)
     parser.add_argument("--size", type=int, default=64)
@@ -67,10 +72,17 @@ def main() -> None:
     filler = NetworkFiller(options.weights, "seq2seq") if options.weights else make_network_filler("seq2seq")
     print(f"| bands | {' | '.join(SCENARIOS)} |\n|{'---|' * (len(SCENARIOS) + 1)}")
     single = {"near infrared alone": (SENTINEL2_FOUR[3],)}
+    by_band = {}
     for name, bands in {**BAND_SETS, **single}.items():
-        found = gains(filler, scenes(options.scenes, options.size, bands))
-        cells = [f"{np.mean(found[s]):+.2f}" if found[s] else "" for s in SCENARIOS]
+        found = errors(filler, scenes(options.scenes, options.size, bands))
+        together = {s: gain([each.mean(axis=1) for each in squares]) for s, squares in found.items()}
+        cells = [f"{together[s]:+.2f}" if s in together else "" for s in SCENARIOS]
         print(f"| {name} ({len(bands)}) | {' | '.join(cells)} |", flush=True)
+        each = zip(bands, gain(found[Scenario.PARTIAL]), strict=True)
+        by_band[name] = ", ".join(f"{band.name} {value:+.2f}" for band, value in each)
+    print("\n| bands | partial, band by band |\n|---|---|")
+    for name, cells_of_bands in by_band.items():
+        print(f"| {name} | {cells_of_bands} |")
 
 
 if __name__ == "__main__":
