@@ -1,9 +1,10 @@
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clearcube.cube import Band
+from clearcube.cube import Band, new_cube
 from clearcube.errors import InputError
 from clearcube.filler import Block
 from clearcube.gaps import (
@@ -282,3 +283,11 @@ def test_only_pixels_observed_elsewhere_are_scored():
     hidden = np.array([[[True, True]], [[False, False]], [[False, False]]])
     assert scored(observed, hidden).ravel().tolist() == [True, False, False, False, False, False]
     assert without(observed, hidden).ravel().tolist() == [False, False, True, False, False, False]
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_of_a_data_set_the_same_is_hidden(lazy):
+    block = clear_cube(times=6, size=4)
+    wrap = (lambda array: da.from_array(array, chunks=2)) if lazy else np.asarray
+    cube = new_cube(wrap(block.reflectance), wrap(block.observed), block.dates, block.bands)
+    np.testing.assert_array_equal(hide(cube, "frames", 0), hide(block, "frames", 0))

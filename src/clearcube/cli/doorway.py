@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 import typer
 
 from clearcube.errors import InputError
+from clearcube.stopping import BAD_INPUT, INTERRUPTED, TERMINATED, Terminated, how_to_go_on, terminate
 
-BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
 AGAIN_AFTER_S = 0.05
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 ADVICE = {
@@ -25,10 +25,6 @@ ADVICE = {
     errno.EISDIR: "; name a file",
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "; check who may read and write there"),
 }
-
-
-class _Terminated(BaseException):
-    """SIGTERM arrived."""
 
 
 @contextmanager
@@ -40,10 +36,9 @@ def explained(output: Path | None = None, *, kept: Callable[[], Path | None] = l
     """
 
     def advice() -> str:
-        place = kept() or _stage_of(output)
-        return f"\nwhat is done is kept in {place}: go on with the same command and --resume" if place else ""
+        return how_to_go_on(kept() or _stage_of(output))
 
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    previous = signal.signal(signal.SIGTERM, terminate)
     hook, sys.unraisablehook = sys.unraisablehook, _asking_again(sys.unraisablehook)
     try:
         with warnings.catch_warnings():
@@ -55,15 +50,11 @@ def explained(output: Path | None = None, *, kept: Callable[[], Path | None] = l
         _stop(f"error: {_in_words(error, output)}{advice()}", BAD_INPUT)
     except KeyboardInterrupt:
         _stop(f"interrupted{advice()}", INTERRUPTED)
-    except _Terminated:
+    except Terminated:
         _stop(f"terminated{advice()}", TERMINATED)
     finally:
         sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, previous)
-
-
-def _terminate(*_: object) -> NoReturn:
-    raise _Terminated
 
 
 def _asking_again(usual: Callable[[Any], Any]) -> Callable[[Any], None]:
@@ -71,7 +62,7 @@ def _asking_again(usual: Callable[[Any], Any]) -> Callable[[Any], None]:
 
     While kernels are compiled, for instance, much of the time is spent in callbacks from C, which drop exceptions.
     """
-    signals = {KeyboardInterrupt: signal.SIGINT, _Terminated: signal.SIGTERM}
+    signals = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
 
     def hook(unraisable: Any) -> None:
         if unraisable.exc_type not in signals:

@@ -25,9 +25,8 @@ PRIOR_DATES = 6.0
 """Hidden dates that a prior weighs as much as: errors of one date are alike."""
 CAUTION, CAUTION_AT_ENDS = 0.85, 0.6
 """Share of the best mixture that is taken where nothing of a date was seen, and where nothing beyond it was; the rest
-is interpolation. There a cube can differ from all that was measured, and the optimum is flat. At ends, where no
-observation beyond tells what the season did, on simulated scenes this costs a tenth of the gain and halves the harm on
-those that are harmed most."""
+is interpolation. There a cube can differ from all that was measured, and the optimum is flat. At ends no observation
+beyond tells what the season did: `benchmarks/choose_caution.py` says what the second one costs and saves."""
 DOUBT = 2.0
 """Variances grow by this over the number of dates that a spread rests on, those of the prior included, as in
 `methods.error_fit`: errors of few dates do not show how far the next one can go."""

@@ -7,19 +7,14 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from clearcube.errors import InputError
+from clearcube.stopping import BAD_INPUT, INTERRUPTED, TERMINATED, Terminated, how_to_go_on, terminate
 from clearcube.training.config import read_config
 from clearcube.training.loop import train
 from clearcube.training.packing import read_pack
 from clearcube.training.state import STATE, check_folder
-
-BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
-
-
-class _Terminated(BaseException):
-    """SIGTERM arrived."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--overwrite", action="store_true", help="begin anew where the output holds a run")
     given = parser.parse_args(arguments)
     state = None
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    previous = signal.signal(signal.SIGTERM, terminate)
     go_on = {"resume": given.resume, "overwrite": given.overwrite}
     try:
         config = read_config(given.config)
@@ -45,20 +40,15 @@ def main(arguments: list[str] | None = None) -> int:
         return _stopped(f"error: {error.strerror or error}: {error.filename or 'the output'}", BAD_INPUT)
     except KeyboardInterrupt:
         return _stopped(f"interrupted{_advice(state)}", INTERRUPTED)
-    except _Terminated:
+    except Terminated:
         return _stopped(f"terminated{_advice(state)}", TERMINATED)
     finally:
         signal.signal(signal.SIGTERM, previous)
     return 0
 
 
-def _terminate(*_: object) -> NoReturn:
-    raise _Terminated
-
-
 def _advice(state: Path | None) -> str:
-    kept = state is not None and state.is_file()
-    return f"\nwhat is done is kept in {state}: go on with the same command and --resume" if kept else ""
+    return how_to_go_on(state if state is not None and state.is_file() else None)
 
 
 def _stopped(message: str, code: int) -> int:
