@@ -4,16 +4,16 @@ python scripts/results.py [--quick] [--work FOLDER] [--data FOLDER] [--out FILE]
 
 The runs go on where they were stopped. The section that a person writes stays as it is, and so do the ablations where
 their checkpoints are not there. `--quick` takes few small cubes, one seed and fast methods, and writes into the folder
-of the runs. The full run takes about half an hour on two idle cores.
+of the runs. The full run takes about an hour and a half on two idle cores, two thirds of it for the published networks.
 
-Test cubes are evaluated by the whole protocol, seeds 0 to 4; the published networks, which take longer than all others
-together, in a table of their own with seed 0. Of the simulated cubes each serves one scenario, so that every scenario
-has an eighth of them.
+Test cubes are evaluated by the whole protocol, seeds 0 to 4. Of the simulated cubes each serves one scenario, so that
+every scenario has an eighth of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -42,13 +42,12 @@ from clearcube.simulation.scene import simulate
 from clearcube.training.kinds import kind_of
 from clearcube.workflows.evaluate import EvaluationRequest, evaluate_files
 from clearcube.workflows.figures import FIGURES, Results
+from clearcube.workflows.merge import merge_results
 from clearcube.workflows.plot import class_names
-from clearcube.workflows.results import Asked, write_results
 
 HERE = Path(__file__).parents[1]
+COMMAND = "make results"
 CLASSICAL = ("last", "next", "nearest", "linear", "whittaker", "harmonic", "dineof")
-SLOW = ("utilise", "ganfilling")
-"""Kinds of networks that take longer than all methods together."""
 SCENARIOS = (*map(str, Scenario), MASK_ERROR)
 ABLATIONS = HERE / "runs" / "ablations" / "ablations.toml"
 """What scripts/ablations.py trained: budget, and [[ablation]] name, checkpoint, about."""
@@ -70,18 +69,13 @@ class Size:
     side: int = 32
     dates: int = 20
     real_seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    methods: tuple[str, ...] = CLASSICAL
+    classical: tuple[str, ...] = CLASSICAL
     networks: bool = True
 
     @property
-    def fast(self) -> tuple[str, ...]:
-        """The classical methods and the networks that are about as fast."""
-        return (*self.methods, *(name for name, kind in self.kinds.items() if kind not in SLOW))
-
-    @property
-    def slow(self) -> tuple[str, ...]:
-        """The other networks that ship."""
-        return tuple(name for name, kind in self.kinds.items() if kind in SLOW)
+    def methods(self) -> tuple[str, ...]:
+        """The classical methods and the networks that ship."""
+        return (*self.classical, *self.kinds)
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -108,12 +102,14 @@ def main() -> None:
     out = given.out or (work / "results.md" if given.quick else HERE / "docs" / "results.md")
     images = out.parent / "images"
     images.mkdir(parents=True, exist_ok=True)
-    planned = [real_part(given.data, size), simulated_part(work / "cubes", size), slow_part(given.data, size)]
-    parts = [run(part, work, given.workers) for part in planned if part.methods]
-    parts = [part if part.brief else drawn(part, images, "png" if size == QUICK else "svg") for part in parts]
+    parts = [
+        run(real_part(given.data, size), work, given.workers),
+        run_shares(simulated_part(work / "cubes", size), work, given.workers),
+    ]
+    parts = [drawn(part, images, "png" if size == QUICK else "svg") for part in parts]
     if not given.quick:
         draw_sequence(given.data, images / "results-sequence.png")
-    ablations = [] if given.quick or not ABLATIONS.is_file() else run_ablations(parts[:2], work, given.workers)
+    ablations = [] if given.quick or not ABLATIONS.is_file() else run_ablations(parts, work, given.workers)
     out.write_text(page(parts, ablations, out), encoding="utf-8")
     sys.stdout.write(f"{out}\n")
 
@@ -136,14 +132,7 @@ def real_part(data: Path, size: Size) -> Part:
         raise SystemExit(f"there are no test cubes in {data}; name their folder with --data")
     if size == QUICK:
         inputs = [path for path in inputs if "697_825" in path]
-    return Part("real", "Test cubes", tuple(inputs), size.fast, SCENARIOS, size.real_seeds, about=labels(size))
-
-
-def slow_part(data: Path, size: Size) -> Part:
-    """The slow networks on the same cubes, beside the reference and ours; without methods where none ships."""
-    methods = ("linear", "seq2seq", *size.slow) if size.slow else ()
-    title = "Published networks on the test cubes"
-    return replace(real_part(data, size), name="slow", title=title, methods=methods, seeds=(0,), brief=True)
+    return Part("real", "Test cubes", tuple(inputs), size.methods, SCENARIOS, size.real_seeds, about=labels(size))
 
 
 def simulated_part(folder: Path, size: Size) -> Part:
@@ -161,8 +150,7 @@ def simulated_part(folder: Path, size: Size) -> Part:
         partial = path.with_suffix(".part")
         cube.to_zarr(partial, mode="w", zarr_format=2)
         partial.rename(path)
-    methods = (*size.fast, *size.slow)
-    return Part("simulated", "Simulated cubes", tuple(paths), methods, SCENARIOS, (0,), about=labels(size))
+    return Part("simulated", "Simulated cubes", tuple(paths), size.methods, SCENARIOS, (0,), about=labels(size))
 
 
 def unseen(seed: int, size: Size) -> SceneConfig:
@@ -180,21 +168,30 @@ def unseen(seed: int, size: Size) -> SceneConfig:
 
 
 def run(part: Part, work: Path, workers: int | None) -> Part:
-    """Evaluate: all scenarios on each cube, of simulated cubes those whose turn it is."""
-    folder, simulated = work / part.name, part.name == "simulated"
-    asked = EvaluationRequest(
-        part.inputs, folder, part.methods, part.scenarios, part.seeds, workers=workers, command="make results"
-    )
-    if not simulated:
-        found = evaluate_files(asked, show(part.title))
-    else:
-        for turn, scenario in enumerate(part.scenarios):
-            own = part.inputs[turn :: len(part.scenarios)]
-            share = replace(asked, inputs=own, scenarios=(scenario,), masks=part.inputs)
-            evaluate_files(share, show(f"{part.title}, {scenario}"))
-        keys = tuple(cubes_of(part.inputs))
-        found = write_results(Asked(folder, keys, part.methods, part.scenarios, part.seeds, "linear"))
+    """Evaluate all scenarios on each cube."""
+    folder = work / part.name
+    found = evaluate_files(request_of(part, folder, workers), show(part.title))
     return replace(part, found=found, clear=clear_shares(folder, found))
+
+
+def run_shares(part: Part, work: Path, workers: int | None) -> Part:
+    """Evaluate each scenario on the cubes whose turn it is, and bring the shares together."""
+    folder, shares = work / part.name, []
+    for turn, scenario in enumerate(part.scenarios):
+        shares.append(folder / scenario)
+        share = replace(part, inputs=part.inputs[turn :: len(part.scenarios)], scenarios=(scenario,))
+        request = replace(request_of(share, shares[-1], workers), masks=part.inputs)
+        evaluate_files(request, show(f"{part.title}, {scenario}"))
+    shutil.rmtree(folder / "all", ignore_errors=True)
+    found = merge_results(shares, folder / "all", "linear", COMMAND, show(part.title))
+    return replace(part, found=found, clear=clear_shares(folder / "all", found))
+
+
+def request_of(part: Part, folder: Path, workers: int | None) -> EvaluationRequest:
+    """What is asked of an evaluation."""
+    return EvaluationRequest(
+        part.inputs, folder, part.methods, part.scenarios, part.seeds, workers=workers, command=COMMAND
+    )
 
 
 def drawn(part: Part, images: Path, kind: str) -> Part:
@@ -228,7 +225,7 @@ def run_ablations(parts: Sequence[Part], work: Path, workers: int | None) -> lis
             weights=weights,
             alone=True,
             workers=workers,
-            command="make results",
+            command=COMMAND,
         )
         found = evaluate_files(request, show(f"{part.title}, ablations"))
         shown = replace(part, found=found, scenarios=ABLATION_SCENARIOS, seeds=part.seeds[:1], about=about)

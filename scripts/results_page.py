@@ -27,7 +27,6 @@ HOW_MANY = {
         "Year, latitude, size of pixels and days between dates are such as training never draws. Each cube serves one "
         "scenario, so every scenario has an eighth of them."
     ),
-    "slow": "With one seed, beside the same seed of linear and seq2seq.",
 }
 """Part -> what is to be known of its cubes."""
 QUALITY = (
@@ -74,7 +73,7 @@ class Part:
     """An evaluation: what is evaluated, and what was found.
 
     about : method -> what the tables call it, where that is not its name. figures : name -> file in `images`.
-    clear : cube -> its clear share. brief : two tables are enough. budget : of ablations, in words.
+    clear : cube -> its clear share. budget : of ablations, in words.
     """
 
     name: str
@@ -87,7 +86,6 @@ class Part:
     figures: Mapping[str, str] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
     clear: Mapping[str, str] = field(default_factory=dict)
-    brief: bool = False
     budget: str = ""
 
     def called(self, method: str) -> str:
@@ -105,7 +103,7 @@ def page(parts: Sequence[Part], ablations: Sequence[Part], path: Path) -> str:
     if (path.parent / "images" / "results-sequence.png").exists():
         lines += ["", "## The test cubes, filled by seq2seq", "", "![Sequences](images/results-sequence.png)"]
     for part in parts:
-        lines += [] if part.brief else appendix(part)
+        lines += appendix(part)
     return "\n".join(lines) + "\n"
 
 
@@ -116,7 +114,7 @@ def kept(path: Path, head: str) -> str:
 
 
 def section(part: Part) -> list[str]:
-    """Five tables and two figures; of what is brief the first two tables."""
+    """Six tables and two figures."""
     found = part.found
     seeds = f"seed{'s' if len(part.seeds) > 1 else ''} {', '.join(map(str, part.seeds))}"
     lines = ["", f"## {part.title}", "", f"{len(found.cubes)} cubes, {seeds}. {HOW_MANY.get(part.name, '')}".strip()]
@@ -124,13 +122,11 @@ def section(part: Part) -> list[str]:
     lines += gains(part)
     lines += ["", "### Quality, pooled over the scenarios that hide"]
     lines += metrics(part, QUALITY)
-    if part.brief:
-        return lines
     lines += ["", "### PSNR by gap length (days) and land cover, dB, pooled over the scenarios that hide"]
     lines += strata(part)
     lines += ["", "### Uncertainty, pooled over the scenarios that hide"]
     lines += metrics(part, UNCERTAINTY)
-    lines += ["", "### Share of the truth in the 90 % interval, by scenario and gap length (days)"]
+    lines += ["", "### Share of the truth in the 90 % interval, by scenario, gap length (days) and band"]
     lines += coverage(part)
     lines += ["", "### Cloud that the mask missed", ""]
     lines += [
@@ -178,12 +174,22 @@ def strata(part: Part) -> list[str]:
 
 
 def coverage(part: Part) -> list[str]:
-    """Coverage of the 90 % interval by scenario and gap length, a column for each method."""
+    """Coverage of the 90 % interval by scenario, gap length and band, a column for each method."""
     found, values = part.found, by_stratum(part, "coverage90")
     pooled = {(name, m): found.pooled(m, name) for name in part.scenarios for m in found.methods}
     rows = {name: {m: pooled[name, m].get("coverage90", np.nan) for m in found.methods} for name in part.scenarios}
     gaps = {name: values["gap", name] for name in STRATA if ("gap", name) in values}
-    return columns_of_methods(part, rows | gaps, ".3f")
+    return columns_of_methods(part, rows | gaps | by_band(part, "coverage90"), ".3f")
+
+
+def by_band(part: Part, metric: str) -> dict[str, dict[str, float]]:
+    """Band -> method -> a metric, pooled over the scenarios that hide."""
+    values: dict[str, dict[str, float]] = {}
+    for method in part.found.methods:
+        for s in part.found.over_scenarios(method):
+            if s.metric == metric and s.stratum[0] == "all" and s.band not in (ALL_BANDS, NDVI):
+                values.setdefault(s.band, {})[method] = s.value
+    return values
 
 
 def by_stratum(part: Part, metric: str) -> dict[tuple[str, str], dict[str, float]]:

@@ -74,7 +74,7 @@ def test_networks_that_ship_are_methods_and_forecasters_are_not():
     kinds = kinds_of_shipped()
     assert kinds["seq2seq"] == "seq2seq" and not any(name.startswith("forecast") for name in kinds)
     size = Size()
-    assert {*size.fast, *size.slow} == {*CLASSICAL, *kinds}
+    assert {*size.methods} == {*CLASSICAL, *kinds}
     assert all((kind == "seq2seq") != (name in labels(size)) for name, kind in kinds.items())
 
 
