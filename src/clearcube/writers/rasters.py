@@ -60,11 +60,12 @@ def finish_cogs(stored: Path, target: Path, scratch: Path) -> None:
 
 
 def _north_up(dataset: xr.Dataset) -> xr.Dataset:
-    """The data set with its rows from north to south, as rasters are expected to have them."""
-    y = dataset["y"].values
-    if crs_of(dataset) is None or len(y) < 2 or y[0] > y[-1]:
+    """The data set from north to south and from west to east, as rasters are expected to be."""
+    if crs_of(dataset) is None:
         return dataset
-    return dataset.isel(y=slice(None, None, -1))
+    y, x = dataset["y"].values, dataset["x"].values
+    back = slice(None, None, -1)
+    return dataset.isel({"y": back} if y[0] < y[-1] else {}).isel({"x": back} if x[0] > x[-1] else {})
 
 
 def _write_variable(dataset: xr.Dataset, name: str, folder: Path, beginning: str, scratch: Path) -> None:
