@@ -50,6 +50,18 @@ def test_half_the_std_is_found_out():
     assert 0.3 * root < found["uce", "all"] < 0.6 * root
 
 
+def test_a_std_of_zero_is_scored_as_certainty_and_one_that_is_not_there_is_counted():
+    truth = np.full((1, 2, 1, 4), 0.3, np.float32)
+    mean = truth + np.float32(0.1) * np.array([0, 1, 1, 1], np.float32)
+    std = np.array([0, 0, 0.1, np.nan], np.float32) + 0 * truth
+    sums = calibration_sums(Estimate(mean, std), truth, np.ones((1, 1, 4), bool), BANDS, np.eye(2))
+    found = {(s.metric, s.band): s.value for s in scores(sums, [("all", "all")], BANDS)}
+    assert found["missing_std", "all"] == 0.25
+    assert found["coverage90", "red"] == pytest.approx(2 / 3) and found["ndvi_coverage90", "ndvi"] > 0.5
+    crps = (0.0, 0.1, gaussian_crps(np.array([0.1]), np.array([0.1]))[0])
+    assert found["crps", "red"] == pytest.approx(np.mean(crps), rel=1e-5)
+
+
 def test_crps_equals_its_integral():
     error, std = np.array([0.03, -0.2]), np.array([0.02, 0.1])
     for e, s, value in zip(error, std, gaussian_crps(error, std), strict=True):

@@ -67,6 +67,13 @@ def test_pasted_clouds_are_no_pixels_that_were_left_alone():
         assert np.array_equal(again[name].total, judged.sets[HIDDEN][name].total), name
 
 
+def test_the_roughness_of_every_stratum_is_compared_with_that_of_all_clear_dates():
+    one, test, fill = case()
+    clear, filled = (judge(test, fill, one.bands).sets[HIDDEN][f"rough_{which}"] for which in ("clear", "filled"))
+    assert (clear.weight == clear.weight[0]).all() and clear.weight[0, 0] > 0
+    assert (filled.weight[0] > filled.weight[1:].min(axis=0)).all()
+
+
 def test_uncertainty_has_strata():
     one, test, fill = case()
     judged = judge(test, fill, one.bands)

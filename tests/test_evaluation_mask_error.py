@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from builders import cloudy_cube, cloudy_frames
 from scipy.ndimage import label
+from scipy.stats import rankdata
 
 from clearcube.evaluation.experiments import named_cube
 from clearcube.evaluation.mask_error import (
     KINDS,
     CloudyFrame,
+    _counts,
     detection_scores,
     detection_sums,
     paste_clouds,
@@ -55,8 +57,8 @@ def test_the_blue_anomaly_finds_bright_cloud():
     own, frames = block(0, 0.01), cloudy_frames([("other", block(1, 0.5))])
     pasted = paste_clouds(own, frames, 0)
     sums = detection_sums(pasted, own.reflectance, ("blue", "green", "red", "nir"), None)
-    counts = sums["detected_blue"].total
-    assert list(sums) == ["detected_blue"] and counts[1].sum() == pasted.missed.sum()
+    counts = sums["detections_blue"].total
+    assert list(sums) == ["detections_blue"] and counts[1].sum() == pasted.missed.sum()
     found = detection_scores(counts[0], counts[1 + KINDS.index("bright")])
     assert found["auc"] > 0.999 and found["recall1"] > 0.99
     assert np.isnan(detection_scores(counts[0], counts[3])["auc"])
@@ -72,6 +74,19 @@ def test_detection_scores_equal_loops():
     precision = [found[found >= f].size / (found[found >= f].size + clear[clear >= f].size) for f in found]
     assert scores["average_precision"] == pytest.approx(np.mean(precision))
     assert scores["recall1"] == pytest.approx((found >= 6).mean())
+
+
+def test_scores_in_bins_tell_small_probabilities_apart():
+    generator = np.random.default_rng(0)
+    clear, found = generator.normal(-9, 2, 20_000), generator.normal(-6, 2, 2_000)  # log odds: most are below 1 %
+    groups = [np.zeros(22_000, bool) for _ in range(2)]
+    groups[0][:20_000], groups[1][20_000:] = True, True
+    probability = (1 / (1 + np.exp(-np.concatenate([clear, found])))).astype(np.float32)
+    scores = detection_scores(*_counts(probability, groups).total)
+    rank = rankdata(np.concatenate([clear, found]))[20_000:]
+    area = (rank.sum() - 2_000 * 2_001 / 2) / (20_000 * 2_000)
+    assert scores["auc"] == pytest.approx(area, abs=1e-3)
+    assert scores["recall1"] == pytest.approx((found > np.quantile(clear, 0.99)).mean(), abs=0.01)
 
 
 def test_the_checksum_of_clouds_is_that_of_how_they_look_and_where():

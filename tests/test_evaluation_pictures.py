@@ -190,9 +190,10 @@ def test_fid_equals_the_formula_of_two_gaussians():
 def test_files_that_are_no_weights_are_named(tmp_path, weights):
     with pytest.raises(InputError, match=r"none.pth do not exist; check --lpips"):
         Lpips(tmp_path / "none.pth")
-    (tmp_path / "text.pth").write_text("no weights")
-    with pytest.raises(InputError, match="cannot be read as weights"):
-        Lpips(tmp_path / "text.pth")
+    for content in (b"no weights", b"hi\n", b"", bytes(range(256))):
+        (tmp_path / "text.pth").write_bytes(content)
+        with pytest.raises(InputError, match="cannot be read as weights"):
+            Lpips(tmp_path / "text.pth")
     torch.save([torch.zeros(1)], tmp_path / "list.pth")
     with pytest.raises(InputError, match="holds list, not a state dict"):
         Lpips(tmp_path / "list.pth")

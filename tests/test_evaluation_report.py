@@ -87,9 +87,49 @@ def test_what_a_method_leaves_without_a_value_stands_beside_its_scores():
     outcomes = {(method, "frames", 0): outcome(1e-4) for method in ("linear", "other")}
     outcomes["mine", "frames", 0] = partly
     found.add(Record("c8", ("red",), {}, outcomes), found.methods, ("frames",), (0,))
-    table = next(part for part in sections(found, "linear") if part.title == "Distortion, pooled").tables[0][1]
+    table = next(part for part in sections(found, "linear") if part.title == "Distortion").tables[0][1]
     shares = {row[1]: float(row[table.head.index("missing")]) for row in table.rows}
     assert shares["linear"] == 0 and shares["mine"] == pytest.approx(25 / 1800, rel=1e-3)
+    gains = sections(found, "linear")[0].tables
+    for cells in (dict((row[0], row[1]) for row in each.rows) for _, each in gains):
+        assert "(0.014 unfilled)" in cells["mine"] and "unfilled" not in cells["other"]
+
+
+def test_methods_are_compared_on_the_seeds_that_both_were_run_with():
+    found = Comparison()
+    for cube in range(3):
+        outcomes = {("linear", "frames", seed): outcome(1e-4 * 10**seed) for seed in range(3)}
+        outcomes["mine", "frames", 1] = outcome(5e-4)
+        found.add(Record(f"c{cube}", ("red",), {}, outcomes), ("linear", "mine", "never"), ("frames",), (0, 1, 2))
+    gain = found.difference("mine", "linear", "frames", "psnr")
+    assert gain.cubes == 3 and gain.mean == pytest.approx(10 * np.log10(2))
+    assert found.pooled_difference("mine", "linear", "frames", "psnr").mean == pytest.approx(gain.mean)
+
+
+def test_a_mean_over_fewer_cubes_says_so_and_a_method_that_failed_is_named_in_the_appendix():
+    found = comparison(cubes=4)
+    outcomes = {(method, "frames", 0): outcome(1e-4) for method in ("linear", "other")}
+    outcomes["mine", "frames", 0] = Outcome(problem="no luck")
+    found.add(Record("c4", ("red",), {}, outcomes), found.methods, ("frames",), (0,))
+    parts = {part.title: part for part in sections(found, "linear")}
+    gains = dict((row[0], row[1]) for row in parts["Gain in PSNR over linear, dB"].tables[0][1].rows)
+    assert "(4 of 5 cubes)" in gains["mine"] and "cubes" not in gains["other"]
+    last = parts["Appendix: PSNR by cube, dB"].tables[0][1].rows[-1]
+    assert last[0] == "c4" and last[2] == "failed" and last[3] == "40.00"
+
+
+def test_scores_are_given_pooled_and_as_means_over_cubes_with_their_interval():
+    distortion = next(part for part in sections(comparison(), "linear") if part.title == "Distortion")
+    (_, pooled), (caption, means) = distortion.tables
+    assert "95 %" in caption and means.head == pooled.head
+    row = next(row for row in means.rows if row[1] == "mine")
+    mean, low, high = map(float, re.findall(r"[\d.]+", row[2]))
+    assert low < mean < high and row[2].endswith("]")
+
+
+def test_a_perfect_cube_is_not_dropped_from_a_mean():
+    found = interval([np.inf, 30.0, 31.0, np.nan])
+    assert found.mean == np.inf and found.cubes == 3 and np.isnan(found.low)
 
 
 def test_strata_show_pooled_scores():
@@ -182,7 +222,7 @@ def test_intervals_depend_on_the_values_alone():
     assert first == again and first.low < 1 < first.high
     inside = sum(interval(np.random.default_rng(seed).normal(1, 1, 50)).low < 1 for seed in range(60))
     assert inside > 52
-    assert interval([np.nan, np.inf]).cubes == 0
+    assert interval([np.nan, np.nan]).cubes == 0
 
 
 @pytest.mark.parametrize(("count", "kept"), [(7, 7), (1005, 1005), (1005, 1000)])

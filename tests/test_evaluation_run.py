@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from clearcube.evaluation.records import load
 from clearcube.evaluation.run import Plan, evaluate_cube, evaluate_into, in_parallel, read_masks
 from clearcube.evaluation.statistics import Sums
 from clearcube.gaps import hide
+from clearcube.stopping import Stop, Terminated
 from clearcube.workflows.fill import filler_named
 
 runner = CliRunner()
@@ -94,6 +96,41 @@ def test_a_finished_run_is_not_repeated(tmp_path):
     assert not any(outcome.problem for outcome in again.outcomes.values())
     other = evaluate_into(tmp_path, one, plan([one], {"mean": broken}, version="2"))
     assert {outcome.problem for outcome in other.outcomes.values()} == {"RuntimeError: made again"}
+
+
+def test_a_run_that_is_asked_to_stop_keeps_the_fills_that_are_done(tmp_path):
+    one, stop, made = named_cube("a", cube()), Stop(), []
+
+    def third_asks():
+        made.append(1)
+        if len(made) == 3:
+            stop.ask()
+        return MeanFiller()
+
+    with pytest.raises(Terminated):
+        evaluate_into(tmp_path, one, plan([one], {"mean": third_asks, "again": third_asks}), stop=stop)
+    kept = load(tmp_path / "sums" / "a.npz")
+    assert len(made) == len(kept.outcomes) == 3
+    assert list(read_masks(tmp_path / "hidden" / "a.npz")) == ["frames_0", "frames_1"]
+    whole = evaluate_into(tmp_path, one, plan([one], {"mean": third_asks, "again": third_asks}))
+    assert len(made) == len(whole.outcomes) == 8
+
+
+def test_work_side_by_side_is_asked_to_stop_where_its_reader_is():
+    stop, begun = Stop(), Event()
+
+    def work(item):
+        begun.set()
+        while item:
+            stop.check()
+
+    def items():
+        yield 1
+        begun.wait()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(in_parallel(work, items(), 2, stop))
 
 
 def test_sums_of_another_cube_of_the_same_name_are_measured_again_and_its_masks_go(tmp_path):

@@ -57,11 +57,28 @@ def test_a_date_belongs_to_the_stratum_that_holds_most_of_its_pixels():
     counted[1] = landcover == 62
     counted[2] = True
     members = {name: row for name, row in zip(strata.names, strata.dates_with(counted), strict=True)}
-    assert members["all", "all"].tolist() == [1] * 8
     assert members["landcover", "artificial"][1] == 1 and members["landcover", "broadleaf"][2] == 1
     for family in ("gap", "position", "landcover", "season", "clear share"):
-        assert sum(row for (name, _), row in members.items() if name == family).tolist() == [1] * 8
+        assert sum(row for (name, _), row in members.items() if name == family).tolist() == [0, 1, 1, 0, 0, 0, 0, 0]
     assert members["season", "DJF"][1] == 1 and members["season", "MAM"][2] == 1
+
+
+def test_a_date_without_any_pixel_that_counts_is_of_no_stratum_but_that_of_all():
+    left, dates = case()
+    counted = np.zeros_like(left)
+    counted[2] = True
+    strata = strata_of(left, dates)
+    members = strata.dates_with(counted)
+    assert members[0].tolist() == [1] * 8
+    assert members[1:, 2].any() and not np.delete(members[1:], 2, axis=1).any()
+
+
+def test_codes_of_one_name_are_one_class():
+    left, dates = case()
+    codes = np.array([1, 2, 9] * 14).reshape(6, 7)
+    found = strata_of(left, dates, codes, classes={1: "forest", 2: "forest", 9: "none"})
+    assert len(set(found.names)) == len(found.names)
+    assert counts(found)["landcover", "forest"] == 2 * counts(found)["landcover", "none"] == 2 * left.size / 3
 
 
 def test_classes_that_a_cube_names_itself():

@@ -15,6 +15,7 @@ from clearcube.cli import app
 from clearcube.cli.fill import READING
 from clearcube.evaluation.records import load
 from clearcube.workflows.evaluation_plan import EvaluationRequest, fillers_of
+from clearcube.workflows.score import score_files
 
 runner = CliRunner()
 
@@ -145,10 +146,13 @@ def test_predictions_on_another_grid_or_of_other_dates_or_bands_are_refused(stor
         "fewer": (truth.isel(time=slice(0, 6)), f"6 and 8 entries, without counterpart is {last} of truth"),
         "three": (truth.isel(band=slice(0, 3)), "3 and 4 entries, without counterpart is nir of truth"),
         "bands": (truth.isel(band=[1, 0, 2, 3]), "differ in 'band'"),
+        "turned": (truth.isel(y=slice(None, None, -1)), "differ in 'y': it runs the other way"),
     }
     for name, (cube, words) in cases.items():
-        result = run("score", write(cube, tmp_path / f"{name}.zarr"), store, "--on", "all")
-        assert result.exit_code == 2 and words in result.output.replace("\n", " "), (name, result.output)
+        write(cube, tmp_path / f"{name}.zarr")
+        for on in ("all", "hidden"):
+            result = run("score", tmp_path / f"{name}.zarr", store, "--on", on)
+            assert result.exit_code == 2 and words in result.output.replace("\n", " "), (name, on, result.output)
 
 
 def test_values_that_are_not_reflectance_are_refused_and_options_make_them_so(store, tmp_path):
@@ -202,6 +206,20 @@ def test_a_fill_of_this_program_is_scored_with_its_uncertainty(store, tmp_path):
         again = {line.split()[0]: line.split()[-1] for line in result.output.splitlines()[1:]}
         for metric in ("psnr", "coverage90", "crps"):
             assert float(again[metric]) == pytest.approx(float(found[metric]), rel=1e-3), (name, metric)
+    for on in ("observed", "all"):  # of copies neither intervals nor pictures say anything
+        result = run("score", tmp_path / "filled.zarr", store, "--hidden", tmp_path / "hidden.npy", "--on", on)
+        copies = {line.split()[0] for line in result.output.splitlines()[1:]}
+        assert {"psnr", "ssim", "ndvi_rmse"} <= copies and not copies & {"coverage90", "crps", "niqe", "ms_ssim"}, on
+
+
+def test_a_fill_that_saw_what_counts_as_hidden_is_told(store, tmp_path):
+    hidden = place(0)["observed"].values.copy()
+    hidden[:3], hidden[4:] = False, False
+    np.save(tmp_path / "hidden.npy", hidden)
+    options = ("--method", "linear", "--mask", "observed", "--quiet")
+    assert run("fill", store, tmp_path / "filled.zarr", *options).exit_code == 0
+    with pytest.warns(UserWarning, match="pixels that count as hidden"):
+        score_files(str(tmp_path / "filled.zarr"), str(store), "hidden", str(tmp_path / "hidden.npy"))
 
 
 def test_evaluate_and_score_read_inputs_as_fill_does(store, tmp_path):

@@ -28,15 +28,17 @@ ADVICE = {
 
 
 @contextmanager
-def explained(output: Path | None = None, *, kept: Callable[[], Path | None] = lambda: None) -> Iterator[None]:
+def explained(
+    output: Path | None = None, *, kept: Callable[[], Path | None] = lambda: None, option: str = "--resume"
+) -> Iterator[None]:
     """Turn bad input, failing files and signals into one message and an exit code.
 
     output : what is being written; where a stage of it is left, the message says how to go on.
-    kept : finds what else a run that was stopped can go on from.
+    kept : finds what else a run that was stopped can go on from. option : what it goes on with.
     """
 
     def advice() -> str:
-        return how_to_go_on(kept() or _stage_of(output))
+        return how_to_go_on(kept() or _stage_of(output), option)
 
     previous = signal.signal(signal.SIGTERM, terminate)
     hook, sys.unraisablehook = sys.unraisablehook, _asking_again(sys.unraisablehook)

@@ -86,7 +86,7 @@ def evaluate(
     pixels. A run that was stopped goes on where it was.
     """
     given = dict(locals())
-    with explained(), progress(quiet) as report:
+    with explained(kept=lambda: kept_in(out), option=""), progress(quiet) as report:
         from clearcube.workflows.evaluate import EvaluationRequest, evaluate_files
 
         command = shlex.join(["clearcube", *sys.argv[1:]])
@@ -181,6 +181,11 @@ def _lines(found: list[Any], on: str) -> list[str]:
         for metric, values in table.items()
     ]
     return [head, *rows]
+
+
+def kept_in(out: Path) -> Path | None:
+    """The folder of results, where it holds sums that a run can go on from."""
+    return out if any(out.glob("*sums")) else None
 
 
 def names_in(text: str, option: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import typer
 from clearcube.cli import options as o
 from clearcube.cli.display import progress
 from clearcube.cli.doorway import explained
-from clearcube.cli.evaluate import FAILED, READING, names_in
+from clearcube.cli.evaluate import FAILED, READING, kept_in, names_in
 
 Inputs = Annotated[
     list[str] | None,
@@ -65,7 +65,7 @@ def evaluate_forecast(
     Results are in OUT: report.md to read, summary.csv and scores.parquet to compute with.
     """
     given = dict(locals())
-    with explained(), progress(quiet) as show:
+    with explained(kept=lambda: kept_in(out), option=""), progress(quiet) as show:
         from clearcube.workflows.evaluate_forecast import ForecastEvaluationRequest, evaluate_forecasts
 
         request = ForecastEvaluationRequest(

@@ -44,7 +44,9 @@ def calibration_sums(
     cell: NDArray[np.integer] | None = None,
     cells: int = 1,
 ) -> dict[str, Sums]:
-    """Sums over the pixels that count and have a mean, a std above 0 and a truth in every band.
+    """Sums over the pixels that count and have a mean, a std and a truth in every band.
+
+    A std of 0 says that the mean is the truth: intervals hold nothing else, and CRPS is the distance.
 
     Parameters
     ----------
@@ -57,22 +59,26 @@ def calibration_sums(
     -------
     `crps`, `inside_50`, ... (cells, B); `levels` (cells, B, 100); `spread_count`, `spread_variance`, `spread_squared`,
     `oracle_count`, `oracle_squared` (cells, B, 80): counts, sums of std^2 and of error^2 by bins of std, and of
-    |error|. The same with the prefix `ndvi_` and one band, where there are red and near infrared.
+    |error|; `missing_std` (cells, 1): pixels with a mean and no std, of those with a mean. All but the last also with
+    the prefix `ndvi_` and one band, where there are red and near infrared.
     """
     assert estimate.std is not None
     arrays = (estimate.mean, estimate.std, truth)
-    usable = counted & np.logical_and.reduce([np.isfinite(array).all(axis=1) for array in arrays])
-    usable &= (estimate.std > 0).all(axis=1)
+    filled, sure, known = (np.isfinite(array).all(axis=1) for array in arrays)
+    some = counted & filled & known
+    usable = some & sure & (estimate.std >= 0).all(axis=1)
     mean, std, true = (np.moveaxis(array, 1, 0)[:, usable].astype(np.float64) for array in arrays)
-    labels = np.zeros(int(usable.sum()), np.intp) if cell is None else cell[usable].astype(np.intp)
+    place = np.zeros(counted.shape, np.intp) if cell is None else cell.astype(np.intp)
+    labels, of_some = place[usable], np.bincount(place[some], minlength=cells).astype(np.float64)[:, None]
     parts = [_sums(m - t, s, labels, cells) for m, t, s in zip(mean, true, std, strict=True)]
     sums = _stacked(parts)
+    sums["missing_std"] = Sums(of_some - np.bincount(labels, minlength=cells)[:, None], of_some)
     try:
         red, infrared = red_and_near_infrared(bands)
     except InputError:
         return sums
     error, spread = _index(mean, std, true, red, infrared, float(correlation[red, infrared]))
-    defined = np.isfinite(error) & np.isfinite(spread) & (spread > 0)
+    defined = np.isfinite(error) & np.isfinite(spread)
     index = _stacked([_sums(error[defined], spread[defined], labels[defined], cells)])
     return sums | {f"ndvi_{name}": part for name, part in index.items()}
 
@@ -87,8 +93,7 @@ def _index(mean: Values, std: Values, true: Values, red: int, infrared: int, rho
 def _sums(error: Values, std: Values, labels: NDArray[np.intp], cells: int) -> dict[str, Sums]:
     """The sums of one band, errors (N,): (cells,) and (cells, bins)."""
     count = np.bincount(labels, minlength=cells).astype(np.float64)
-    z = np.abs(error) / std
-    probability = 2 * ndtr(z) - 1
+    probability = 2 * ndtr(_standardised(np.abs(error), std)) - 1
     sums = {"crps": Sums(np.bincount(labels, gaussian_crps(error, std), minlength=cells), count)}
     for level in LEVELS:
         sums[inside(level)] = Sums(np.bincount(labels, probability <= level, minlength=cells), count)
@@ -128,10 +133,16 @@ def gaussian_crps(error: Values, std: Values) -> Values:
     ----------
     Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation.
     """
-    z = error / std
+    z = _standardised(error, std)
     density = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
-    score: Values = std * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / np.sqrt(np.pi))
+    score: Values = error * (2 * ndtr(z) - 1) + std * (2 * density - 1 / np.sqrt(np.pi))
     return score
+
+
+def _standardised(error: Values, std: Values) -> Values:
+    """Errors in units of their std; infinite where that is 0, but for those that are 0 too."""
+    sure = np.where(error == 0, 0.0, np.copysign(np.inf, error))
+    return np.divide(error, std, out=sure, where=std > 0)
 
 
 def _bin(values: Values) -> NDArray[np.intp]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import product
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 from weakref import finalize
@@ -34,7 +33,7 @@ HEADLINE = (
     *(f"{of}{metric}" for of in ("", "ndvi_") for metric in UNCERTAINTY),
     *(f"{who}{metric}_{kind}" for who in ("", "blue_") for metric in DETECTION for kind in KINDS),
     *(f"{MISSED}_{metric}" for metric in ("psnr", "rmse", "mae", "sam")),
-    "missing",
+    *("missing", "missing_std"),
 )
 """Metrics, over all bands or of NDVI, that are kept for every cube."""
 
@@ -78,7 +77,8 @@ class Comparison:
     def add(self, record: Record, methods: Sequence[str], scenarios: Sequence[str], seeds: Sequence[int]) -> None:
         """Add the outcomes of a cube that were asked for; those that it does not hold count as not there.
 
-        What is asked for is the same for all cubes.
+        What is asked for is the same for all cubes. The values of the cube are of the seeds that were run with each
+        method that was run on it at all, so that methods are compared on the same pixels.
         """
         assert not self.cubes or (self.methods, self.scenarios) == (tuple(methods), tuple(scenarios))
         self.methods, self.scenarios = tuple(methods), tuple(scenarios)
@@ -88,17 +88,17 @@ class Comparison:
         self.common.add(record, methods, scenarios, seeds)
         self.cubes.append(record.cube)
         values = np.full((len(self.scenarios), len(self.methods), len(HEADLINE), 3), np.nan)
-        for place in product(range(len(self.scenarios)), range(len(self.methods))):
-            scenario, method = self.scenarios[place[0]], self.methods[place[1]]
-            keys = [(method, scenario, seed) for seed in sorted(seeds)]
-            outcomes = {key[2]: record.outcomes[key] for key in keys if key in record.outcomes}
-            for seed, outcome in outcomes.items():
-                if outcome.problem:
-                    problems = self.left_out if outcome.left_out else self.failures
-                    problems.append((record.cube, method, scenario, seed, outcome.problem))
-            for score in self._of_seeds(record.bands, list(outcomes.values())):
-                if score.metric in _PLACES:
-                    values[(*place, _PLACES[score.metric])] = score.value, score.sum, score.weight
+        for row, scenario in enumerate(self.scenarios):
+            run = [record.of_seeds(method, scenario, seeds) for method in self.methods]
+            shared = set.intersection(*(set(outcomes) for outcomes in run if outcomes)) if any(run) else set()
+            for column, (method, outcomes) in enumerate(zip(self.methods, run, strict=True)):
+                for seed, outcome in outcomes.items():
+                    if outcome.problem:
+                        problems = self.left_out if outcome.left_out else self.failures
+                        problems.append((record.cube, method, scenario, seed, outcome.problem))
+                for score in self._of_seeds(record.bands, [outcomes[seed] for seed in outcomes if seed in shared]):
+                    if score.metric in _PLACES:
+                        values[row, column, _PLACES[score.metric]] = score.value, score.sum, score.weight
         self._values.write(values.tobytes())
 
     @staticmethod
@@ -130,7 +130,9 @@ class Comparison:
 
     def difference(self, method: str, reference: str, scenario: str, metric: str) -> Interval:
         """Mean over cubes of what the method has over the reference, with its paired bootstrap interval."""
-        return interval(self.values(method, scenario, metric) - self.values(reference, scenario, metric))
+        mine, theirs = (self.values(name, scenario, metric) for name in (method, reference))
+        with np.errstate(invalid="ignore"):  # of two perfect fills
+            return interval(mine - theirs)
 
     def pooled_difference(self, method: str, reference: str, scenario: str, metric: str) -> Interval:
         """The same of the metric pooled over all cubes that both have; NaN where it needs more than one sum."""

@@ -42,14 +42,18 @@ class Interval:
 def interval(values: Sequence[float] | NDArray[np.float64]) -> Interval:
     """Mean over cubes and the central 95 % of the means of bootstrap samples; NaN limits with fewer than two cubes.
 
+    NaN = no value. With an infinite one (PSNR of a perfect fill) the mean is infinite, and there are no limits.
+
     References
     ----------
     Efron and Tibshirani (1993), An introduction to the bootstrap: the percentile interval.
     """
     array = np.asarray(values, np.float64)
-    array = array[np.isfinite(array)]
+    array = array[~np.isnan(array)]
     if not array.size:
         return Interval(np.nan, np.nan, np.nan, 0)
+    if np.isinf(array).any():
+        return Interval(float(array.sum()), np.nan, np.nan, array.size)
     return with_limits(float(array.mean()), resampled(array[:, None])[:, 0] / array.size, array.size)
 
 

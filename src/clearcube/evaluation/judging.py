@@ -83,9 +83,10 @@ def judge(test: Experiment, fill: Fill, bands: Sequence[str], networks: Networks
             }
     members = test.strata.dates_with(test.hidden)
     hidden = {name: test.strata.of(sums) for name, sums in cells.items() if by_stratum(name)}
-    hidden |= {
-        name: shared_out(sums, members) if name in DATE_STATISTICS else sums.joined() for name, sums in dates.items()
-    }
+    everywhere = np.ones_like(members)
+    for name, sums in dates.items():
+        belongs = everywhere if name == "rough_clear" else members  # what any stratum is compared with
+        hidden[name] = shared_out(sums, belongs) if name in DATE_STATISTICS else sums.joined()
     if test.pasted is not None:
         hidden |= detection_sums(test.pasted, truth, bands, fill.estimate.contamination)
     observed = distortion_sums(mean, truth, seen, bands)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
+from scipy.special import logit
 
 from clearcube.evaluation.statistics import Sums
 from clearcube.gaps import MASK_COVER, ScenarioUnavailable, clear_dates
@@ -33,7 +34,9 @@ THIN = 0.1
 KINDS = ("bright", "thin", "shadow")
 """Kinds of contamination, by the change of the blue band (of the first, where there is none)."""
 BINS = 1000
-"""Bins of a detection score between 0 and 1."""
+SMALLEST_SCORE = 1e-6
+"""Bins of a detection score between 0 and 1: equal steps of its log odds, which go from those of the smallest score to
+those of 1 less it. So scores that differ by more than 3 % of their distance to 0 or 1 are told apart."""
 FALSE_ALARMS = 0.01
 
 
@@ -133,8 +136,8 @@ def detection_sums(
 ) -> dict[str, Sums]:
     """Counts of detection scores, (4, 1000): of clear pixels, then of missed bright cloud, thin cloud and shadow.
 
-    `detected_blue` is of a plain threshold on the anomaly of blue (distance from the pixel's median over its observed
-    dates); `detected` of the method's own probability, where it has one.
+    `detections_blue` is of a plain threshold on the anomaly of blue (distance from the pixel's median over its observed
+    dates); `detections` of the method's own probability, where it has one.
     """
     blue = list(bands).index("blue") if "blue" in bands else 0
     values, observed = pasted.block.reflectance[:, blue], pasted.block.observed
@@ -145,14 +148,19 @@ def detection_sums(
     change = values - truth[:, blue]
     kinds = (change > THIN, (change > 0) & (change <= THIN), change <= 0)
     groups = [observed & ~pasted.missed, *(pasted.missed & kind for kind in kinds)]
-    sums = {"detected_blue": _counts(np.abs(values - middle), groups)}
-    return sums if contamination is None else sums | {"detected": _counts(contamination, groups)}
+    sums = {"detections_blue": _counts(np.abs(values - middle), groups)}
+    return sums if contamination is None else sums | {"detections": _counts(contamination, groups)}
 
 
 def _counts(score: NDArray[np.floating], groups: Sequence[NDArray[np.bool_]]) -> Sums:
-    levels = [np.clip((score[group] * BINS).astype(np.intp), 0, BINS - 1) for group in groups]
-    counts = np.stack([np.bincount(each, minlength=BINS) for each in levels]).astype(np.float64)
+    counts = np.stack([np.bincount(_bin(score[group]), minlength=BINS) for group in groups]).astype(np.float64)
     return Sums(counts, np.ones((1, 1)))
+
+
+def _bin(score: NDArray[np.floating]) -> NDArray[np.intp]:
+    odds = logit(np.clip(score.astype(np.float64), SMALLEST_SCORE, 1 - SMALLEST_SCORE))
+    share = 0.5 + odds / (2 * logit(1 - SMALLEST_SCORE))
+    return np.minimum((share * BINS).astype(np.intp), BINS - 1)
 
 
 def detection_scores(clear: NDArray[np.float64], found: NDArray[np.float64]) -> dict[str, float]:

@@ -28,7 +28,8 @@ DATE_STATISTICS = (
     *("ms_ssim", "gmsd", "lpips", "power_filled", "power_truth", "cross"),
     *("laplacian_filled", "laplacian_clear", "detail_filled", "detail_clear", "rough_filled", "rough_clear"),
 )
-"""Statistics of whole dates. Each date counts for the strata that hold most of its pixels."""
+"""Statistics of whole dates. Each date counts for the strata that hold most of its pixels; clear dates, whose roughness
+that of filled ones is compared with, count for all."""
 
 
 class Score(NamedTuple):
@@ -55,6 +56,7 @@ _ONE_SUM: Mapping[str, tuple[str, Callable[[Sums], Values]]] = {
     "ssim": ("ssim", mean),
     "sam": ("angle", mean),
     "missing": ("missing", mean),
+    "missing_std": ("missing_std", mean),
     "ms_ssim": ("ms_ssim", mean),
     "gmsd": ("gmsd", mean),
     "lpips": ("lpips", mean),
@@ -119,7 +121,7 @@ def scores(tally: Tally, strata: Sequence[tuple[str, str]], bands: Sequence[str]
         if f"{prefix}levels" in tally:
             yield from _calibration(tally, strata, bands, prefix)
     yield from _whole_dates(tally, strata, bands)
-    for statistic, prefix in (("detected", ""), ("detected_blue", "blue_")):
+    for statistic, prefix in (("detections", ""), ("detections_blue", "blue_")):
         if statistic in tally:
             clear, *found = tally[statistic].total
             for kind, counts in zip(KINDS, found, strict=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,16 +61,16 @@ def read_tensors(path: str | os.PathLike[str], option: str) -> dict[str, Tensor]
     InputError : there is no such file, or it holds something else.
     """
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not Path(path).is_file():
         raise InputError(f"the weights {path} do not exist; check {option}")
     try:
         found = load_file(path) if str(path).endswith(".safetensors") else torch.load(path, "cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+    except Exception as error:  # an unpickler may fail in any way
         raise InputError(
-            f"{path} cannot be read as weights ({error}); give {option} a state dict, .safetensors or .pth"
+            f"{path} cannot be read as weights ({type(error).__name__}: {error}); give {option} a state dict, "
+            ".safetensors or .pth"
         ) from error
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise InputError(f"{path} holds {type(found).__name__}, not a state dict of tensors; check {option}")

@@ -13,8 +13,8 @@ from clearcube.evaluation.statistics import Sums
 Strata = tuple[tuple[str, str], ...]
 WHOLE: Strata = (("all", "all"),)
 """The one stratum of what is not divided."""
-_OF_ALL_BANDS = ("angle", "missing", "untrue", "lpips")
-_OF_CUBES = ("niqe_", "detected")
+_OF_ALL_BANDS = ("angle", "missing", "missing_std", "untrue", "lpips")
+_OF_CUBES = ("niqe_", "detections")
 _OF_THESE_BANDS = ("patch_",)
 """Statistics that are not by band; beginnings of those that add up whatever the bands, and of those that do not."""
 

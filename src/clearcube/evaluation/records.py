@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +51,11 @@ class Record:
     settings: Mapping[str, Any]
     outcomes: dict[tuple[str, str, int], Outcome] = field(default_factory=dict)
     fingerprint: str = ""
+
+    def of_seeds(self, method: str, scenario: str, seeds: Iterable[int]) -> dict[int, Outcome]:
+        """Seed -> outcome of those that were run, ascending."""
+        keys = ((method, scenario, seed) for seed in sorted(seeds))
+        return {key[2]: self.outcomes[key] for key in keys if key in self.outcomes}
 
 
 def save(record: Record, path: Path) -> None:

@@ -10,7 +10,16 @@ from importlib.resources import files
 from clearcube.evaluation.comparison import HEADLINE, Comparison
 from clearcube.evaluation.intervals import interval
 from clearcube.evaluation.report import introduction
-from clearcube.evaluation.sections import MARK, MARKED, Section, Table, number, sections, with_limits
+from clearcube.evaluation.sections import (
+    MARK,
+    MARKED,
+    Section,
+    Table,
+    mean_of_cubes,
+    number,
+    sections,
+    with_limits,
+)
 
 REASON = "reason"
 """Column that holds sentences."""
@@ -88,9 +97,12 @@ def _everything(found: Comparison, reference: str) -> Section:
                     gain = found.difference(method, reference, scenario, metric)
                     difference = "" if method == reference else with_limits(gain, "+.3g")
                     of_pool = number(pooled.get(metric, float("nan")))
-                    rows.append((scenario, method, metric, of_pool, number(own.mean), str(own.cubes), difference))
+                    rows.append((scenario, method, metric, of_pool, mean_of_cubes(own), str(own.cubes), difference))
     head = ("scenario", "method", "metric", "pooled", "mean over cubes", "cubes", f"difference to {reference}")
-    note = f"Differences are means over cubes, with the 95 % interval of a paired bootstrap over cubes. {MARKED}"
+    note = (
+        "Means over cubes with their 95 % interval; differences are means over cubes, with that of a paired bootstrap "
+        f"over cubes. {MARKED}"
+    )
     return Section("Every metric", note, (("", Table(head, tuple(rows))),))
 
 

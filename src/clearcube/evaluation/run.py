@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from clearcube.evaluation.judging import Networks, judge
 from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame
 from clearcube.evaluation.records import Outcome, Record, load, save
 from clearcube.gaps import MASK_COVER, MaskBank, ScenarioUnavailable
+from clearcube.stopping import Stop
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 BANK_SIZE = 4096
 """Masks in a bank, at most: of more, those are kept whose checksums come first, whatever the order of the cubes."""
 
+KEEP_S = 10.0
+"""Seconds of work that are lost at most, but for the fill in hand, where a run is killed."""
 WEIGHTS = "weights"
 """Name of the checksums of checkpoints, by method, among the settings."""
 DRAWN = {"bank": "partial", "clouds": MASK_ERROR}
@@ -56,7 +60,12 @@ class Plan:
 
 
 def evaluate_cube(
-    cube: NamedCube, plan: Plan, known: Record | None = None, keep: Keep = lambda record, masks: None
+    cube: NamedCube,
+    plan: Plan,
+    known: Record | None = None,
+    keep: Keep = lambda record, masks: None,
+    tell: Callable[[], None] = lambda: None,
+    stop: Stop | None = None,
 ) -> Record:
     """Run every experiment that is not known yet of a cube of the same content.
 
@@ -64,34 +73,55 @@ def evaluate_cube(
     hide the same pixels (those of `leading` and `trailing` all do) are run once.
 
     keep : is given the record and the new masks, "scenario_seed" -> hidden pixels (T, H, W) bool, with those of pasted
-        pixels, after each scenario.
+        pixels, after each scenario, every ten seconds, and when it ends before that. tell : is called after each
+        scenario. stop : asks to end before the next fill.
+
+    Raises
+    ------
+    Terminated : `stop` was asked.
     """
+    stop, kept_at = stop or Stop(), time.monotonic()
     record = Record(cube.key, cube.bands, plan.settings, fingerprint=cube.fingerprint())
     if known is not None and _same_cube(known, record):
         record.outcomes.update({each: o for each, o in known.outcomes.items() if _valid(each, known, plan)})
         record.settings = _kept_settings(record, known)
     for scenario in plan.scenarios:
         masks: dict[str, NDArray[np.bool_]] = {}
-        alike: dict[bytes, int] = {}
-        for seed in plan.seeds:
-            missing = [name for name in plan.fillers if _undone(record, (name, scenario, seed))]
-            if not missing:
-                continue
-            try:
-                test = experiment(cube, scenario, seed, plan.bank, plan.clouds)
-            except ScenarioUnavailable as error:
-                outcome = Outcome(problem=str(error), left_out=True)
-                record.outcomes.update({(name, scenario, seed): outcome for name in missing})
-                continue
-            masks |= {f"{scenario}_{seed}{ending}": mask for ending, mask in test.masks.items()}
-            twin = alike.setdefault(_what_is_given(test), seed)
-            for name in missing:
-                if twin != seed and not _undone(record, (name, scenario, twin)):
-                    record.outcomes[name, scenario, seed] = record.outcomes[name, scenario, twin]
-                else:
-                    record.outcomes[name, scenario, seed] = _outcome(plan.fillers[name], test, cube.bands, plan)
-        keep(record, masks)
+        try:
+            for _ in _experiments_of(cube, plan, scenario, record, masks):
+                if time.monotonic() - kept_at > KEEP_S:
+                    keep(record, masks)
+                    kept_at = time.monotonic()
+                stop.check()
+        finally:
+            keep(record, masks)
+        tell()
     return record
+
+
+def _experiments_of(
+    cube: NamedCube, plan: Plan, scenario: str, record: Record, masks: dict[str, NDArray[np.bool_]]
+) -> Iterator[None]:
+    """Run what is missing of a scenario, a fill at a time, into the record; hidden pixels go into the masks."""
+    alike: dict[bytes, int] = {}
+    for seed in plan.seeds:
+        missing = [name for name in plan.fillers if _undone(record, (name, scenario, seed))]
+        if not missing:
+            continue
+        try:
+            test = experiment(cube, scenario, seed, plan.bank, plan.clouds)
+        except ScenarioUnavailable as error:
+            outcome = Outcome(problem=str(error), left_out=True)
+            record.outcomes.update({(name, scenario, seed): outcome for name in missing})
+            continue
+        masks |= {f"{scenario}_{seed}{ending}": mask for ending, mask in test.masks.items()}
+        twin = alike.setdefault(_what_is_given(test), seed)
+        for name in missing:
+            if twin != seed and not _undone(record, (name, scenario, twin)):
+                record.outcomes[name, scenario, seed] = record.outcomes[name, scenario, twin]
+            else:
+                record.outcomes[name, scenario, seed] = _outcome(plan.fillers[name], test, cube.bands, plan)
+            yield
 
 
 def _same_cube(one: Record, other: Record) -> bool:
@@ -175,11 +205,10 @@ def digest_of_clouds(frames: Sequence[CloudyFrame]) -> str:
     return digest.hexdigest()
 
 
-def evaluate_into(folder: Path, cube: NamedCube, plan: Plan, tell: Callable[[], None] = lambda: None) -> Record:
-    """Bring the record of a cube in the folder `sums` up to date, and its masks in `hidden`, scenario by scenario.
-
-    tell : is called after each scenario.
-    """
+def evaluate_into(
+    folder: Path, cube: NamedCube, plan: Plan, tell: Callable[[], None] = lambda: None, stop: Stop | None = None
+) -> Record:
+    """Bring the record of a cube in the folder `sums` up to date, and its masks in `hidden`; see `evaluate_cube`."""
     path, masks_path = folder / "sums" / f"{cube.key}.npz", folder / "hidden" / f"{cube.key}.npz"
     known = load(path) if path.exists() else None
     there = None if known is None else (known.fingerprint, known.settings, len(known.outcomes))
@@ -195,9 +224,8 @@ def evaluate_into(folder: Path, cube: NamedCube, plan: Plan, tell: Callable[[], 
             save_masks(masks, masks_path)
         if masks or (record.fingerprint, record.settings, len(record.outcomes)) != there:
             save(record, path)
-        tell()
 
-    return evaluate_cube(cube, plan, known, keep)
+    return evaluate_cube(cube, plan, known, keep, tell, stop)
 
 
 def save_masks(masks: Mapping[str, NDArray[np.bool_]], path: Path) -> None:
@@ -230,13 +258,23 @@ def read_masks(path: Path) -> dict[str, NDArray[np.bool_]]:
         raise InputError(f"{path} cannot be read as hidden pixels ({error})") from error
 
 
-def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Results as they come; so many items are in hand at once and no more, however many there are."""
+def in_parallel(
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int, stop: Stop | None = None
+) -> Iterator[Result]:
+    """Results as they come; so many items are in hand at once and no more, however many there are.
+
+    stop : is asked when something ends this before its time; what is in hand is waited for.
+    """
     with ThreadPoolExecutor(workers) as pool:
         pending: set[Future[Result]] = set()
-        for item in items:
-            pending.add(pool.submit(work, item))
-            if len(pending) >= workers:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        yield from (future.result() for future in pending)
+        try:
+            for item in items:
+                pending.add(pool.submit(work, item))
+                if len(pending) >= workers:
+                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            yield from (future.result() for future in pending)
+        except BaseException:
+            if stop is not None:
+                stop.ask()
+            raise

@@ -9,13 +9,14 @@ import numpy as np
 
 from clearcube.evaluation.common import shared_scenarios
 from clearcube.evaluation.comparison import DETECTION, UNCERTAINTY, Comparison, Problem
-from clearcube.evaluation.intervals import Interval
+from clearcube.evaluation.intervals import Interval, interval
 from clearcube.evaluation.judging import ALL, HIDDEN, MISSED, OBSERVED
 from clearcube.evaluation.mask_error import KINDS, MASK_ERROR
 from clearcube.evaluation.metrics import ALL_BANDS, NDVI
 from clearcube.evaluation.strata import FAMILIES
 from clearcube.gaps import STRATA
 
+POOLED, MEANS = "Pooled", "Mean over cubes, with its 95 % interval"
 MARK = "~"
 """Stands beside a difference whose interval includes zero."""
 MARKED = f"{MARK}: the interval includes zero, or there are too few cubes for one."
@@ -29,7 +30,7 @@ TABLES = (
     ),
     ("Likeness to the truth", ("ms_ssim", "gmsd", "spectrum_ratio", "coherence", "frechet", "lpips", "fid")),
     ("Looks beside clear dates", ("niqe", "sharpness_ratio", "entropy_ratio", "roughness_ratio")),
-    ("Uncertainty of reflectance", UNCERTAINTY),
+    ("Uncertainty of reflectance", (*UNCERTAINTY, "missing_std")),
     ("Uncertainty of NDVI", tuple(f"ndvi_{metric}" for metric in UNCERTAINTY)),
     *(
         (f"Detection of missed {kind}", tuple(f"{who}{metric}_{kind}" for who in ("", "blue_") for metric in DETECTION))
@@ -88,14 +89,24 @@ def number(value: float, form: str = ".4g") -> str:
     return "-" if np.isnan(value) else format(value, form)
 
 
-def with_limits(gain: Interval, form: str) -> str:
+def with_limits(gain: Interval, form: str, note: str = "") -> str:
     """A difference with its interval, marked where that includes zero.
 
-    >>> with_limits(Interval(0.5, -0.25, 1.25, 9), "+.2f")
-    '+0.50 [-0.25, +1.25] ~'
+    >>> with_limits(Interval(0.5, -0.25, 1.25, 9), "+.2f", "9 of 10 cubes")
+    '+0.50 [-0.25, +1.25] (9 of 10 cubes) ~'
     """
-    limits = "" if np.isnan(gain.low) else f" [{gain.low:{form}}, {gain.high:{form}}]"
-    return f"{gain.mean:{form}}{limits}{f' {MARK}' if gain.uncertain else ''}" if gain.cubes else "-"
+    mark = f" {MARK}" if gain.uncertain else ""
+    return f"{_ranged(gain, form)}{f' ({note})' if note else ''}{mark}" if gain.cubes else "-"
+
+
+def mean_of_cubes(own: Interval) -> str:
+    """A mean over cubes with its interval."""
+    return _ranged(own, ".4g") if own.cubes else "-"
+
+
+def _ranged(mean: Interval, form: str) -> str:
+    limits = "" if np.isnan(mean.low) else f" [{mean.low:{form}}, {mean.high:{form}}]"
+    return f"{mean.mean:{form}}{limits}"
 
 
 def _gains(found: Comparison, reference: str) -> Section:
@@ -110,19 +121,29 @@ def _gains(found: Comparison, reference: str) -> Section:
                 cells.append("0")
                 of_pool.append("0")
                 continue
-            cells.append(with_limits(gain, "+.2f") if gain.cubes else _reason(found, method, scenario))
-            of_pool.append(with_limits(whole, "+.2f"))
+            note = _less(found, method, reference, scenario)
+            cells.append(with_limits(gain, "+.2f", note) if gain.cubes else _reason(found, method, scenario))
+            of_pool.append(with_limits(whole, "+.2f", note))
         means.append(tuple(cells))
         pooled.append(tuple(of_pool))
     head = ("method", *found.scenarios)
     return Section(
         f"Gain in PSNR over {reference}, dB",
-        f"With the 95 % interval of a paired bootstrap over cubes. {MARKED}",
+        f"With the 95 % interval of a paired bootstrap over cubes. {MARKED} In brackets, where it is not on all: "
+        f"on how many of the cubes of {reference} a method was scored, and what share of the pixels it left unfilled.",
         (
             ("Mean over cubes", Table(head, tuple(means))),
             ("Pooled over all pixels of all cubes", Table(head, tuple(pooled))),
         ),
     )
+
+
+def _less(found: Comparison, method: str, reference: str, scenario: str) -> str:
+    """What a method was not scored on that the reference was: cubes, and pixels that it left unfilled."""
+    has, of = (int((~np.isnan(found.values(name, scenario, "psnr"))).sum()) for name in (method, reference))
+    missing = found.pooled(method, scenario).get("missing", 0.0)
+    cubes = [f"{has} of {of} cubes"] if has < of else []
+    return ", ".join([*cubes, *([f"{missing:.2g} unfilled"] if missing > 0 else [])])
 
 
 def _reason(found: Comparison, method: str, scenario: str) -> str:
@@ -146,15 +167,18 @@ def _differences(found: Comparison, reference: str) -> Section:
 
 
 def _pooled_section(found: Comparison, title: str, metrics: Sequence[str]) -> Section:
-    """Pooled metrics of every scenario and method; metrics that nobody has are left out."""
+    """Metrics of every scenario and method, pooled and as means over cubes; metrics that nobody has are left out."""
     values = {(s, m): found.pooled(m, s) for s in found.scenarios for m in found.methods}
     shown = [name for name in metrics if any(not np.isnan(each.get(name, np.nan)) for each in values.values())]
-    rows = [
-        (*place, *(number(each.get(metric, np.nan)) for metric in shown))
-        for place, each in values.items()
-        if any(metric in each for metric in shown)
-    ]
-    return Section(f"{title}, pooled", "", (("", Table(("scenario", "method", *shown), tuple(rows))),))
+    pooled, means = [], []
+    for (scenario, method), each in values.items():
+        own = [interval(found.values(method, scenario, metric)) for metric in shown]
+        if any(metric in each for metric in shown) or any(mean.cubes for mean in own):
+            pooled.append((scenario, method, *(number(each.get(metric, np.nan)) for metric in shown)))
+            means.append((scenario, method, *map(mean_of_cubes, own)))
+    head = ("scenario", "method", *shown)
+    tables = (POOLED, Table(head, tuple(pooled))), (MEANS, Table(head, tuple(means)))
+    return Section(title, "", tables)
 
 
 def _sets(found: Comparison) -> Section:
@@ -254,11 +278,17 @@ def _problems(title: str, problems: Sequence[Problem]) -> Section:
 
 def _appendix(found: Comparison) -> Section:
     """PSNR of every cube."""
-    tables = []
+    tables, failed = [], {each[:3] for each in found.failures}
     for scenario in found.scenarios:
         columns = np.array([found.values(method, scenario, "psnr") for method in found.methods])
         rows = tuple(
-            (cube, *(number(value, ".2f") for value in row))
+            (
+                cube,
+                *(
+                    "failed" if (cube, method, scenario) in failed else number(value, ".2f")
+                    for method, value in zip(found.methods, row, strict=True)
+                ),
+            )
             for cube, row in zip(found.cubes, columns.T, strict=True)
             if not np.isnan(row).all()
         )

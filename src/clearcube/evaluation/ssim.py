@@ -141,7 +141,9 @@ def _bounds(valid: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 
 def multiscale_ssim(filled: Image, truth: Image, valid: NDArray[np.bool_]) -> Image:
-    """MS-SSIM of the bands of one date, (B,); NaN where nothing is valid or the image has less than 11 pixels a side.
+    """MS-SSIM of the bands of one date, (B,).
+
+    NaN where nothing is valid at one of the scales or the image has less than 11 pixels a side.
 
     Each coarser scale averages 2 x 2 pixels, the valid ones among them. There are five scales, fewer in an image that
     would shrink below 11 pixels; the exponents of those there are keep their ratio and sum to 1. Negative factors
@@ -156,11 +158,14 @@ def multiscale_ssim(filled: Image, truth: Image, valid: NDArray[np.bool_]) -> Im
     Wang, Simoncelli and Bovik (2003), Multiscale structural similarity for image quality assessment.
     """
     scales = min(len(SCALE_WEIGHTS), _scales(min(valid.shape)))
-    if scales == 0 or not valid.any():
-        return np.full(len(filled), np.nan)
+    nothing = np.full(len(filled), np.nan)
+    if scales == 0:
+        return nothing
     weights = np.array(SCALE_WEIGHTS[:scales]) / sum(SCALE_WEIGHTS[:scales])
     product = np.ones(len(filled))
     for scale, exponent in enumerate(weights):
+        if not valid.any():  # an odd last row or column is in no coarser scale
+            return nothing
         whole, structure = similarity(filled, truth, valid)
         factor = (whole if scale == scales - 1 else structure)[:, valid].mean(axis=1)
         product *= np.maximum(factor, 0.0) ** exponent

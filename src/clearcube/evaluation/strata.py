@@ -83,6 +83,8 @@ class Strata:
     def dates_with(self, counted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """(strata, T), 1 where the stratum holds, in its family, the most pixels of the date that count.
 
+        A date without any is of no stratum but that of all.
+
         counted : (T, H, W) bool.
         """
         cells = [np.bincount(cell[some], minlength=self.cells) for cell, some in zip(self.cell, counted, strict=True)]
@@ -92,6 +94,7 @@ class Strata:
         for family in np.unique(families):
             rows = np.flatnonzero(families == family)
             members[rows[pixels[rows].argmax(axis=0)], np.arange(pixels.shape[1])] = 1.0
+        members[1:, ~counted.any(axis=(1, 2))] = 0.0
         return members
 
 
@@ -154,10 +157,11 @@ def landcover_classes(
     codes = np.asarray(landcover)
     known = WORLDCOVER_CLASSES if np.isin(codes, list(WORLDCOVER_CLASSES)).mean() > _share_of_earthnet(codes) else None
     classes = names or known or EARTHNET_CLASSES
+    distinct = tuple(dict.fromkeys((NO_LANDCOVER, *classes.values())))  # several codes may have one name
     order = np.zeros(codes.shape, np.intp)
-    for number, code in enumerate(classes, start=1):
-        order[codes == code] = number
-    return (NO_LANDCOVER, *classes.values()), order
+    for code, name in classes.items():
+        order[codes == code] = distinct.index(name)
+    return distinct, order
 
 
 def _share_of_earthnet(codes: NDArray[np.integer]) -> float:

@@ -199,7 +199,7 @@ def _cube(
 ) -> xr.Dataset:
     """The cube itself, with what belongs to the place."""
     if series.crs is None:
-        warnings.warn(f"{where}: no CRS is known; the output will have none", UserWarning, stacklevel=3)
+        warnings.warn(f"{where}: no CRS is known; what is written of it will have none", UserWarning, stacklevel=3)
     names, wavelengths = reflectance["band"].values, reflectance["wavelength"].values
     cube = new_cube(
         reflectance.data,

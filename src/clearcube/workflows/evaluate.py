@@ -13,6 +13,7 @@ from clearcube.evaluation.inputs import cubes_of
 from clearcube.evaluation.mask_error import MASK_ERROR
 from clearcube.evaluation.run import Plan, evaluate_into, in_parallel
 from clearcube.gaps import Scenario
+from clearcube.stopping import Stop
 from clearcube.workflows.evaluation_plan import (
     EvaluationRequest,
     fillers_of,
@@ -89,20 +90,21 @@ def _run(request: EvaluationRequest, plan: Plan, cubes: Mapping[str, list[str]],
             progress("evaluating", done, total)
 
     progress("evaluating", 0, total)
-    work = partial(_evaluate, request, plan, tell)
-    results = in_parallel(work, cubes.items(), request.workers or os.cpu_count() or 1)
+    stop = Stop()
+    work = partial(_evaluate, request, plan, tell, stop)
+    results = in_parallel(work, cubes.items(), request.workers or os.cpu_count() or 1, stop)
     return {key: message for key, message in results if message}
 
 
 def _evaluate(
-    request: EvaluationRequest, plan: Plan, tell: Callable[[], None], item: tuple[str, list[str]]
+    request: EvaluationRequest, plan: Plan, tell: Callable[[], None], stop: Stop, item: tuple[str, list[str]]
 ) -> tuple[str, str]:
     """Evaluate a cube; its key, and a message where it cannot be read."""
     key, sources = item
     cube = read_cube(request, key, sources)
     if isinstance(cube, str):
         return key, cube
-    evaluate_into(request.out, cube, plan, tell)
+    evaluate_into(request.out, cube, plan, tell, stop)
     return key, ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import numpy as np
 from clearcube.cube import OBSERVED_DIMS, REFLECTANCE_DIMS, Source, bands_of, crs_of, dates_of
 from clearcube.errors import InputError
 from clearcube.evaluation.experiments import CLOUD_MASK, MISSED_MASK, Experiment, Fill, counted_in
-from clearcube.evaluation.judging import HIDDEN, judge
+from clearcube.evaluation.judging import HIDDEN, OBSERVED, judge
 from clearcube.evaluation.metrics import Score, scores
 from clearcube.evaluation.pairs import paired
 from clearcube.evaluation.run import read_masks
@@ -41,6 +42,8 @@ def score_files(
 ) -> list[Score]:
     """Every metric of a fill over a set of pixels, by band and together, as an evaluation scores its fills.
 
+    Of other sets than hidden pixels those are measured that say something of copies too: of distortion, and SSIM.
+
     Parameters
     ----------
     filled : a filled cube, opened with `filled_opening`. truth : the input from which pixels were hidden, opened with
@@ -63,9 +66,11 @@ def score_files(
     mine, theirs = open_cube(filled, **(filled_opening or {})), open_cube(truth, **(opening or {}))
     name = truth if isinstance(truth, str) else ", ".join(truth)
     _check_grid(mine, theirs)
+    pair = paired(mine, theirs["reflectance"], theirs["observed"].values)
     masks = _hidden(hidden, filled, theirs) if on != "all" or hidden else {}
     counted = _chosen(theirs, on, masks)
-    pair = paired(mine, theirs["reflectance"], counted)
+    if hidden is not None and on == "hidden":
+        _warn_of_copies(filled, counted)
     if not counted.any():
         raise InputError(
             f"nothing to score: no pixel of {name} is in the set '{on}'; say which were hidden with --hidden, or score "
@@ -77,7 +82,9 @@ def score_files(
     check_reflectance(test.truth, counted, name)
     check_reflectance(values, counted, filled, "--filled-")
     fill = Fill(Estimate(values, _std(filled, mine)), _correlation(mine), values)
-    sums = judge(test, fill, pair.bands).sets[HIDDEN]
+    judged = judge(test, fill, pair.bands)
+    names = judged.sets[HIDDEN if on == "hidden" else OBSERVED]
+    sums = {name: judged.sets[HIDDEN][name] for name in names}
     if sums["missing"].total[0, 0] == counted.sum():
         raise InputError(f"nothing to score: {filled} has no value at any of the {counted.sum()} pixels")
     whole = test.strata.names[:1]
@@ -145,7 +152,10 @@ def _check_grid(mine: xr.Dataset, theirs: xr.Dataset) -> None:
         raise InputError(f"filled and truth lie on other grids: {systems[0]} and {systems[1]}; resample one")
     for axis in ("y", "x"):
         a, b = mine[axis].values, theirs[axis].values
-        if a.size == b.size and not np.allclose(a, b, rtol=0, atol=abs(np.diff(b[:2]).sum()) / 10 + 1e-9):
+        tolerance = abs(np.diff(b[:2]).sum()) / 10 + 1e-9
+        if a.size == b.size and not np.allclose(a, b, rtol=0, atol=tolerance):
+            if np.allclose(a[::-1], b, rtol=0, atol=tolerance):
+                raise InputError(f"filled and truth differ in '{axis}': it runs the other way; turn one of them")
             raise InputError(
                 f"filled and truth lie on other grids: {axis} begins at {a[0]:.10g} and {b[0]:.10g}; resample one"
             )
@@ -159,6 +169,24 @@ def _hidden(given: str | None, filled: str, truth: xr.Dataset) -> dict[str, NDAr
         if mask.shape != shape:
             raise InputError(f"the hidden pixels have the shape {mask.shape}, the truth {shape} (time, y, x)")
     return masks
+
+
+def _warn_of_copies(filled: str, counted: NDArray[np.bool_]) -> None:
+    """Warn where the fill says that pixels to score were observed when it was made."""
+    from clearcube.readers.filled import open_filled
+
+    try:
+        source = open_filled(filled)["source"].values
+    except InputError:
+        return  # of another program, which does not tell
+    copied = counted & (source == Source.OBSERVED) if source.shape == counted.shape else np.zeros_like(counted)
+    if copied.any():
+        warnings.warn(
+            f"{filled} was made from {copied.sum()} of the {counted.sum()} pixels that count as hidden: it only shows "
+            "them again; hide them before you fill",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _from_source(filled: str, truth: xr.Dataset) -> NDArray[np.bool_]:
@@ -200,5 +228,5 @@ def _chosen(truth: xr.Dataset, on: str, masks: Mapping[str, NDArray[np.bool_]]) 
     observed = truth["observed"].values
     if on == "hidden":
         return np.asarray(observed & counted_in(observed, masks))
-    pasted = [mask for name, mask in masks.items() if name or on == "observed"]
-    return np.asarray(observed & ~np.logical_or.reduce([np.zeros_like(observed), *pasted]))
+    left = observed & ~np.logical_or.reduce([np.zeros_like(observed), *masks.values()])
+    return np.asarray(left | observed & counted_in(observed, masks) if on == "all" and masks else left)
