@@ -281,16 +281,11 @@ def _appendix(found: Comparison) -> Section:
     tables, failed = [], {each[:3] for each in found.failures}
     for scenario in found.scenarios:
         columns = np.array([found.values(method, scenario, "psnr") for method in found.methods])
-        rows = tuple(
-            (
-                cube,
-                *(
-                    "failed" if (cube, method, scenario) in failed else number(value, ".2f")
-                    for method, value in zip(found.methods, row, strict=True)
-                ),
-            )
-            for cube, row in zip(found.cubes, columns.T, strict=True)
-            if not np.isnan(row).all()
-        )
-        tables.append((scenario, Table(("cube", *found.methods), rows)))
+        rows = []
+        for cube, row in zip(found.cubes, columns.T, strict=True):
+            if not np.isnan(row).all():
+                gone = [(cube, method, scenario) in failed for method in found.methods]
+                cells = ("failed" if no else number(value, ".2f") for no, value in zip(gone, row, strict=True))
+                rows.append((cube, *cells))
+        tables.append((scenario, Table(("cube", *found.methods), tuple(rows))))
     return Section("Appendix: PSNR by cube, dB", "", tuple(each for each in tables if each[1].rows))
