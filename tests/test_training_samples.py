@@ -8,7 +8,7 @@ from clearcube.filler import Block
 from clearcube.gaps import MaskBank
 from clearcube.training.config import SamplingConfig
 from clearcube.training.hiding import END_DAYS, draw_hidden
-from clearcube.training.patterns import smooth_fields
+from clearcube.training.patterns import hazed, smooth_fields
 from clearcube.training.samples import Sampler, cropped, pasted
 
 SMALL = SamplingConfig(size=32, frames=12, dates=(5, 6), free_bands=0.0)
@@ -115,6 +115,15 @@ def test_sparse_crops_reach_farther():
         return np.mean([(cut.dates[-1] - cut.dates[0]).astype(int) for cut in cuts])
 
     assert reach(3.0) > 2 * reach(1.0)
+
+
+def test_hazes_are_mostly_of_whole_dates_and_at_times_strong():
+    series, nm = np.full((8, 4, 24, 24), 0.2, np.float32), np.array([490, 560, 665, 842], np.float32)
+    changes = [hazed(np.random.default_rng(seed), series, nm) - series for seed in range(60)]
+    whole = np.array([change.mean(axis=(2, 3)).std() for change in changes])
+    within = np.array([change.std(axis=(2, 3)).mean() for change in changes])
+    assert 0.005 < np.median(whole) < 0.03 and np.quantile(whole, 0.9) > 0.02
+    assert np.median(whole / within) > 1
 
 
 @pytest.mark.parametrize("size", [16, 32, 48])

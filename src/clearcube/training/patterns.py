@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 STEPS = (5, 5, 5, 5, 3, 7, 10)
 """Days between dates, drawn from these."""
+EVEN = (0.3, 4.0)
+"""Least and most standard deviation of a haze's even part, where its smooth field has up to 1."""
 RED_EDGE_NM = 720.0
 
 
@@ -43,11 +45,14 @@ def draw_pattern(
 
 
 def hazed(rng: Generator, series: Floats, wavelengths: Floats) -> Floats:
-    """The series (T, B, H, W) under a haze or gain of each date: partly even, partly a smooth field."""
+    """The series (T, B, H, W) under a haze or gain of each date: partly even, partly a smooth field.
+
+    Real dates differ more as a whole than within a frame, up to 0.05 in near infrared.
+    """
     dates, _, height, width = series.shape
-    even = np.float32(rng.uniform(0.3, 1.0))
+    even = np.float32(EVEN[0] * (EVEN[1] / EVEN[0]) ** rng.random())
     shape = even * rng.standard_normal((dates, 1, 1)).astype(np.float32)
-    shape = shape + np.sqrt(1 - even**2) * smooth_fields(rng, (dates, height, width), rng.uniform(4, 16))
+    shape = shape + np.float32(rng.uniform(0.2, 1)) * smooth_fields(rng, (dates, height, width), rng.uniform(4, 16))
     spectrum = (wavelengths / 550) ** np.float32(rng.uniform(-1.2, 0.8))
     spectrum = spectrum * np.exp(rng.normal(0, 0.12, len(spectrum))).astype(np.float32)
     change = np.float32(min(0.01 * 2 ** rng.standard_normal(), 0.04)) * shape[:, None] * spectrum[:, None, None]
@@ -76,7 +81,7 @@ def _ground(rng: Generator, size: int, nm: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _drift(rng: Generator, days: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Growth and decay, (T, size, size): two waves, one of them over the whole frame too."""
-    fields = smooth_fields(rng, (2, size, size), rng.uniform(1, 8)) + np.array([0, 1])[:, None, None]
+    """Growth and decay, (T, size, size): two waves, partly over the whole frame, the second more so."""
+    fields = smooth_fields(rng, (2, size, size), rng.uniform(1, 8)) + rng.normal([0, 1], 0.5)[:, None, None]
     waves = [np.sin(days / rng.uniform(20, 80) + rng.uniform(0, 2 * np.pi)) for _ in fields]
     return np.asarray(sum(wave[:, None, None] * field for wave, field in zip(waves, fields, strict=True)))

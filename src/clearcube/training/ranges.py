@@ -26,7 +26,10 @@ SCHEDULES = ("one-cycle", "constant")
 WAYS = ("hidden", "masked", "delivered")
 SCENARIOS = tuple(str(each) for each in Scenario)
 LARGEST_SEED = 2**63 - 1
-SHARES = ("patterns", "simulated", "free_bands", "second_gap", "uncovered", "disturbed", "shifted", "pasted")
+SHARES = (
+    "patterns", "simulated", "free_bands", "sparse", "second_gap", "uncovered", "disturbed", "shifted",
+    "pasted",
+)  # fmt: skip
 GAPS = ("partial", "frames_hidden", "runs", "ends")
 
 
