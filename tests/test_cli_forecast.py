@@ -171,7 +171,7 @@ def test_guided_forecasts_are_named_so(tmp_path):
     result = run(cube(tmp_path), tmp_path / "out.nc", *told, "--weather", table(tmp_path, 160))
     assert result.exit_code == 0, result.output
     with xr.open_dataset(tmp_path / "out.nc") as found:
-        assert found.attrs["guided"].startswith("by the weather")
+        assert found.attrs["guided"].startswith("by the weather") and found.attrs["model"] == "convlstm-guided"
 
 
 @pytest.mark.parametrize(
@@ -199,6 +199,25 @@ def test_weather_for_a_model_that_knows_none(tmp_path, told):
     assert (result.exit_code, "knows no weather" in result.output) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "told", [["--horizon", "100000d", "--every", "20000d"], ["--horizon", "99999999999999999999d"]]
+)
+def test_horizons_of_more_than_ten_years_are_refused(tmp_path, told):
+    result = run(cube(tmp_path), tmp_path / "out.nc", "--fill", "none", "--model", "persistence", *told)
+    assert result.exit_code == 2 and "longer than 3660 days" in result.output, result.output
+
+
+def test_a_forecast_tells_when_it_was_made_and_with_which_weights(tmp_path):
+    result = run(cube(tmp_path), tmp_path / "out.nc", "--fill", "seq2seq", "--weights", weights(tmp_path))
+    assert result.exit_code == 0, result.output
+    with xr.open_dataset(tmp_path / "out.nc") as found:
+        made = found["forecast_reference_time"]
+        assert made.attrs["standard_name"] == "forecast_reference_time" and made.ndim == 0
+        leads = (found["time"] - made) / np.timedelta64(1, "D")
+        np.testing.assert_array_equal(leads, found["lead_time"])
+        assert len(found.attrs["weights_sha256"]) == len(found.attrs["fill_weights_sha256"]) == 64
+
+
 @pytest.mark.parametrize("model", ["persistence", "harmonic", "convlstm"])
 def test_nothing_observed_is_refused(tmp_path, model):
     given = tmp_path / "cloud.nc"
@@ -210,7 +229,7 @@ def test_nothing_observed_is_refused(tmp_path, model):
     assert run(given, tmp_path / "usual.nc", "--fill", "linear", "--model", "climatology").exit_code == 0
 
 
-@pytest.mark.parametrize("told", [["--horizon", "105d"], ["--model", "convlstm-guided"]])
+@pytest.mark.parametrize("told", [["--horizon", "105d"], ["--model", "convlstm-guided"], ["--model", "seasonal"]])
 def test_what_is_known_before_is_refused_before_filling(tmp_path, told, monkeypatch):
     def filled(*_):
         raise AssertionError("filled first")

@@ -141,8 +141,17 @@ def test_a_finished_run_is_not_repeated(tmp_path):
     again = evaluate_into(tmp_path, episode(), plan({**dict.fromkeys(MODELS, broken), "steady": lambda: Steady(0.4)}))
     assert not any(outcome.problem for outcome in again.outcomes.values()) and len(again.outcomes) == 9
     assert load(tmp_path / SUMS / "place.npz").outcomes.keys() == again.outcomes.keys()
+    changed = replace(episode(), target_ndvi=episode().target_ndvi * np.float32(0.9))
+    other = evaluate_into(tmp_path, changed, plan(dict.fromkeys(MODELS, broken)))
+    assert all(outcome.problem == "RuntimeError: made again" for outcome in other.outcomes.values())
     other = evaluate_into(tmp_path, episode(), plan(dict.fromkeys(MODELS, broken), version="2"))
     assert all(outcome.problem == "RuntimeError: made again" for outcome in other.outcomes.values())
+
+
+def test_an_episode_of_which_nothing_is_seen_afterwards_cannot_be_scored():
+    dark = replace(episode(), target_ndvi=np.full_like(episode().target_ndvi, np.nan))
+    outcomes = evaluate_episode(dark, plan()).outcomes.values()
+    assert all(each.left_out and "nothing is seen on the dates to forecast" in each.problem for each in outcomes)
 
 
 def compared(count=3, models=MODELS, fills=FILLS, **kinds):
@@ -209,13 +218,14 @@ def test_gains_by_hand():
 
 
 def test_tiles_are_regions_where_there_are_enough():
-    mine = {f"{tile}{i}": 0.1 * i + (tile > "C") for tile in "ABCDE" for i in range(2)}
+    mine = {f"3{i}U{tile}A {n}": 0.1 * n + (i > 2) for i, tile in enumerate("ABCDE") for n in range(2)}
     theirs = dict.fromkeys(mine, 0.5)
-    places = {cube: cube[0] for cube in mine}
+    places = {cube: cube.split()[0] for cube in mine}
     result = gain_by_tile(comparison_of(mine, theirs, places=places), "m", "fill", NONE)
     assert result.improved.cubes == 5 and result.improved.mean == pytest.approx(3 / 5)
-    assert gain_by_tile(comparison_of(mine, theirs, places=dict.fromkeys(mine, "A")), "m", "fill", NONE) is None
-    assert gain_by_tile(comparison_of(mine, theirs, places={c: c for c in mine}), "m", "fill", NONE) is None
+    assert gain_by_tile(comparison_of(mine, theirs, places=dict.fromkeys(mine, "30UAA")), "m", "fill", NONE) is None
+    named = {cube: place if place < "33" else cube for cube, place in places.items()}  # names without a tile are none
+    assert gain_by_tile(comparison_of(mine, theirs, places=named), "m", "fill", NONE) is None
 
 
 def tally(**scores):

@@ -322,6 +322,14 @@ def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path):
         ({"seed": "a"}, "give a whole number"),
         ({"network": {"weather": 3}, "train": ["a.nc"]}, "simulated places alone"),
         ({"network": {"weather": 2}}, "must be 0 or 3"),
+        ({"network": {"step_days": 7}}, "140 days; targets to learn from end after 100"),
+        ({"optimisation": {"learning_rate": -1.0}}, "learning_rate and clip must be positive"),
+        ({"optimisation": {"clip": 0.0}}, "learning_rate and clip must be positive"),
+        ({"optimisation": {"threads": 0}}, "threads must be positive"),
+        ({"optimisation": {"weight_decay": -1.0}}, "must be >= 0"),
+        ({"optimisation": {"average": 7.0}}, "average must lie"),
+        ({"optimisation": {"fewer_dates": 3.0}}, "fewer_dates must lie"),
+        ({"episodes": {"fills": ["linear", "linear"]}}, "names a method twice"),
     ],
 )
 def test_configurations_that_cannot_be(table, message):
@@ -379,6 +387,31 @@ def test_real_cubes_give_stretches_within_the_horizon():
     assert [str(each.context.dates[0]) for each in found[:2]] == ["2018-01-01", "2018-01-21"]
     assert all(each.leads[-1] <= 60 for each in found)
     assert all(np.isnan(each.target_ndvi).any() for each in found)
+
+
+def test_elevation_of_real_cubes_is_learnt_from(data, tmp_path):
+    hill = np.add.outer(100.0 * np.arange(20), np.zeros(20)).astype(np.float32)
+    hill[0] = np.nan
+    real = real_pack([replace(real_cube(), elevation=hill)], 16, fillers(), **GRID)
+    np.testing.assert_allclose(real.elevation[0, 1:, 0], np.arange(15) - 7.0)
+    assert (real.elevation[0, 0] == 0).all()
+    settings = config(tmp_path, network={"fine": 6, "coarse": 6, "time": 6, "elevation": True})
+    batch = Batches(settings, [(real, 1.0)]).batch(0)
+    learner = new_learner(settings)
+    before = learner.network.stem.weight[:, -4:].clone()
+    train_step(learner, batch, settings, 0, 0.5)
+    assert batch.context.elevation.abs().max() > 1
+    assert (learner.network.stem.weight[:, -4:] != before).any()
+
+
+def test_targets_beyond_the_last_step_do_not_count(data, tmp_path):
+    settings = config(tmp_path, network={"fine": 6, "coarse": 6, "time": 6, "steps": 4})
+    batch, net = Batches(settings, data.train).batch(0), new_learner(settings).network
+    far = batch.leads > 20
+    assert far.any() and not far.all()
+    changed = batch._replace(target=torch.where(far[..., None, None], -1.0, batch.target))
+    terms = [loss_terms(net(each.context), each, 5) for each in (batch, changed)]
+    torch.testing.assert_close(terms[0], terms[1])
 
 
 def test_dark_stretches_are_left_out():

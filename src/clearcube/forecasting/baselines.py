@@ -125,6 +125,15 @@ class Seasonal:
         """Whether what was seen before the context is given too."""
         return True
 
+    def check(self, dates: Days, target_dates: Days, weather: Weather | None = None) -> None:
+        """Whether a context of these dates covers the year before, before it is filled.
+
+        Raises
+        ------
+        InputError : it does not.
+        """
+        years_before(dates, target_dates)
+
     def forecast(
         self,
         context: Block,

@@ -110,6 +110,7 @@ def collated(choices: Sequence[Choice], crop: int, dates: NDArray[np.intp], *, w
         days=_tensor(np.stack([c.pack.days[c.episode][dates] for c in choices])),
         day_of_year=_tensor(np.array([c.pack.day_of_year[c.episode] for c in choices])),
         weather=weather,
+        elevation=_tensor(np.stack([_cut(c, c.pack.elevation[c.episode], crop) for c in choices])),
     )
     return Batch(context, _tensor(target), _tensor(np.stack([c.pack.leads[c.episode] for c in choices])))
 

@@ -13,6 +13,7 @@ from clearcube.evaluation.scores import mean, root_mean
 from clearcube.evaluation.statistics import Sums
 from clearcube.forecasting.greenearthnet import by_class, dataset_scores
 from clearcube.forecasting.outperformance import outperformance
+from clearcube.forecasting.reading import is_tile
 from clearcube.forecasting.run import PLACE, SEED
 from clearcube.forecasting.run_scores import CLEAR, CONTEXT, COUNTED, GROUND, PARTS
 from clearcube.forecasting.vegetation import VEGETATION
@@ -206,7 +207,7 @@ def gain_by_tile(found: ForecastComparison, model: str, fill: str, reference: st
         values: dict[str, list[float]] = {}
         for cube, value in found.values.get((model, name, metric), {}).items():
             values.setdefault(found.places[cube], []).append(value)
-        means.append({place: float(np.mean(of)) for place, of in values.items() if place})
+        means.append({place: float(np.mean(of)) for place, of in values.items() if is_tile(place)})
     mine, theirs = means
     mine = {place: value for place, value in mine.items() if place in theirs}
     return _gain(mine, theirs) if FEWEST_TILES <= len(mine) < len(found.cubes) else None

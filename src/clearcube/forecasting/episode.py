@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -160,11 +161,34 @@ class Episode:
         for field in (self.elevation, self.landcover):
             assert field is None or field.shape == frame, (field.shape, frame)
 
+    def fingerprint(self) -> str:
+        """Checksum of all that forecasts and scores depend on, whatever file it is from."""
+        digest = hashlib.sha256(repr((self.classes, self.context.bands)).encode())
+        blocks = [self.context] if self.history is None else [self.context, self.history]
+        arrays: list[NDArray[Any] | None] = []
+        for block in blocks:
+            arrays += [block.reflectance, block.observed, block.dates]
+        arrays += [self.target_dates, self.target_ndvi, self.elevation, self.landcover, self.truth_ndvi]
+        if self.weather is not None:
+            digest.update(repr(self.weather.names).encode())
+            arrays += [self.weather.dates, self.weather.values]
+        for array in arrays:
+            digest.update(b"none" if array is None else repr((array.shape, array.dtype.str)).encode() + _bytes(array))
+        return digest.hexdigest()
+
     @property
     def leads(self) -> NDArray[np.int64]:
         """(Th,) days from the last date of the context to each target date."""
         leads: NDArray[np.int64] = (self.target_dates - self.context.dates[-1]).astype(np.int64)
         return leads
+
+
+def _bytes(array: NDArray[Any]) -> bytes:
+    """The bytes of an array, all NaN alike."""
+    plain = array.astype(np.int64) if array.dtype.kind == "M" else array
+    if plain.dtype.kind == "f":
+        plain = np.where(np.isnan(plain), np.array(np.nan, plain.dtype), plain)
+    return plain.tobytes()
 
 
 def continued(history: Block, context: Block) -> Block:

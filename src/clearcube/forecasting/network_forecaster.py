@@ -14,6 +14,7 @@ from torch import Tensor
 from clearcube.cube import red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Forecast
+from clearcube.forecasting.pack import relative_elevation
 from clearcube.forecasting.weather import network_weather
 from clearcube.network_filler.checkpoints import located
 from clearcube.networks.checkpoint import load
@@ -35,7 +36,6 @@ LONGEST_CONTEXT = 12
 """Dates of a context that the network looks at, the last ones; it learnt from ten."""
 WINDOW = 256
 """Pixels per side that the network sees at once, a multiple of its coarsest pixels."""
-HUNDRED_METRES = 100.0
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,15 @@ class NetworkForecaster:
     """
 
     path: str
-    name: str = "convlstm"
     threads: int = 1
 
     def __post_init__(self) -> None:
         _network(self.path)
+
+    @property
+    def name(self) -> str:
+        """Name of the model; one that is told the weather of the days to forecast is named so."""
+        return "convlstm-guided" if self.guided else "convlstm"
 
     @property
     def horizon(self) -> int:
@@ -142,7 +146,7 @@ def make_guided_forecaster(*, weights: str | os.PathLike[str] | None = None) -> 
     ------
     InputError : as `make_network_forecaster`, or the checkpoint knows no weather.
     """
-    made = NetworkForecaster(located(GUIDED if weights is None else weights), name="convlstm-guided")
+    made = NetworkForecaster(located(GUIDED if weights is None else weights))
     if not made.guided:
         raise InputError(f"{made.path} knows no weather; use the model convlstm with it")
     return made
@@ -164,8 +168,8 @@ def _device() -> torch.device:
 def _required(weather: Weather | None, path: str) -> Weather:
     if weather is None:
         raise InputError(
-            f"{path} makes guided forecasts: it needs the weather of the context and of the days to forecast. Give it "
-            "with --weather FILE, or use weights of a model without weather"
+            f"{path} makes guided forecasts: it needs the weather of the context and of the days to forecast. Take a "
+            "cube that brings it, give 'clearcube forecast' a table with --weather FILE, or use a model without weather"
         )
     return weather
 
@@ -194,15 +198,8 @@ def _context(context: Block, dates: slice, weather: Floats | None, elevation: Fl
         days=torch.from_numpy((context.dates[dates] - last).astype(np.float32))[None],
         day_of_year=torch.tensor([float(of_year)]),
         weather=None if weather is None else torch.from_numpy(weather)[None],
-        elevation=None if elevation is None else _level(elevation),
+        elevation=torch.from_numpy(relative_elevation(elevation, given.shape[1:]))[None],
     )
-
-
-def _level(elevation: Floats) -> Tensor:
-    """Hundreds of metres about the mean, (1, H, W); 0 where unknown."""
-    known = np.isfinite(elevation)
-    mean = elevation[known].mean() if known.any() else 0.0
-    return torch.from_numpy(np.where(known, (elevation - mean) / HUNDRED_METRES, 0).astype(np.float32))[None]
 
 
 def _in_windows(network: ForecastNet, context: Context, leads: Tensor) -> tuple[Floats, Floats]:

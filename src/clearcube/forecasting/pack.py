@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
     Fillers = Mapping[str, Filler | None]
 
+HUNDRED_METRES = 100.0
 SHARD = 20
 """Episodes in a file."""
+FORMAT = 2
+"""Of the files, what they hold; others are made anew."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class PackedEpisodes:
     days : (N, T) int16 up to the last date of the context. day_of_year : (N,) int16 of that date.
     target : (N, Th, S, S) float16 NDVI, NaN = unknown. leads : (N, Th) int16 days.
     weather : (N, T + steps, 3) float32 as the network is given it, NaN = unknown.
+    elevation : (N, S, S) float32 as the network is given it.
     """
 
     red_nir: NDArray[np.float16]
@@ -49,6 +53,7 @@ class PackedEpisodes:
     target: NDArray[np.float16]
     leads: NDArray[np.int16]
     weather: NDArray[np.float32]
+    elevation: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.days)
@@ -82,6 +87,7 @@ def packed(
         target=target[None].astype(np.float16),
         leads=episode.leads.astype(np.int16)[None],
         weather=weather[None],
+        elevation=relative_elevation(episode.elevation, target.shape[1:])[None],
     )
 
 
@@ -90,6 +96,14 @@ def _filled(context: Block, filler: Filler | None) -> Block:
         return filled_context(context, filler)
     except InputError:
         return filled_context(context, None)
+
+
+def relative_elevation(elevation: NDArray[np.float32] | None, frame: tuple[int, ...]) -> NDArray[np.float32]:
+    """Hundreds of metres about the mean, as a network is given them, (H, W); 0 where unknown."""
+    known = np.zeros(frame, bool) if elevation is None else np.isfinite(elevation)
+    if elevation is None or not known.any():
+        return np.zeros(frame, np.float32)
+    return np.where(known, (elevation - elevation[known].mean()) / HUNDRED_METRES, 0).astype(np.float32)
 
 
 def day_of_year(date: np.datetime64) -> int:
@@ -142,7 +156,7 @@ def _simulated(seeds: range, size: int, fillers: Fillers, step_days: int, steps:
 
 def _key(size: int, fillers: Fillers, step_days: int, steps: int) -> str:
     """What the files were made with, in a few letters."""
-    plain = [size, step_days, steps, [[name, _settings(filler)] for name, filler in fillers.items()]]
+    plain = [FORMAT, size, step_days, steps, [[name, _settings(filler)] for name, filler in fillers.items()]]
     return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:8]
 
 

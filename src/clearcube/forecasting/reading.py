@@ -17,6 +17,7 @@ from clearcube.forecasting.episode import CONTEXT_DATES, FEWEST_CONTEXT_DATES, H
 from clearcube.forecasting.vegetation import named_landcover, public_legend_of
 from clearcube.forecasting.weather import earthnet_weather, eobs_weather, with_radiation
 from clearcube.readers.earthnet_names import parse_name
+from clearcube.readers.elevation import elevation_of
 from clearcube.readers.open import open_cube
 from clearcube.readers.store_files import decoded_dates, open_store
 
@@ -160,14 +161,6 @@ def _dates(block: Block, which: slice) -> Block:
     )
 
 
-def elevation_of(cube: xr.Dataset) -> NDArray[np.float32] | None:
-    """Elevation in metres, (H, W); None where a cube has none. EarthNet2021's comes as (metres / 2000 + 1) / 2."""
-    if "elevation" not in cube:
-        return None
-    values: NDArray[np.float32] = cube["elevation"].values.astype(np.float32)
-    return 2000 * (2 * values - 1) if cube.attrs.get("format") == "earthnet" else values
-
-
 def landcover_of(cube: xr.Dataset) -> tuple[NDArray[np.integer] | None, str]:
     """Land cover (H, W) and its legend (`Episode.classes`); None and "" where a cube has none.
 
@@ -185,6 +178,15 @@ def _names(attrs: Mapping[Any, Any]) -> dict[int, str]:
     """Code -> name by CF flags; nothing where they are not there."""
     values, names = np.ravel(np.asarray(attrs.get("flag_values", ()))), str(attrs.get("flag_meanings", "")).split()
     return {int(value): name for value, name in zip(values, names, strict=True)} if len(values) == len(names) else {}
+
+
+def is_tile(place: str) -> bool:
+    """Whether a place is a Sentinel-2 tile.
+
+    >>> is_tile("34TET"), is_tile("my field")
+    (True, False)
+    """
+    return _TILE.fullmatch(place) is not None
 
 
 def tile_of(name: str) -> str:

@@ -54,8 +54,8 @@ def evaluate_episode(episode: Episode, plan: ForecastPlan, known: Record | None 
     -------
     Outcomes by (model, fill, 0).
     """
-    record = Record(episode.name, (), {**plan.settings, PLACE: episode.place})
-    if known is not None and known.settings == record.settings:
+    record = Record(episode.name, (), {**plan.settings, PLACE: episode.place}, fingerprint=episode.fingerprint())
+    if known is not None and (known.settings, known.fingerprint) == (record.settings, record.fingerprint):
         record.outcomes.update(known.outcomes)
     for fill, make in plan.fills.items():
         missing = [model for model in plan.models if _undone(record.outcomes.get((model, fill, SEED)))]
@@ -103,6 +103,8 @@ def _context(context: Block, make: Callable[[], Filler] | None) -> Block:
 
 
 def _outcome(make: Callable[[], Forecaster], context: Block, episode: Episode) -> Outcome:
+    if not np.isfinite(episode.target_ndvi).any():
+        raise InputError("nothing is seen on the dates to forecast; there is nothing to score")
     forecast = forecast_episode(make(), context, episode)
     if not np.isfinite(forecast.mean).any():
         raise InputError("the forecast has no value at any pixel")

@@ -114,16 +114,23 @@ def _begins(own: Tensor, known: Tensor) -> bool:
 def loss_terms(steps: Steps, batch: Batch, step_days: int) -> dict[str, Tensor]:
     """Squared error of the mean in units of `ERROR_UNIT`, and the Gaussian likelihood of the std at fixed mean.
 
-    Errors count by the reciprocal of the std, as it stands: what nobody can foretell says least of the rest.
+    Targets beyond the network's last step do not count. Errors count by the reciprocal of the std, as it stands: what
+    nobody can foretell says least of the rest.
     """
     mean, log_std = at_leads(steps, batch.leads, step_days)
-    known = batch.target.isfinite()
+    known = _within(steps, batch, step_days)
     count = known.sum().clamp(min=1)
     square = torch.where(known, (mean - batch.target.nan_to_num()) ** 2, 0.0)
     weight = torch.where(known, torch.exp(-log_std.detach()), 0.0)
     likelihood = torch.where(known, log_std + 0.5 * square.detach() * torch.exp(-2 * log_std), 0.0)
     error = (weight * square).sum() / weight.sum().clamp(min=1e-6)
     return {"error": error / ERROR_UNIT, "likelihood": likelihood.sum() / count}
+
+
+def _within(steps: Steps, batch: Batch, step_days: int) -> Tensor:
+    """(N, Th, H, W) bool, targets that are known and no farther ahead than the last step."""
+    near = batch.leads <= step_days * steps.mean.shape[1]
+    return batch.target.isfinite() & near[..., None, None]
 
 
 def train_step(learner: Learner, batch: Batch, config: ForecastTraining, step: int, share: float) -> dict[str, float]:
@@ -277,7 +284,7 @@ def _errors(network: ForecastNet, batch: Batch, config: ForecastTraining) -> Any
     with torch.inference_mode(), torch.autocast(batch.target.device.type, torch.bfloat16, enabled=bfloat):
         steps = network(batch.context)
     mean, log_std = at_leads(steps, batch.leads, config.network.step_days)
-    known = batch.target.isfinite()
+    known = _within(steps, batch, config.network.step_days)
     truth = batch.target[known]
     square = (mean[known] - truth) ** 2
     still = (steps.base.unsqueeze(1).expand_as(batch.target)[known] - truth) ** 2

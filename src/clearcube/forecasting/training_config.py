@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clearcube.errors import InputError
+from clearcube.forecasting.episode import HORIZON
 from clearcube.forecasting.weather import VARIABLES
 from clearcube.networks.forecast import ForecastConfig
 from clearcube.training.config import CubeSource, _build, _plain
@@ -88,10 +89,19 @@ class ForecastTraining:
         rates, episodes = self.optimisation, self.episodes
         _require(rates.steps > 0 and rates.hours > 0, "optimisation.steps and hours must be positive")
         _require(rates.crop % 4 == 0 and 8 <= rates.crop <= episodes.size, "crop must be a multiple of 4 up to size")
-        _require(rates.batch > 0, "optimisation.batch must be positive")
+        _require(rates.batch > 0 and rates.threads > 0, "optimisation.batch and threads must be positive")
+        _require(rates.learning_rate > 0 and rates.clip > 0, "optimisation.learning_rate and clip must be positive")
+        _require(min(rates.weight_decay, rates.likelihood) >= 0, "optimisation.weight_decay, likelihood must be >= 0")
+        _require(0 <= rates.average < 1, "optimisation.average must lie in [0, 1)")
+        _require(0 <= rates.fewer_dates <= 1, "optimisation.fewer_dates must lie in [0, 1]")
         _require(rates.precision in ("float32", "bfloat16"), "optimisation.precision must be float32 or bfloat16")
         _require(episodes.simulated > 0 and episodes.validation > 0, "episodes need simulated and validation places")
         _require(0 <= episodes.real < 1, "episodes.real must lie in [0, 1)")
+        _require(len({*episodes.fills}) == len(episodes.fills), "episodes.fills names a method twice")
+        _require(
+            self.network.horizon <= HORIZON,
+            f"network.step_days x steps is {self.network.horizon} days; targets to learn from end after {HORIZON}",
+        )
         _require(
             not (self.network.weather and self.train),
             "a network with weather learns from simulated places alone: take the cubes out of [[train]]",

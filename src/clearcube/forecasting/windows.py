@@ -41,26 +41,26 @@ def stretches(cube: NamedBlock, size: int, horizon: int) -> Iterator[Episode]:
         for top in range(0, height - size + 1, size):
             for left in range(0, width - size + 1, size):
                 place = (slice(top, top + size), slice(left, left + size))
-                episode = _stretch(cube.name, block, observed, context, targets, place)
+                episode = _stretch(cube, observed, context, targets, place)
                 if _tells_enough(episode):
                     yield episode
 
 
 def _stretch(
-    name: str,
-    block: Block,
+    cube: NamedBlock,
     observed: NDArray[np.bool_],
     context: slice,
     targets: NDArray[np.intp],
     place: tuple[slice, slice],
 ) -> Episode:
-    seen = observed[(slice(None), *place)]
+    block, seen = cube.block, observed[(slice(None), *place)]
     values = np.where(seen[:, None], block.reflectance[(..., *place)], np.float32(np.nan))
     return Episode(
-        name=name,
+        name=cube.name,
         context=Block(values[context], seen[context], block.dates[context], block.bands),
         target_dates=block.dates[targets],
         target_ndvi=ndvi_of(values[targets], block.bands),
+        elevation=None if cube.elevation is None else cube.elevation[place],
     )
 
 

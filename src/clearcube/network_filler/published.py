@@ -59,7 +59,9 @@ class PublishedFiller:
         config: Any = network_at(self.path).config
         kind = kind_of(config)
         if kind != self.name and (kind, self.name) != ("ganfilling", "frame2frame"):
-            raise InputError(f"{self.path} holds {kind}, not {self.name}; leave out --method, or give other weights")
+            raise InputError(
+                f"{self.path} holds {kind}, not {self.name}; choose the method {kind}, or give other weights"
+            )
 
     @property
     def digest(self) -> str:

@@ -27,7 +27,6 @@ from clearcube.network_filler.mixture import ESTIMATES, Mixture, Prior, mixture
 from clearcube.networks.seq2seq import Seq2Seq
 from clearcube.networks.spectral import LIMITS_NM
 from clearcube.tiling import windows
-from clearcube.training.kinds import kind_of
 from clearcube.training.validation import applied
 
 if TYPE_CHECKING:
@@ -261,8 +260,7 @@ def _network(path: str, digest: str | None = None, weights: bytes | None = None)
     """The network of a checkpoint; with these tensors, where they are given."""
     model = network_at(path, digest)
     if not isinstance(model, Seq2Seq):
-        config: Any = model.config
-        raise InputError(f"{path} holds {kind_of(config)}, not seq2seq; leave out --method, or give other weights")
+        raise InputError(f"{path} holds a network of the kind {type(model).__name__}, not seq2seq; give other weights")
     return model if weights is None else network_with(model, weights)
 
 

@@ -79,7 +79,7 @@ def _found(sources: Sequence[CubeSource]) -> list[tuple[CubeSource, Path]]:
 
 def _blocks(found: Sequence[tuple[CubeSource, Path]]) -> tuple[NamedBlock, ...]:
     names = distinct_stems(path for _, path in found)
-    return tuple(NamedBlock(names[path], _usable(_opened(path, source.options), path)) for source, path in found)
+    return tuple(_opened(path, source.options, names[path]) for source, path in found)
 
 
 def matches(pattern: str) -> list[Path]:
@@ -147,13 +147,15 @@ def test_sums() -> dict[str, str]:
     return {digest: name for digest, name in pairs}
 
 
-def _opened(path: Path, options: Mapping[str, Any]) -> Block:
-    """A cube of any format as a block in memory."""
+def _opened(path: Path, options: Mapping[str, Any], name: str) -> NamedBlock:
+    """A cube of any format in memory, if it can be trained on."""
     from clearcube.cube import bands_of, dates_of
+    from clearcube.readers.elevation import elevation_of
     from clearcube.readers.open import open_cube
 
     cube = open_cube(str(path), **options).load()
-    return Block(cube["reflectance"].values, cube["observed"].values, dates_of(cube), bands_of(cube))
+    block = Block(cube["reflectance"].values, cube["observed"].values, dates_of(cube), bands_of(cube))
+    return NamedBlock(name, _usable(block, path), elevation_of(cube))
 
 
 def _usable(block: Block, path: Path | str) -> Block:

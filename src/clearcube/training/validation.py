@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NamedBlock:
-    """A cube in memory and what it is called."""
+    """A cube in memory and what it is called; elevation (H, W) in metres, where it is known."""
 
     name: str
     block: Block
+    elevation: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from clearcube.evaluation.report_html import page
 from clearcube.evaluation.run import in_parallel
 from clearcube.forecasting.comparison import ForecastComparison
 from clearcube.forecasting.greenearthnet import SCORES
-from clearcube.forecasting.registry import make_forecaster
+from clearcube.forecasting.registry import FORECASTERS, make_forecaster
 from clearcube.forecasting.report import Chosen, introduction, report, sections, write_scores, write_summary
 from clearcube.forecasting.run import NONE, SUMS, ForecastPlan, evaluate_into
 from clearcube.simulation import SceneConfig
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     Maker = Callable[[], Episode]
 
 FIGURE = "forecast.png"
-MODEL_WITH_WEIGHTS = "convlstm"
-"""The model that a checkpoint is given for."""
 SIMULATED_SIZE = 128
 """Pixels per side of simulated cubes."""
 
@@ -72,10 +70,10 @@ class ForecastEvaluationRequest:
 def evaluate_forecasts(request: ForecastEvaluationRequest, progress: Progress) -> ForecastComparison:
     """Make all forecasts that `out` does not hold yet, and write what all of them say.
 
-    `out` gets `scores.parquet`, `summary.csv`, `report.md`, `report.html`, `forecast.png` (the first cube, by the
-    first model from the last fill), `provenance.json` and `forecast_sums/`, what a later run goes on from. Cubes are
-    read or simulated one by one, as many at once as there are workers. A cube that cannot be read is among the failures
-    of what is returned.
+    `out` gets `scores.parquet`, `summary.csv`, `report.md`, `report.html`, `forecast.png` (the first cube from the last
+    fill, by a network, or else by the last model that can be used), `provenance.json` and `forecast_sums/`, what a
+    later run goes on from. Cubes are read or simulated one by one, as many at once as there are workers. A cube that cannot
+    be read is among the failures of what is returned.
 
     Raises
     ------
@@ -121,9 +119,11 @@ def _check(request: ForecastEvaluationRequest) -> None:
         raise InputError("give at least one fill and one model")
     if request.fill_weights and not any(map(takes_weights, request.fills)):
         raise InputError("--fill-weights is for the fill seq2seq; name it in --fills, or leave --fill-weights out")
-    if request.model_weights and MODEL_WITH_WEIGHTS not in request.models:
+    networks = list(filter(_takes_weights, request.models))
+    if request.model_weights and len(networks) != 1:
         raise InputError(
-            f"--weights is for the model {MODEL_WITH_WEIGHTS}; name it in --models, or leave --weights out"
+            f"--weights is for the model {' or '.join(filter(_takes_weights, FORECASTERS))}; name one of them in "
+            "--models, or leave --weights out"
         )
     if request.workers is not None and request.workers < 1:
         raise InputError(f"--workers is {request.workers}; give 1 or more")
@@ -142,8 +142,10 @@ def _plan(request: ForecastEvaluationRequest) -> tuple[ForecastPlan, dict[str, s
         weights = {"weights": request.fill_weights} if request.fill_weights and takes_weights(name) else {}
         fills[name] = None if name == NONE else partial(_filler, name, weights)
     for name in request.models:
-        weights = {"weights": request.model_weights} if request.model_weights and name == MODEL_WITH_WEIGHTS else {}
+        weights = {"weights": request.model_weights} if request.model_weights and _takes_weights(name) else {}
         models[name] = partial(make_forecaster, name, **weights)
+        if models[name]().name != name:
+            raise InputError(f"{request.model_weights} makes guided forecasts; name {models[name]().name} in --models")
     for name, make in {**fills, **models}.items():
         checkpoint = getattr(make(), "path", None) if make is not None else None
         if checkpoint is not None:
@@ -156,6 +158,11 @@ def _plan(request: ForecastEvaluationRequest) -> tuple[ForecastPlan, dict[str, s
         "scores": list(SCORES),
     }
     return ForecastPlan(fills, models, settings), digests
+
+
+def _takes_weights(model: str) -> bool:
+    """Whether a checkpoint given for a model is for this one."""
+    return model in FORECASTERS and "weights" in FORECASTERS[model].options
 
 
 def _filler(name: str, options: Mapping[str, Any]) -> Filler:
@@ -212,17 +219,18 @@ def _natural(name: str) -> tuple[str, int]:
 
 
 def _draw(request: ForecastEvaluationRequest, plan: ForecastPlan, make: Maker) -> dict[str, Figure]:
-    """Words -> figure of an episode; nothing where model or fill cannot be used on it."""
+    """Words -> figure of an episode by the first model that can be used on it, networks before others; or nothing."""
     from clearcube.workflows.forecast_figure import episode_figure
 
-    fill, model = request.fills[-1], request.models[0]
-    filler = plan.fills[fill]
-    try:
-        episode = make()
-        figure = episode_figure(episode, filler and filler(), plan.models[model]())
-    except Exception:  # a forecast may fail in any way; that it did is in the report
-        return {}
-    return {f"{episode.name}: {model} from a context filled by {fill}": figure}
+    fill, filler = request.fills[-1], plan.fills[request.fills[-1]]
+    for model in sorted(reversed(request.models), key=lambda name: not _takes_weights(name)):
+        try:
+            episode = make()
+            figure = episode_figure(episode, filler and filler(), plan.models[model]())
+        except Exception:  # a forecast may fail in any way; that it did is in the report
+            continue
+        return {f"{episode.name}: {model} from a context filled by {fill}": figure}
+    return {}
 
 
 def _write(

@@ -13,7 +13,7 @@ import numpy as np
 
 from clearcube.cube import Source, bands_of, dates_of, red_and_near_infrared
 from clearcube.errors import InputError
-from clearcube.filler import Block
+from clearcube.filler import Block, Filler
 from clearcube.forecasting.baselines import Climatology
 from clearcube.forecasting.contexts import filled_context
 from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Checking, Forecast, ndvi_of, unfilled
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 USUAL_STEP = 5
 """Days between two dates of a forecast where the input does not tell."""
+
+LONGEST_HORIZON = 3660
+"""Days; ten years."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -71,8 +74,9 @@ def forecast_files(request: ForecastRequest, progress: Progress) -> ForecastSumm
     ------
     InputError : an input, an option, the weather or the output cannot be used; nothing was written.
     """
-    from clearcube.forecasting.reading import elevation_of, landcover_of
+    from clearcube.forecasting.reading import landcover_of
     from clearcube.forecasting.run import knowing
+    from clearcube.readers.elevation import elevation_of
     from clearcube.readers.open import open_cube
     from clearcube.workflows.context_fills import NONE, context_filler
 
@@ -102,9 +106,9 @@ def forecast_files(request: ForecastRequest, progress: Progress) -> ForecastSumm
     )
     guided = bool(getattr(forecaster, "guided", False))
     progress("writing", 0, 1)
-    write(forecast_dataset(cube, found, target, _attrs(request, cube, forecaster, guided=guided)), request)
+    write(forecast_dataset(cube, found, target, _attrs(request, cube, filler, forecaster, guided=guided)), request)
     progress("writing", 1, 1)
-    return ForecastSummary(len(target), target[-1], request.model, request.fill)
+    return ForecastSummary(len(target), target[-1], forecaster.name, request.fill)
 
 
 def target_dates(dates: NDArray[np.datetime64], horizon: int, every: int | None) -> NDArray[np.datetime64]:
@@ -114,13 +118,18 @@ def target_dates(dates: NDArray[np.datetime64], horizon: int, every: int | None)
 
     Raises
     ------
-    InputError : the horizon ends before the first step.
+    InputError : the horizon ends before the first step, or is longer than ten years.
 
     >>> target_dates(np.array(["2020-01-01", "2020-01-06"], "datetime64[D]"), 11, None)
     array(['2020-01-11', '2020-01-16'], dtype='datetime64[D]')
     """
     steps = np.diff(dates).astype(np.int64)
     step = every or (max(int(np.median(steps)), 1) if len(steps) else USUAL_STEP)
+    if max(horizon, step) > LONGEST_HORIZON:
+        raise InputError(
+            f"--horizon {horizon}d, in steps of {step} days, is longer than {LONGEST_HORIZON} days; no model says "
+            "anything of a time so far off: shorten it"
+        )
     if horizon < step:
         raise InputError(f"--horizon {horizon}d ends before the first step of {step} days; raise it or lower --every")
     return np.asarray(dates[-1] + np.arange(step, horizon + 1, step), "datetime64[D]")
@@ -144,13 +153,19 @@ def forecast_dataset(
         "long_name": "days since the last date of the context",
         "units": "days",
     }
+    reference = {"standard_name": "forecast_reference_time", "long_name": "last date of the context"}
     output = xr.Dataset(
         {
             "ndvi": (OBSERVED_DIMS, forecast.mean),
             "ndvi_std": (OBSERVED_DIMS, forecast.std),
             "source": (OBSERVED_DIMS, source),
         },
-        {"time": target.astype("datetime64[ns]"), "lead_time": ("time", leads, period), **place},
+        {
+            "time": target.astype("datetime64[ns]"),
+            "lead_time": ("time", leads, period),
+            "forecast_reference_time": ((), dates_of(cube)[-1].astype("datetime64[ns]"), reference),
+            **place,
+        },
     )
     output = annotated(output, dict(attrs))
     output["ndvi"].attrs |= {"long_name": "forecast of NDVI", "ancillary_variables": "ndvi_std source"}
@@ -225,23 +240,31 @@ def _weather(request: ForecastRequest, forecaster: Forecaster, cube: xr.Dataset)
     return read_weather(list(cube.attrs.get("source_files", request.inputs)), cube) if guided else None
 
 
-def _attrs(request: ForecastRequest, cube: xr.Dataset, forecaster: Forecaster, *, guided: bool) -> dict[str, Any]:
+def _checkpoint_of(filler: Filler | None) -> str | None:
+    """The checkpoint of the network that fills, if one does."""
+    path: str | None = getattr(filler, "path", None)
+    return path
+
+
+def _attrs(
+    request: ForecastRequest, cube: xr.Dataset, filler: Filler | None, forecaster: Forecaster, *, guided: bool
+) -> dict[str, Any]:
     """What the output says of itself."""
     from clearcube.forecasting.pack import sha256_of
     from clearcube.workflows.fill import _history
 
     dates = dates_of(cube)
-    path = getattr(forecaster, "path", None)
     kept = {key: value for key, value in cube.attrs.items() if isinstance(value, str | int | float | list)}
+    of_weights = {"weights_sha256": getattr(forecaster, "path", None), "fill_weights_sha256": _checkpoint_of(filler)}
     return kept | {
         "title": "forecast of vegetation greenness",
         "clearcube_version": __version__,
-        "model": request.model,
+        "model": forecaster.name,
         "guided": "by the weather of the days to forecast" if guided else "no: nothing after the context is known",
         "fill": request.fill,
         "context_dates": f"{dates[0]} to {dates[-1]}, {len(dates)} dates",
         "history": _history(request.command, cube),
-        **({} if path is None else {"weights_sha256": sha256_of(path)}),
+        **{name: sha256_of(path) for name, path in of_weights.items() if path is not None},
     }
 
 
