@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from page_pictures import put_picture
+
 from clearcube.errors import InputError
 from clearcube.evaluation.report import markdown, table
 from clearcube.forecasting.comparison import ERROR, ERROR_COUNTED, ForecastComparison, gain
@@ -25,7 +27,7 @@ from clearcube.forecasting.report_question import question, share
 from clearcube.forecasting.run import NONE
 from clearcube.forecasting.simulated import simulated_episode
 from clearcube.network_filler import embedded_weights
-from clearcube.workflows.evaluate_forecast import ForecastEvaluationRequest, evaluate_forecasts
+from clearcube.workflows.evaluate_forecast import FIGURE, ForecastEvaluationRequest, evaluate_forecasts
 
 ROOT = Path(__file__).parents[1]
 MODEL, FILL = "convlstm", "seq2seq"
@@ -170,6 +172,11 @@ def main() -> None:
         parts["real"] = page_of(real, request)
     if MODEL in chosen[0] and FILL in chosen[1]:
         parts["goals"] = goal_table(goals(simulated, real, given.weights))
+    if (drawn := given.out / "simulated" / FIGURE).is_file():
+        picture = given.doc.parent / "images" / FIGURE
+        put_picture(drawn, picture)
+        words = f"The first of them, forecast by `{chosen[0][0]}` from a context filled by `{chosen[1][-1]}`"
+        parts["picture"] = [f"![{words.replace('`', '')}](images/{FIGURE})", "", f"*{words}.*"]
     text = given.doc.read_text(encoding="utf-8")
     for name, lines in parts.items():
         text = put(text, name, lines)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from page_pictures import put_picture
 from results_page import Part, page
 
 from clearcube import fill, open_cube
@@ -53,8 +53,6 @@ ABLATIONS = HERE / "runs" / "ablations" / "ablations.toml"
 """What scripts/ablations.py trained: budget, and [[ablation]] name, checkpoint, about."""
 ABLATION_SCENARIOS = ("partial", "frames", "run60", "leading")
 ABLATION_CUBES = 24
-PAGE_WIDTH = 1400
-"""Pixels of the picture of sequences; what the repository holds is to stay small."""
 FIRST_SEED = 1_000_000
 """Seed of the first simulated cube; training begins at 0."""
 LATITUDES, PIXELS, STEPS = ((30.0, 33.5), (62.5, 64.0)), (12.5, 25.0, 40.0), (4, 6, 9, 11)
@@ -241,10 +239,7 @@ def draw_sequence(data: Path, path: Path) -> None:
         names = class_names(cube["landcover"]) if "landcover" in cube else {}
         fillings.append(Filling(fill(cube, method="seq2seq"), cube, names))
     save(sequence_figure(fillings, 10), path)
-    with Image.open(path) as image:
-        size = (PAGE_WIDTH, round(PAGE_WIDTH * image.height / image.width))
-        small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS).quantize(128)
-    small.save(path, optimize=True)
+    put_picture(path, path)
 
 
 def show(title: str) -> Progress:

@@ -1,4 +1,4 @@
-import importlib.util
+import importlib
 import shutil
 import sys
 from pathlib import Path
@@ -8,16 +8,12 @@ import pytest
 from clearcube.errors import InputError
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("forecast_results", ROOT / "scripts" / "forecast_results.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["forecast_results"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["forecast_results"]
+    return importlib.import_module("forecast_results")
 
 
 def test_parts_of_the_page_are_replaced(script):
@@ -36,7 +32,7 @@ def test_goals_are_told_plainly(script):
 
 def test_the_page_has_all_parts(script):
     text = (ROOT / "docs" / "forecasting.md").read_text()
-    for name in ("goals", "simulated", "guided", "real"):
+    for name in ("goals", "picture", "simulated", "guided", "real"):
         assert script.put(text, name, ["here"]) != text
 
 
@@ -47,3 +43,4 @@ def test_a_quick_run_fills_the_page(script, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["x", "--quick", "--out", str(tmp_path / "out"), "--doc", str(page)])
     script.main()
     assert "### What filling is good for" in page.read_text() and "4 cubes, models" in page.read_text()
+    assert "](images/forecast.png)" in page.read_text() and (tmp_path / "images" / "forecast.png").is_file()

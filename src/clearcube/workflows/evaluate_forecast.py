@@ -72,8 +72,8 @@ def evaluate_forecasts(request: ForecastEvaluationRequest, progress: Progress) -
 
     `out` gets `scores.parquet`, `summary.csv`, `report.md`, `report.html`, `forecast.png` (the first cube from the last
     fill, by a network, or else by the last model that can be used), `provenance.json` and `forecast_sums/`, what a
-    later run goes on from. Cubes are read or simulated one by one, as many at once as there are workers. A cube that cannot
-    be read is among the failures of what is returned.
+    later run goes on from. Cubes are read or simulated one by one, as many at once as there are workers. A cube that
+    cannot be read is among the failures of what is returned.
 
     Raises
     ------
