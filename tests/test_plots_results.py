@@ -42,6 +42,13 @@ def test_scores_by_gap_length_and_one_point_for_a_method():
     assert (left.get_ylabel(), right.get_ylabel()) == ("PSNR (dB)", "PSNR (dB)")
 
 
+@pytest.mark.parametrize(("worst", "scale"), [(0.4, "linear"), (40.0, "log")])
+def test_perceptual_scores_that_lie_far_apart_stand_on_a_logarithmic_axis(worst, scale):
+    methods = [MethodScores(str(at), {"[0, 12)": 30.0}, 30.0, at) for at in (0.1, 0.2, worst)]
+    right = scores_figure(methods, STRATA, FRECHET).axes[1]
+    assert right.get_xscale() == scale and right.xaxis_inverted()
+
+
 def test_more_is_better_points_to_the_right_as_it_is():
     figure = scores_figure(
         [MethodScores("a", {"[92, inf)": 20.0}, 20.0, 0.9)], STRATA, PerceptualScore("MS-SSIM", False)

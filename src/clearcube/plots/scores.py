@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 7.2, 3.0
 LINE = 0.16
 """Height of a line of the legend in inches."""
+FACTOR = 30
+"""Of the largest to the smallest value, from which an axis has equal steps for equal factors."""
 NAMES_IN_LINE = 6
 
 
@@ -91,11 +93,24 @@ def _draw_trade_off(
     if perceptual.less_is_better:
         axis.invert_xaxis()
     axis.margins(0.14)
-    axis.ticklabel_format(axis="x", scilimits=(-2, 4), useMathText=True)
+    if _far_apart([each.perceptual for each in methods]):
+        axis.set_xscale("log")  # one bad method would push all others together
+    else:
+        axis.ticklabel_format(axis="x", scilimits=(-2, 4), useMathText=True)
     order = "less" if perceptual.less_is_better else "more"
     axis.set(xlabel=f"{perceptual.label}; {order} is better", ylabel="PSNR (dB)")
     axis.set_title("(b) distortion and perception (better: up, right)")  # within the panel it would hide the best
     axis.grid(linewidth=0.4, color="0.88")
+
+
+def _far_apart(values: Sequence[float]) -> bool:
+    """Whether values above 0 differ by factors rather than by amounts.
+
+    >>> _far_apart([0.001, 0.04, 0.002]), _far_apart([0.8, 0.9, 1.1]), _far_apart([0.0, 0.9])
+    (True, False, False)
+    """
+    known = np.array(values)[np.isfinite(values)]
+    return bool(known.size and known.min() > 0 and known.max() > FACTOR * known.min())
 
 
 def _in_words(stratum: str) -> str:
