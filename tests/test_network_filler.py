@@ -243,3 +243,8 @@ def test_metadata_that_mean_nothing_are_refused(tmp_path, prior):
     checkpoint.save(path, Seq2Seq(TINY), METADATA | {"mixture_prior": prior})
     with pytest.raises(InputError, match="'mixture_prior' in the checkpoint's metadata cannot be used"):
         NetworkFiller(str(path))
+
+
+def test_a_forecaster_does_not_fill():
+    with pytest.raises(InputError, match="holds forecast, not seq2seq; give other weights"):
+        make_network_filler("seq2seq", weights="forecast")

@@ -24,6 +24,7 @@ from clearcube.network_filler.checkpoints import metadata_at, network_at, sha256
 from clearcube.network_filler.gap_kinds import GAP_KINDS, gap_kinds
 from clearcube.network_filler.hidden_gaps import Estimates, gap_errors
 from clearcube.network_filler.mixture import ESTIMATES, Mixture, Prior, mixture
+from clearcube.networks.checkpoint import architecture_of
 from clearcube.networks.seq2seq import Seq2Seq
 from clearcube.networks.spectral import LIMITS_NM
 from clearcube.tiling import windows
@@ -260,7 +261,7 @@ def _network(path: str, digest: str | None = None, weights: bytes | None = None)
     """The network of a checkpoint; with these tensors, where they are given."""
     model = network_at(path, digest)
     if not isinstance(model, Seq2Seq):
-        raise InputError(f"{path} holds a network of the kind {type(model).__name__}, not seq2seq; give other weights")
+        raise InputError(f"{path} holds {architecture_of(model)}, not seq2seq; give other weights")
     return model if weights is None else network_with(model, weights)
 
 
