@@ -24,8 +24,8 @@ UNTRAINED = "None were trained with this version; `python scripts/ablations.py` 
 HOW_MANY = {
     "real": "They are of three tiles, three of them of one tile and year: an interval over so few says little.",
     "simulated": (
-        "Year, latitude, size of pixels and days between dates are such as training never draws. Each cube serves one "
-        "scenario, so every scenario has an eighth of them."
+        "Year, latitude, size of pixels and days between dates are such as training never draws. Each cube serves "
+        "three of the scenarios, so every scenario has three eighths of them."
     ),
 }
 """Part -> what is to be known of its cubes."""
