@@ -4,16 +4,13 @@ python scripts/results.py [--quick] [--work FOLDER] [--data FOLDER] [--out FILE]
 
 The runs go on where they were stopped. The section that a person writes stays as it is, and so do the ablations where
 their checkpoints are not there. `--quick` takes few small cubes, one seed and fast methods, and writes into the folder
-of the runs. The full run takes about an hour and a half on two idle cores, two thirds of it for the published networks.
-
-Test cubes are evaluated by the whole protocol, seeds 0 to 4. Of the simulated cubes each serves three of the eight
-scenarios, so that every scenario has three eighths of them.
+of the runs. The full run takes about two hours on two idle cores, two thirds of it for the published networks. Test
+cubes are evaluated with seeds 0 to 4, simulated ones with seed 0.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -42,7 +39,6 @@ from clearcube.simulation.scene import simulate
 from clearcube.training.kinds import kind_of
 from clearcube.workflows.evaluate import EvaluationRequest, evaluate_files
 from clearcube.workflows.figures import FIGURES, Results
-from clearcube.workflows.merge import merge_results
 from clearcube.workflows.plot import class_names
 
 HERE = Path(__file__).parents[1]
@@ -53,8 +49,6 @@ ABLATIONS = HERE / "runs" / "ablations" / "ablations.toml"
 """What scripts/ablations.py trained: budget, and [[ablation]] name, checkpoint, about."""
 ABLATION_SCENARIOS = ("partial", "frames", "run60", "leading")
 ABLATION_CUBES = 24
-SERVED = 3
-"""Scenarios that a simulated cube serves."""
 FIRST_SEED = 1_000_000
 """Seed of the first simulated cube; training begins at 0."""
 LATITUDES, PIXELS, STEPS = ((30.0, 33.5), (62.5, 64.0)), (12.5, 25.0, 40.0), (4, 6, 9, 11)
@@ -104,7 +98,7 @@ def main() -> None:
     images.mkdir(parents=True, exist_ok=True)
     parts = [
         run(real_part(given.data, size), work, given.workers),
-        run_shares(simulated_part(work / "cubes", size), work, given.workers),
+        run(simulated_part(work / "cubes", size), work, given.workers),
     ]
     parts = [drawn(part, images, "png" if size == QUICK else "svg") for part in parts]
     if not given.quick:
@@ -170,29 +164,11 @@ def unseen(seed: int, size: Size) -> SceneConfig:
 def run(part: Part, work: Path, workers: int | None) -> Part:
     """Evaluate all scenarios on each cube."""
     folder = work / part.name
-    found = evaluate_files(request_of(part, folder, workers), show(part.title))
-    return replace(part, found=found, clear=clear_shares(folder, found))
-
-
-def run_shares(part: Part, work: Path, workers: int | None) -> Part:
-    """Evaluate each scenario on the cubes whose turn it is, and bring the shares together."""
-    folder, shares = work / part.name, []
-    for turn, scenario in enumerate(part.scenarios):
-        shares.append(folder / scenario)
-        mine = [path for number, path in enumerate(part.inputs) if (number - turn) % len(part.scenarios) < SERVED]
-        share = replace(part, inputs=tuple(mine), scenarios=(scenario,))
-        request = replace(request_of(share, shares[-1], workers), masks=part.inputs)
-        evaluate_files(request, show(f"{part.title}, {scenario}"))
-    shutil.rmtree(folder / "all", ignore_errors=True)
-    found = merge_results(shares, folder / "all", "linear", COMMAND, show(part.title))
-    return replace(part, found=found, clear=clear_shares(folder / "all", found))
-
-
-def request_of(part: Part, folder: Path, workers: int | None) -> EvaluationRequest:
-    """What is asked of an evaluation."""
-    return EvaluationRequest(
+    request = EvaluationRequest(
         part.inputs, folder, part.methods, part.scenarios, part.seeds, workers=workers, command=COMMAND
     )
+    found = evaluate_files(request, show(part.title))
+    return replace(part, found=found, clear=clear_shares(folder, found))
 
 
 def drawn(part: Part, images: Path, kind: str) -> Part:

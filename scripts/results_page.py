@@ -23,10 +23,7 @@ ABLATIONS = "## Ablations"
 UNTRAINED = "None were trained with this version; `python scripts/ablations.py` trains them."
 HOW_MANY = {
     "real": "They are of three tiles, three of them of one tile and year: an interval over so few says little.",
-    "simulated": (
-        "Year, latitude, size of pixels and days between dates are such as training never draws. Each cube serves "
-        "three of the scenarios, so every scenario has three eighths of them."
-    ),
+    "simulated": "Year, latitude, size of pixels and days between dates are such as training never draws.",
 }
 """Part -> what is to be known of its cubes."""
 QUALITY = (

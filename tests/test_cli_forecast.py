@@ -1,3 +1,6 @@
+import errno
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from clearcube.cube import Source, band_named, new_cube
 from clearcube.networks import checkpoint
 from clearcube.networks.forecast import ForecastConfig, ForecastNet
 from clearcube.workflows.forecast import target_dates
+from clearcube.writers.stage import opened
 
 START = np.datetime64("2021-04-01", "D")
 TINY_RUN = """
@@ -164,6 +168,50 @@ def table(folder, days, hole=()):
     lines = [f"{START - 10 + day},12,2,{'' if day in hole else 180}" for day in range(days)]
     path.write_text("\n".join(["date,temperature,precipitation,radiation", *lines]))
     return path
+
+
+@pytest.mark.parametrize("given", ["glob", "folder", "landcover", "weather"])
+def test_nothing_that_is_read_is_replaced(tmp_path, told, given):
+    place = tmp_path / "cubes"
+    place.mkdir()
+    source = cube(place)
+    named = {"glob": f"{place}/*.nc", "folder": place}.get(given, source)
+    out, options = source, []
+    if given in ("landcover", "weather"):
+        out, options = tmp_path / "other.nc", [f"--{given}", tmp_path / "other.nc"]
+        out.write_bytes(b"mine")
+    before = Path(out).read_bytes()
+    result = run(named, out, *told, *options, "--overwrite")
+    assert result.exit_code == 2 and "is an input too" in result.output or "lies inside the input" in result.output
+    assert Path(out).read_bytes() == before
+
+
+def test_folders_of_others_and_unfinished_fills_are_not_thrown_away(tmp_path, told):
+    source = cube(tmp_path)
+    foreign = tmp_path / "keep.zarr"
+    foreign.mkdir()
+    (foreign / "thesis.txt").write_text("mine")
+    result = run(source, foreign, *told, "--overwrite")
+    assert result.exit_code == 2 and "clearcube did not write" in result.output
+    assert (foreign / "thesis.txt").exists()
+    with opened(tmp_path / "out.nc", {"a": 1}, resume=False, overwrite=False) as stage:
+        (stage.path / "work").write_text("hours")
+    result = run(source, tmp_path / "out.nc", *told)
+    assert result.exit_code == 2 and "unfinished" in result.output and (stage.path / "work").exists()
+    assert run(source, tmp_path / "out.nc", *told, "--overwrite").exit_code == 0 and not stage.path.exists()
+
+
+def test_a_forecast_that_cannot_be_written_leaves_what_was_there(tmp_path, told, monkeypatch):
+    source, out = cube(tmp_path), tmp_path / "out.nc"
+    out.write_text("mine")
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(out))
+
+    monkeypatch.setattr("clearcube.writers.stores.finish_netcdf", fail)
+    result = run(source, out, *told, "--overwrite")
+    assert result.exit_code == 2 and "make room" in result.output and "--resume" not in result.output
+    assert out.read_text() == "mine" and not (tmp_path / "out.nc.stage").exists()
 
 
 def test_guided_forecasts_are_named_so(tmp_path):

@@ -151,6 +151,14 @@ def test_never_observed_pixels_are_invented_up_to_the_distance(tmp_path, window)
     assert (ring > 0.1).all()  # the filler's own std and what neighbours differ by
 
 
+def test_windows_change_nothing_of_rounded_outputs(tmp_path):
+    cube = cloudy_cube()
+    form = OutputFormat(dtype="int16")
+    whole = staged(cube, tmp_path, window=64, output_format=form)
+    assert_same(whole, staged(cube, tmp_path, window=7, output_format=form, name="windows"))
+    assert (whole["source"] == Source.INVENTED).any() and np.isfinite(whole["ndvi"]).all()
+
+
 def test_invented_values_of_a_flat_place_are_its_value():
     cube = cloudy_cube()
     cube["reflectance"] = xr.full_like(cube.reflectance, 0.25)

@@ -76,7 +76,7 @@ def forecast(
     INPUT is filled first. OUTPUT holds ndvi, ndvi_std and source, with the lead time of each date in days.
     """
     given = dict(locals())
-    with explained(output), progress(quiet) as report:
+    with explained(), progress(quiet) as report:
         from clearcube.durations import parse_days
         from clearcube.workflows.forecast import ForecastRequest, forecast_files
 

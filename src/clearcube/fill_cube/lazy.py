@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from clearcube.filler import Block, Filler, PreparedFiller
 
 FILLED_NAMES = ("reflectance", "reflectance_std", "source", "days_to_observation")
+NDVI_NAMES = ("ndvi", "ndvi_std")
 
 
 def fill_with(cube: xr.Dataset, filler: Filler, settings: FillSettings, *, window: int = 256) -> xr.Dataset:
@@ -54,10 +55,9 @@ def fill_with(cube: xr.Dataset, filler: Filler, settings: FillSettings, *, windo
     frame = (cube.sizes["y"], cube.sizes["x"])
     parts = _filled_parts(chunked, prepared, settings, frame, window, filler)
     if settings.invent_distance and not (in_memory and cube["observed"].values.any(axis=0).all()):
-        parts = _invented_parts(parts, settings.invent_distance, measure_spread(survey.sample), frame, window)
-    sizes = (len(wanted), cube.sizes["band"])
+        parts = _invented_parts(parts, settings.invent_distance, measure_spread(survey.sample), frame)
     bands = tuple(band.name for band in bands_of(cube))
-    arrays = _arrays(parts, settings, prepared, bands, wanted, sizes)
+    arrays = _arrays(parts, settings, prepared, bands, wanted)
     output = output_dataset(cube, arrays, settings, filler.name, prepared)
     return output.compute() if in_memory else output
 
@@ -109,7 +109,7 @@ def _filled_parts(
     ]
 
 
-def _invented_parts(parts: Parts, distance: int, spread: SpatialSpread, frame: tuple[int, int], size: int) -> Parts:
+def _invented_parts(parts: Parts, distance: int, spread: SpatialSpread, frame: tuple[int, int]) -> Parts:
     """The parts with never-observed pixels filled from their own and their neighbours' filled ones."""
     invented = []
     for window, _ in parts:
@@ -152,7 +152,6 @@ def _arrays(
     prepared: PreparedFiller,
     bands: tuple[str, ...],
     wanted: NDArray[np.bool_],
-    sizes: tuple[int, int],
 ) -> dict[str, da.Array]:
     """Dask arrays of the output's variables."""
     arrays: dict[str, da.Array] = {}
@@ -160,7 +159,7 @@ def _arrays(
     shared = delayed(prepared, traverse=False)
     pieces = [(w, delayed(as_variables, pure=False)(p, settings, bands, shared, wanted)) for w, p in parts]
     for name in names_of(settings):
-        lead = (int(wanted.sum()), sizes[1]) if len(DIMS[name]) == 4 else (int(wanted.sum()),)
+        lead = (int(wanted.sum()), len(bands)) if len(DIMS[name]) == 4 else (int(wanted.sum()),)
         grid = [
             [
                 da.from_delayed(piece[name], (*lead, *window.shape), dtype=TYPES.get(name, np.float32))
@@ -187,5 +186,5 @@ def as_variables(
         zip(FILLED_NAMES, (filled.reflectance, filled.std, filled.source, filled.days), strict=True)
     )
     if settings.ndvi:
-        values["ndvi"], values["ndvi_std"] = ndvi_with_std(filled, bands, prepared.error_correlation)
+        values |= zip(NDVI_NAMES, ndvi_with_std(filled, bands, prepared.error_correlation), strict=True)
     return values

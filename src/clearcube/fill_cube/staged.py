@@ -10,7 +10,7 @@ import dask.array as da
 import numpy as np
 from dask.delayed import delayed
 
-from clearcube.cube import bands_of, dates_of
+from clearcube.cube import Source, bands_of, dates_of
 from clearcube.fill_cube.blocks import (
     Blocks,
     CopiedBlocks,
@@ -23,7 +23,7 @@ from clearcube.fill_cube.blocks import (
     survey_tasks,
 )
 from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread, reach_of, to_invent
-from clearcube.fill_cube.lazy import FILLED_NAMES, as_variables, check_settings
+from clearcube.fill_cube.lazy import FILLED_NAMES, NDVI_NAMES, as_variables, check_settings
 from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wanted_dates
 from clearcube.fill_cube.running import Workers
 from clearcube.fill_cube.survey import PieceSurvey, Survey, add_up, check
@@ -206,5 +206,8 @@ def _invent_and_write(
     around = Filled(*(store.read(outer, name) for name in FILLED_NAMES))
     invented = invent(around, settings.invent_distance, spread).cut(*window.within(outer))
     everything = np.ones(len(invented.source), dtype=bool)
-    store.write(window, as_variables(invented, settings, store.bands, prepared, everything))
+    values = as_variables(invented, settings, store.bands, prepared, everything)
+    for name in NDVI_NAMES if settings.ndvi else ():  # of other pixels it was made from values before they were rounded
+        values[name] = np.where(invented.source == Source.INVENTED, values[name], store.read(window, name))
+    store.write(window, values)
     return window

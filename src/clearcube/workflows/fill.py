@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from clearcube.fill_cube import FillSettings, Progress, StagedFill, Workers, fil
 from clearcube.fill_cube.output import wanted_dates
 from clearcube.version import __version__
 from clearcube.workflows.choosing import AUTO, Choice, choice_of, filler_named, kept_beside
+from clearcube.workflows.places import check_places, files_of_options
 from clearcube.writers.encoding import OutputFormat
 from clearcube.writers.rasters import finish_cogs
 from clearcube.writers.stage import Stage, opened
@@ -125,7 +125,8 @@ def fill_files(request: FillRequest, progress: Progress) -> FillSummary:
     from clearcube.readers.open import open_cube
 
     finish = _finisher(request.output)
-    _check_places(request)
+    files = files_of_options(request.opening)
+    check_places(request.output, request.inputs, files, overwrite=request.overwrite)
     reading = partial(open_cube, list(request.inputs), **request.opening)
     choice, cube = choice_of(request.method, request.options, request.settings, reading)
     if finish is _finish_cogs and request.output_format.layout == "bands":
@@ -141,7 +142,7 @@ def fill_files(request: FillRequest, progress: Progress) -> FillSummary:
             request.window,
             request.workers,
             progress,
-            (*choice.attrs.items(), ("history", _history(request.command, cube))),
+            (*choice.attrs.items(), ("history", history_line(request.command, cube))),
         )
         try:
             staged.run()
@@ -198,55 +199,10 @@ def _finish_cogs(stage: Stage) -> Path:
     return target
 
 
-def _check_places(request: FillRequest) -> None:
-    """Refuse an output that is in the way of an input or of an earlier output."""
-    output = request.output.resolve()
-    for name in _local_inputs(request):
-        given = Path(name).resolve()
-        if output == given:
-            raise InputError(f"the output {request.output} is an input too; choose another name for the output")
-        if given in output.parents:
-            raise InputError(f"the output {request.output} lies inside the input {name}; put it elsewhere")
-        if output in given.parents:
-            raise InputError(f"the input {name} lies inside the output {request.output}; put the output elsewhere")
-    if request.output.exists() and not request.overwrite:
-        raise InputError(f"{request.output} exists: choose another name, or replace it with --overwrite")
-    if output.is_dir() and not _may_be_replaced(output):
-        raise InputError(
-            f"{request.output} is a folder that clearcube did not write, so --overwrite does not replace it: choose "
-            "another name, or delete it"
-        )
-
-
-def _may_be_replaced(folder: Path) -> bool:
-    """Whether a folder is empty, a Zarr store, or rasters as they are written here."""
-    from clearcube.readers.sources import is_zarr
-
-    return not any(folder.iterdir()) or is_zarr(str(folder)) or any(folder.glob("reflectance_*.tif"))
-
-
-def _local_inputs(request: FillRequest) -> list[str]:
-    """Everything local that is read: what was named, what globs and folders stand for, and the files of options."""
-    from clearcube.readers.sources import expand, is_url
-
-    named = [place.removeprefix("file://") for place in (*request.inputs, *_files_of_options(request.opening))]
-    return [place for place in (*named, *expand(request.inputs)) if not is_url(place)]
-
-
-def _files_of_options(opening: Mapping[str, Any]) -> list[str]:
-    """The files that options name: the mask's, the land cover's, the calendar's."""
-    from clearcube.readers.mask_spec import MaskSpec
-
-    mask = opening.get("mask")
-    spec = MaskSpec.parse(mask) if isinstance(mask, str) else mask
-    named = (None if spec is None else spec.file, opening.get("landcover"), opening.get("dates"))
-    return [os.fspath(name) for name in named if isinstance(name, str | os.PathLike)]
-
-
 def _fingerprint(request: FillRequest, cube: xr.Dataset, choice: Choice) -> dict[str, Any]:
     """All that decides what comes out, as JSON values."""
     crs = crs_of(cube)
-    files = (*cube.attrs.get("source_files", request.inputs), *_files_of_options(request.opening))
+    files = (*cube.attrs.get("source_files", request.inputs), *files_of_options(request.opening))
     return {
         "version": __version__,
         "input": {name: _state(name) for name in files},
@@ -291,7 +247,7 @@ def _state(name: str) -> str:
     return f"{sum(state.st_size for state in states)} bytes, last changed {np.datetime64(latest, 'ns')}"
 
 
-def _history(command: str, cube: xr.Dataset) -> str:
+def history_line(command: str, cube: xr.Dataset) -> str:
     """A line for this run, before those of the input."""
     from datetime import UTC, datetime
 

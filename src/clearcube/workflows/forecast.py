@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from clearcube.forecasting.contexts import filled_context
 from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Checking, Forecast, ndvi_of, unfilled
 from clearcube.forecasting.registry import make_forecaster
 from clearcube.version import __version__
+from clearcube.workflows.places import check_places, files_of_options
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -182,20 +182,21 @@ def write(output: xr.Dataset, request: ForecastRequest) -> None:
 
     form = OutputFormat()
     height, width = output.sizes["y"], output.sizes["x"]
-    with opened(request.output, {"command": request.command}, resume=False, overwrite=True) as stage:
-        empty = {str(name): variable.variable.chunk() for name, variable in output.data_vars.items()}
-        create_store(output.assign(empty), stage.filled, form, max(height, width))
-        store = OutputStore.opened(stage.filled, form, ())
-        values = {name: output[name].values for name in ("ndvi", "ndvi_std", "source")}
-        store.write(Window(0, height, 0, width), values)
-        finished = stage.filled
-        if request.output.suffix.lower() == ".nc":
-            finished = stage.path / "output.nc"
-            finish_netcdf(stage.filled, finished)
-        if request.output.exists():
-            request.output.rename(stage.path / "replaced")
-        finished.rename(request.output)
-        shutil.rmtree(stage.path)
+    fingerprint = {"command": request.command}
+    with opened(request.output, fingerprint, resume=False, overwrite=request.overwrite) as stage:
+        try:
+            empty = {str(name): variable.variable.chunk() for name, variable in output.data_vars.items()}
+            create_store(output.assign(empty), stage.filled, form, max(height, width))
+            store = OutputStore.opened(stage.filled, form, ())
+            values = {name: output[name].values for name in ("ndvi", "ndvi_std", "source")}
+            store.write(Window(0, height, 0, width), values)
+            finished = stage.filled
+            if request.output.suffix.lower() == ".nc":
+                finished = stage.path / "output.nc"
+                finish_netcdf(stage.filled, finished)
+            stage.publish(finished, request.output)
+        finally:
+            stage.remove()
 
 
 def _checked(cube: xr.Dataset) -> xr.Dataset:
@@ -251,7 +252,7 @@ def _attrs(
 ) -> dict[str, Any]:
     """What the output says of itself."""
     from clearcube.forecasting.pack import sha256_of
-    from clearcube.workflows.fill import _history
+    from clearcube.workflows.fill import history_line
 
     dates = dates_of(cube)
     kept = {key: value for key, value in cube.attrs.items() if isinstance(value, str | int | float | list)}
@@ -263,7 +264,7 @@ def _attrs(
         "guided": "by the weather of the days to forecast" if guided else "no: nothing after the context is known",
         "fill": request.fill,
         "context_dates": f"{dates[0]} to {dates[-1]}, {len(dates)} dates",
-        "history": _history(request.command, cube),
+        "history": history_line(request.command, cube),
         **{name: sha256_of(path) for name, path in of_weights.items() if path is not None},
     }
 
@@ -273,8 +274,6 @@ def _check_output(request: ForecastRequest) -> None:
     output = request.output
     if output.suffix.lower() not in (".zarr", ".nc"):
         raise InputError(f"the output {output} ends in '{output.suffix}': name it .zarr or .nc")
-    places = [Path(os.path.realpath(name)) for name in request.inputs if "://" not in name]
-    if any(output.resolve() == place or place in output.resolve().parents for place in places):
-        raise InputError(f"the output {output} is an input too, or lies inside one; choose another name for it")
-    if output.exists() and not request.overwrite:
-        raise InputError(f"{output} exists: choose another name, or replace it with --overwrite")
+    weather = [] if request.weather is None else [os.fspath(request.weather)]
+    files = [*files_of_options(request.opening), *weather]
+    check_places(output, request.inputs, files, overwrite=request.overwrite)

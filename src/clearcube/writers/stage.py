@@ -63,10 +63,19 @@ class Stage:
             os.fsync(log.fileno())
 
     def publish(self, part: Path, output: Path) -> None:
-        """Give a finished part of the stage its name; what had the name before goes with the stage."""
+        """Give a finished part of the stage its name; what had the name before goes with the stage.
+
+        Where that fails, what had the name before has it again.
+        """
+        replaced = self.path / "replaced"
         if output.exists():
-            output.rename(self.path / "replaced")
-        part.rename(output)
+            output.rename(replaced)
+        try:
+            part.rename(output)
+        except OSError:
+            if replaced.exists():
+                replaced.rename(output)
+            raise
 
     def remove(self) -> None:
         """Delete the stage; from the first moment on it is none that could be resumed."""
@@ -91,7 +100,6 @@ def opened(output: Path, fingerprint: Mapping[str, Any], *, resume: bool, overwr
         process is writing it.
     """
     path = stage_path(output)
-    fresh = not path.exists()
     created = [folder for folder in path.parents if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -103,7 +111,7 @@ def opened(output: Path, fingerprint: Mapping[str, Any], *, resume: bool, overwr
     except Timeout:
         raise InputError(f"{output} is being written by another process (it holds {path / 'lock'}); wait") from None
     try:
-        yield _prepared(path, output, json.loads(json.dumps(fingerprint)), fresh=fresh, resume=resume, over=overwrite)
+        yield _prepared(path, output, json.loads(json.dumps(fingerprint)), resume=resume, overwrite=overwrite)
     finally:
         lock.release()
         if path.exists() and not (path / "manifest.json").exists():
@@ -118,12 +126,12 @@ def _remove_empty(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _prepared(path: Path, output: Path, fingerprint: dict[str, Any], *, fresh: bool, resume: bool, over: bool) -> Stage:
+def _prepared(path: Path, output: Path, fingerprint: dict[str, Any], *, resume: bool, overwrite: bool) -> Stage:
     manifest = path / "manifest.json"
-    if not fresh and manifest.exists() and not over:
+    if manifest.exists() and not overwrite:
         if not resume:
             raise InputError(
-                f"an unfinished run of {output} is in {path}: go on with --resume, or begin anew with --overwrite"
+                f"an unfinished fill of {output} is in {path}: go on with it by --resume, or begin anew with --overwrite"
             )
         _refuse_changes(_read_manifest(manifest), fingerprint, output)
         return Stage(path, resumed=True)

@@ -1,0 +1,63 @@
+"""Where an output may be written: never over or into what is read, nor over what clearcube did not write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from clearcube.errors import InputError
+
+
+def check_places(output: Path, inputs: Sequence[str], files: Sequence[str], *, overwrite: bool) -> None:
+    """Refuse an output that is in the way of what is read, or of what is there.
+
+    inputs : as the user named them; globs and folders stand for the files in them. files : others that are read.
+
+    Raises
+    ------
+    InputError : the output is read too, lies inside of what is read or around it, exists and is not to be replaced,
+        or is a folder that clearcube did not write.
+    """
+    place = output.resolve()
+    for name in _local(inputs, files):
+        given = Path(name).resolve()
+        if place == given:
+            raise InputError(f"the output {output} is an input too; choose another name for the output")
+        if given in place.parents:
+            raise InputError(f"the output {output} lies inside the input {name}; put it elsewhere")
+        if place in given.parents:
+            raise InputError(f"the input {name} lies inside the output {output}; put the output elsewhere")
+    if output.exists() and not overwrite:
+        raise InputError(f"{output} exists: choose another name, or replace it with --overwrite")
+    if place.is_dir() and not _may_be_replaced(place):
+        raise InputError(
+            f"{output} is a folder that clearcube did not write, so --overwrite does not replace it: choose another "
+            "name, or delete it"
+        )
+
+
+def files_of_options(opening: Mapping[str, Any]) -> list[str]:
+    """The files that options of `open_cube` name: the mask's, the land cover's, the calendar's."""
+    from clearcube.readers.mask_spec import MaskSpec
+
+    mask = opening.get("mask")
+    spec = MaskSpec.parse(mask) if isinstance(mask, str) else mask
+    named = (None if spec is None else spec.file, opening.get("landcover"), opening.get("dates"))
+    return [os.fspath(name) for name in named if isinstance(name, str | os.PathLike)]
+
+
+def _local(inputs: Sequence[str], files: Sequence[str]) -> list[str]:
+    """Everything local that is read: what was named, and what globs and folders stand for."""
+    from clearcube.readers.sources import expand, is_url
+
+    named = [place.removeprefix("file://") for place in (*inputs, *files)]
+    return [place for place in (*named, *expand(list(inputs))) if not is_url(place)]
+
+
+def _may_be_replaced(folder: Path) -> bool:
+    """Whether a folder is empty, a Zarr store, or rasters as they are written here."""
+    from clearcube.readers.sources import is_zarr
+
+    return not any(folder.iterdir()) or is_zarr(str(folder)) or any(folder.glob("reflectance_*.tif"))
