@@ -29,6 +29,7 @@ from clearcube.evaluation.mask_error import MASK_ERROR
 from clearcube.evaluation.records import load
 from clearcube.fill_cube import Progress
 from clearcube.gaps import Scenario
+from clearcube.landcover import class_names
 from clearcube.network_filler import shipped
 from clearcube.network_filler.checkpoints import network_at
 from clearcube.plots import Filling, save, sequence_figure
@@ -39,7 +40,6 @@ from clearcube.simulation.scene import simulate
 from clearcube.training.kinds import kind_of
 from clearcube.workflows.evaluate import EvaluationRequest, evaluate_files
 from clearcube.workflows.figures import FIGURES, Results
-from clearcube.workflows.plot import class_names
 
 HERE = Path(__file__).parents[1]
 COMMAND = "make results"
@@ -215,7 +215,7 @@ def draw_sequence(data: Path, path: Path) -> None:
     fillings = []
     for sources in cubes_of([str(data / "earthnet2021"), str(data / "greenearthnet")]).values():
         cube = open_cube(sources)
-        names = class_names(cube["landcover"]) if "landcover" in cube else {}
+        names = class_names(cube["landcover"].values, cube["landcover"].attrs) if "landcover" in cube else {}
         fillings.append(Filling(fill(cube, method="seq2seq"), cube, names))
     save(sequence_figure(fillings, 10), path)
     put_picture(path, path)

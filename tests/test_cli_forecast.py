@@ -182,7 +182,7 @@ def test_nothing_that_is_read_is_replaced(tmp_path, told, given):
         out.write_bytes(b"mine")
     before = Path(out).read_bytes()
     result = run(named, out, *told, *options, "--overwrite")
-    assert result.exit_code == 2 and "is an input too" in result.output or "lies inside the input" in result.output
+    assert (result.exit_code == 2 and "is an input too" in result.output) or "lies inside the input" in result.output
     assert Path(out).read_bytes() == before
 
 

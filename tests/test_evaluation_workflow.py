@@ -206,6 +206,16 @@ def test_a_fill_of_this_program_is_scored_with_its_uncertainty(store, tmp_path):
         again = {line.split()[0]: line.split()[-1] for line in result.output.splitlines()[1:]}
         for metric in ("psnr", "coverage90", "crps"):
             assert float(again[metric]) == pytest.approx(float(found[metric]), rel=1e-3), (name, metric)
+    chosen = ("--bands", "red,blue", "--filled-bands", "red,blue")  # the std of these bands, in this order
+    scores = score_files(
+        *(str(tmp_path / "filled.zarr"), str(store), "hidden", str(tmp_path / "hidden.npy")),
+        opening={"bands": ["red", "blue"]},
+        filled_opening={"bands": ["red", "blue"]},
+    )
+    every = score_files(str(tmp_path / "filled.zarr"), str(store), "hidden", str(tmp_path / "hidden.npy"))
+    of = [{(s.metric, s.band): s.value for s in each if s.band in ("red", "blue")} for each in (scores, every)]
+    assert of[0]["crps", "red"] == of[1]["crps", "red"] != of[1]["crps", "blue"] == of[0]["crps", "blue"]
+    assert run("score", tmp_path / "filled.zarr", store, "--hidden", tmp_path / "hidden.npy", *chosen).exit_code == 0
     for on in ("observed", "all"):  # of copies neither intervals nor pictures say anything
         result = run("score", tmp_path / "filled.zarr", store, "--hidden", tmp_path / "hidden.npy", "--on", on)
         copies = {line.split()[0] for line in result.output.splitlines()[1:]}
@@ -233,3 +243,18 @@ def test_evaluate_and_score_read_inputs_as_fill_does(store, tmp_path):
     assert run("score", part, store, "--on", "all").exit_code == 2
     result = run("score", part, store, "--on", "all", "--time", f"{first}/{last}")
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("damage", ["cut.npz", "plain.npz", "empty.npz", "archive.npy", "numbers.npy"])
+def test_damaged_masks_are_one_message(store, tmp_path, damage):
+    path = tmp_path / damage
+    if damage == "cut.npz":
+        np.savez_compressed(path, shape=(3, 4, 5), partial_0=np.zeros(8, np.uint8))
+        path.write_bytes(path.read_bytes()[:-40])
+    elif damage == "empty.npz":
+        np.savez(path, shape=(3, 4, 5))
+    else:
+        with path.open("wb") as file:
+            (np.savez if damage == "archive.npy" else np.save)(file, np.zeros((3, 4, 5)))
+    result = run("score", store, store, "--hidden", path)
+    assert result.exit_code == 2 and damage in result.output and "Traceback" not in result.output

@@ -173,7 +173,7 @@ def test_a_folder_without_masks_or_with_something_else_is_refused(tmp_path):
     with pytest.raises(InputError, match="no masks"):
         MaskBank.read(tmp_path)
     np.save(tmp_path / "a.npy", np.ones((3, 3)))
-    with pytest.raises(InputError, match=r"float64 \(3, 3\); masks are bool"):
+    with pytest.raises(InputError, match="holds float64; masks are bool"):
         MaskBank.read(tmp_path)
     (tmp_path / "a.npy").write_bytes(b"nothing")
     with pytest.raises(InputError, match="cannot be read as masks"):

@@ -118,3 +118,11 @@ def test_dilation_is_a_disc_also_across_chunks(radius):
     grown = masks.dilate(lazy, radius)
     assert grown.chunks == lazy.chunks
     np.testing.assert_array_equal(grown, expected)
+
+
+def test_lazy_masks_smaller_than_the_radius_grow_as_in_memory():
+    cloudy = xr.DataArray(np.zeros((2, 8, 5), bool), dims=("time", "y", "x"))
+    cloudy[0, 0, 0] = True
+    lazy = masks.dilate(cloudy.chunk(y=4, x=2), 20)
+    np.testing.assert_array_equal(lazy.values, masks.dilate(cloudy, 20).values)
+    assert lazy.values[0].all() and not lazy.values[1].any()

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from clearcube.cli import app
 from clearcube.cli.plot import in_order
+from clearcube.landcover import class_names
 from clearcube.readers.filled import open_filled
 from clearcube.readers.filled_std import std_of_pixel
-from clearcube.workflows.plot import class_names
 
 runner = CliRunner()
 
@@ -194,9 +194,9 @@ def test_a_damaged_evaluation_is_refused(results, tmp_path):
 
 def test_classes_are_called_by_their_flags_or_by_the_scheme_that_knows_them():
     flagged = xr.DataArray(np.array([[0, 1]]), attrs={"flag_values": [0, 1], "flag_meanings": "cereal maize"})
-    assert class_names(flagged) == {0: "cereal", 1: "maize"}
-    assert class_names(xr.DataArray(np.array([[10, 40], [80, 3]])))[80] == "water"
-    assert class_names(xr.DataArray(np.array([[62, 73], [162, 3]])))[73] == "cultivated"
+    assert class_names(flagged.values, flagged.attrs) == {0: "cereal", 1: "maize"}
+    assert class_names(np.array([[10, 40], [80, 3]]))[80] == "water"
+    assert class_names(np.array([[62, 73], [162, 3]]))[73] == "cultivated"
 
 
 @pytest.mark.filterwarnings("ignore:.*no CRS is known")

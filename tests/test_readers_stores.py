@@ -3,10 +3,12 @@ import zipfile
 
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 
 from clearcube.cube import check_cube, crs_of, dates_of
 from clearcube.errors import InputError
+from clearcube.landcover import class_names
 from clearcube.readers import open_cube
 
 DATES = np.array(["2020-01-03T10:50", "2020-01-08T10:50", "2020-01-13T10:50"], dtype="datetime64[ns]")
@@ -469,3 +471,32 @@ def test_a_store_that_vanishes_is_noticed(tmp_path):
     (tmp_path / "hollow.zarr" / "B02").mkdir()
     with pytest.raises(InputError, match=r"hollow.zarr is none of what clearcube reads"):
         open_cube(tmp_path / "hollow.zarr")
+
+
+def test_land_cover_of_a_file_is_decoded_turned_and_keeps_its_names(tmp_path):
+    path = save(variables(), tmp_path / "cube.nc")
+    y, x = open_cube(path).sizes["y"], open_cube(path).sizes["x"]
+    codes = np.arange(y * x, dtype=np.uint8).reshape(y, x) % 3
+    codes[0, 0] = 255
+    flags = {"flag_values": np.array([1, 2], np.uint8), "flag_meanings": "maize wheat", "_FillValue": np.uint8(255)}
+    turned = xr.Dataset({"landcover": (("x", "y"), codes.T, flags)})
+    turned.to_netcdf(tmp_path / "land.nc")
+    found = open_cube(path, landcover=tmp_path / "land.nc").landcover
+    assert found.dtype == np.int16 and found.values[0, 0] == 0
+    np.testing.assert_array_equal(found.values[1:], codes[1:])
+    assert class_names(found.values, found.attrs) == {1: "maize", 2: "wheat"}
+    xr.Dataset({"esawc_lc": (("y", "x"), np.full((y, x), 43.0))}).to_netcdf(tmp_path / "between.nc")
+    assert (open_cube(path, landcover=tmp_path / "between.nc").landcover == 0).all()  # no class: interpolated
+    with rasterio.open(
+        tmp_path / "land.tif",
+        "w",
+        driver="GTiff",
+        height=y,
+        width=x,
+        count=1,
+        dtype="uint8",
+        nodata=255,
+        transform=rasterio.Affine(10, 0, 0, 0, -10, 0),
+    ) as raster:
+        raster.write(codes, 1)
+    assert open_cube(path, landcover=tmp_path / "land.tif").landcover.values[0, 0] == 0

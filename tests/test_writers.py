@@ -9,7 +9,7 @@ from builders import MeanFiller, cloudy_cube
 from clearcube.cube import Source
 from clearcube.errors import InputError
 from clearcube.fill_cube import FillSettings, StagedFill, fill_with
-from clearcube.writers.cf import in_band_variables
+from clearcube.writers.cf import annotated, in_band_variables
 from clearcube.writers.encoding import OutputFormat
 from clearcube.writers.rasters import finish_cogs
 from clearcube.writers.stage import opened, stage_path
@@ -188,6 +188,13 @@ def test_cf_attributes(filled):
     assert json.loads(filled.attrs["prepared"]) == {"bands": 4, "std": 0.1}
     geographic = fill_with(cloudy_cube(crs=4326), MeanFiller(), SETTINGS)
     assert geographic.y.attrs["standard_name"] == "latitude"
+
+
+def test_a_cube_that_follows_conventions_and_counts_in_feet(cube):
+    made = fill_with(cube.assign_attrs(Conventions="CF-1.8"), MeanFiller(), SETTINGS)
+    assert made.attrs["Conventions"] == "CF-1.10"
+    feet = annotated(made.assign_coords(spatial_ref=cloudy_cube(crs=2263)["spatial_ref"]), {})
+    assert feet["y"].attrs["units"] == feet["x"].attrs["units"] == "US_survey_foot"
 
 
 def test_a_cube_without_crs_gives_an_output_without(tmp_path):

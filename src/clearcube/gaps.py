@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -229,13 +230,28 @@ class MaskBank:
         return mask[top : top + shape[0], left : left + shape[1]]
 
 
+def read_mask(path: str | Path) -> NDArray[np.bool_]:
+    """The array of a `.npy` file of masks, bool.
+
+    Raises
+    ------
+    InputError : the file cannot be read, or holds something else.
+    """
+    try:
+        with open(path, "rb") as file:
+            mask = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise InputError(f"'{path}' cannot be read as a mask ({error}); give a .npy file") from error
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+        held = mask.dtype if isinstance(mask, np.ndarray) else "several arrays"
+        raise InputError(f"'{path}' holds {held}; masks are bool (H, W) or (T, H, W), one array in a .npy file")
+    return mask
+
+
 def _read_masks(path: Path) -> NDArray[np.bool_]:
     """The (T, H, W) masks in one file."""
-    try:
-        masks = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"'{path}' cannot be read as masks: {error}") from error
-    if masks.dtype != np.bool_ or masks.ndim not in (2, 3):
+    masks = read_mask(path)
+    if masks.ndim not in (2, 3):
         raise InputError(f"'{path}' holds {masks.dtype} {masks.shape}; masks are bool (H, W), True = observed")
     stacked: NDArray[np.bool_] = masks.reshape(-1, *masks.shape[-2:])
     return stacked

@@ -118,7 +118,7 @@ def dilate(cloudy: xr.DataArray, radius: int) -> xr.DataArray:
     if cloudy.chunks is None:
         return cloudy.copy(data=_grown(cloudy.values, radius))
     chunks = cloudy.chunks
-    depth = {0: 0, 1: radius, 2: radius}
+    depth = {0: 0} | {axis: min(radius, cloudy.shape[axis] - 1) for axis in (1, 2)}  # no chunk reaches farther
     grown = cloudy.data.map_overlap(_grown, depth=depth, boundary="none", radius=radius, dtype=bool)
     return cloudy.copy(data=grown.rechunk(chunks))
 

@@ -14,6 +14,7 @@ from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame, Pasted, pas
 from clearcube.evaluation.strata import Strata, strata_of
 from clearcube.filler import Block, Estimate
 from clearcube.gaps import MaskBank, hide, scored, without
+from clearcube.landcover import flag_names
 from clearcube.tiling import sample_windows
 
 if TYPE_CHECKING:
@@ -68,13 +69,7 @@ def named_cube(key: str, cube: xr.Dataset) -> NamedCube:
     block = Block(reflectance, observed, dates_of(cube), bands)
     if "landcover" not in cube:
         return NamedCube(key, block)
-    return NamedCube(key, block, cube["landcover"].values, _classes(cube["landcover"].attrs))
-
-
-def _classes(attrs: Mapping[str, object]) -> dict[int, str]:
-    """Code -> name by CF flags; nothing where they are not there."""
-    values, names = np.ravel(np.asarray(attrs.get("flag_values", ()))), str(attrs.get("flag_meanings", "")).split()
-    return {int(value): name for value, name in zip(values, names, strict=True)} if len(values) == len(names) else {}
+    return NamedCube(key, block, cube["landcover"].values, flag_names(cube["landcover"].attrs))
 
 
 @dataclass(frozen=True)

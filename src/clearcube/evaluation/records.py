@@ -84,7 +84,7 @@ def load(path: Path) -> Record:
     InputError : the file is none.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             meta = json.loads(archive[META].tobytes())
             record = Record(
                 meta["cube"], tuple(meta["bands"]), meta["settings"], fingerprint=meta.get("fingerprint", "")
@@ -95,7 +95,7 @@ def load(path: Path) -> Record:
                 named = tuple((family, name) for family, name in strata)
                 features = {which: archive[key] for which, key in _feature_keys(archive, number)}
                 record.outcomes[method, scenario, seed] = Outcome(sets, named, problem, left_out, features)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
     return record
 
@@ -111,13 +111,13 @@ def features_of(
     """
     found = []
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             for number, entry in enumerate(json.loads(archive[META].tobytes())["outcomes"]):
                 wanted = entry[:2] == [method, scenario] and entry[2] in seeds
                 keys = dict(_feature_keys(archive, number)) if wanted else {}
                 if keys:
                     found.append((archive[keys["filled"]], archive[keys["truth"]]))
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
     return found
 
@@ -127,7 +127,7 @@ def _feature_keys(archive: Any, number: int) -> list[tuple[str, str]]:
     return [(which, key) for which in ("filled", "truth") if (key := f"{number}_{which}") in archive.files]
 
 
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

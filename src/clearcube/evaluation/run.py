@@ -16,7 +16,7 @@ from clearcube.errors import InputError
 from clearcube.evaluation.experiments import Disbelief, Experiment, NamedCube, experiment, filled_by
 from clearcube.evaluation.judging import Networks, judge
 from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame
-from clearcube.evaluation.records import Outcome, Record, load, save
+from clearcube.evaluation.records import UNREADABLE, Outcome, Record, load, save
 from clearcube.gaps import MASK_COVER, MaskBank, ScenarioUnavailable
 from clearcube.stopping import Stop
 
@@ -249,13 +249,15 @@ def read_masks(path: Path) -> dict[str, NDArray[np.bool_]]:
     InputError : the file holds something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             shape = tuple(archive["shape"])
             size = int(np.prod(shape))
             names = [name for name in archive.files if name != "shape"]
+            if not names:
+                raise ValueError("it holds none")
             return {n: np.unpackbits(archive[n], count=size).reshape(shape).astype(bool) for n in names}
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as hidden pixels ({error})") from error
+    except (*UNREADABLE, TypeError) as error:  # of a plain array: it is no archive
+        raise InputError(f"{path} cannot be read as hidden pixels ({error}); give one of an evaluation") from error
 
 
 def in_parallel(

@@ -10,40 +10,11 @@ import numpy as np
 
 from clearcube.evaluation.statistics import Sums
 from clearcube.gaps import STRATA, GapPosition, gap_length, gap_position, gap_stratum
+from clearcube.landcover import class_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-EARTHNET_CLASSES = {
-    62: "artificial",
-    73: "cultivated",
-    75: "vineyard",
-    82: "broadleaf",
-    83: "conifer",
-    102: "herbaceous",
-    103: "heath",
-    104: "sclerophyllous",
-    105: "marsh",
-    106: "peat bog",
-    121: "bare",
-    123: "snow",
-    162: "water",
-}
-"""Codes of the land cover that goes with EarthNet2021."""
-WORLDCOVER_CLASSES = {
-    10: "tree cover",
-    20: "shrubland",
-    30: "grassland",
-    40: "cropland",
-    50: "built-up",
-    60: "bare or sparse",
-    70: "snow and ice",
-    80: "water",
-    90: "wetland",
-    95: "mangroves",
-    100: "moss and lichen",
-}
-"""Codes of ESA WorldCover; others (interpolated ones) are none."""
 POSITIONS = ("interior", "leading", "trailing")
 SEASONS = ("DJF", "MAM", "JJA", "SON")
 CLEAR_SHARES = ("[0, 25) %", "[25, 50) %", "[50, 75) %", "[75, 100] %")
@@ -155,14 +126,9 @@ def landcover_classes(
     if landcover is None:
         return (NO_LANDCOVER,), np.zeros(shape, np.intp)
     codes = np.asarray(landcover)
-    known = WORLDCOVER_CLASSES if np.isin(codes, list(WORLDCOVER_CLASSES)).mean() > _share_of_earthnet(codes) else None
-    classes = names or known or EARTHNET_CLASSES
+    classes = names or class_names(codes)
     distinct = tuple(dict.fromkeys((NO_LANDCOVER, *classes.values())))  # several codes may have one name
     order = np.zeros(codes.shape, np.intp)
     for code, name in classes.items():
         order[codes == code] = distinct.index(name)
     return distinct, order
-
-
-def _share_of_earthnet(codes: NDArray[np.integer]) -> float:
-    return float(np.isin(codes, list(EARTHNET_CLASSES)).mean())

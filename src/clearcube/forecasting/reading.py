@@ -16,6 +16,7 @@ from clearcube.filler import Block
 from clearcube.forecasting.episode import CONTEXT_DATES, FEWEST_CONTEXT_DATES, HORIZON, TARGET_DATES, Episode, ndvi_of
 from clearcube.forecasting.vegetation import named_landcover, public_legend_of
 from clearcube.forecasting.weather import earthnet_weather, eobs_weather, with_radiation
+from clearcube.landcover import flag_names
 from clearcube.readers.earthnet_names import parse_name
 from clearcube.readers.elevation import elevation_of
 from clearcube.readers.open import open_cube
@@ -171,13 +172,7 @@ def landcover_of(cube: xr.Dataset) -> tuple[NDArray[np.integer] | None, str]:
     codes = cube["landcover"].values
     if cube.attrs.get("format") == "earthnet":
         return codes, "earthnet"
-    return named_landcover(codes, _names(cube["landcover"].attrs)) or (codes, public_legend_of(codes))
-
-
-def _names(attrs: Mapping[Any, Any]) -> dict[int, str]:
-    """Code -> name by CF flags; nothing where they are not there."""
-    values, names = np.ravel(np.asarray(attrs.get("flag_values", ()))), str(attrs.get("flag_meanings", "")).split()
-    return {int(value): name for value, name in zip(values, names, strict=True)} if len(values) == len(names) else {}
+    return named_landcover(codes, flag_names(cube["landcover"].attrs)) or (codes, public_legend_of(codes))
 
 
 def is_tile(place: str) -> bool:

@@ -1,4 +1,4 @@
-"""The std of one pixel of what clearcube wrote, whatever the format and layout."""
+"""The std of what clearcube wrote, whatever the format and layout."""
 
 from __future__ import annotations
 
@@ -17,46 +17,54 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    Stds = dict[str, NDArray[np.float32]]
+
 NDVI = "ndvi"
 
 
-def std_of_pixel(path: str, filled: xr.Dataset, row: int, column: int) -> dict[str, NDArray[np.float64]]:
-    """Band, and `ndvi` -> std (T,) on the dates of the cube, unit 1, NaN where unfilled.
+def std_of_pixel(path: str, filled: xr.Dataset, row: int, column: int) -> Stds:
+    """Band, and `ndvi` -> std (T,), as `std_within` of one pixel."""
+    found = std_within(path, filled, slice(row, row + 1), slice(column, column + 1))
+    return {name: values[:, 0, 0] for name, values in found.items()}
+
+
+def std_within(path: str, filled: xr.Dataset, rows: slice, columns: slice) -> Stds:
+    """Band as it is stored, and `ndvi` -> std (T, h, w) on the dates of the cube, unit 1, NaN where unfilled.
 
     A quantity whose std was not written has no entry.
 
     Parameters
     ----------
-    path : what `open_filled` opened as `filled`. row, column : of the pixel, in its order.
+    path : what was opened as `filled`, with all of its bands. rows, columns : of the pixels, in its order.
     """
     if is_zarr(path) or is_netcdf(path):
-        return _of_store(path, filled, row, column)
-    return _of_rasters(path, filled, row, column)
+        return _of_store(path, filled, rows, columns)
+    return _of_rasters(path, filled, rows, columns)
 
 
-def _of_store(path: str, filled: xr.Dataset, row: int, column: int) -> dict[str, NDArray[np.float64]]:
+def _of_store(path: str, filled: xr.Dataset, rows: slice, columns: slice) -> Stds:
     dataset = open_store(path)
     bands = [str(name) for name in filled["band"].values]
     dates = decoded_dates(dataset, "time", path).astype("datetime64[D]")
-    found: dict[str, NDArray[np.float64]] = {}
+    found: Stds = {}
     for name in (*(f"{band}_std" for band in bands), "ndvi_std", "reflectance_std"):
         stored = dataset.variables.get(name)
         if stored is None or not {"time", "y", "x"} <= set(stored.dims):
             continue
-        at = stored.isel(y=row, x=column).transpose("time", ...)
+        at = stored.isel(y=rows, x=columns).transpose("time", ..., "y", "x")
         values = mask_decoding(at.attrs, at.dtype).apply(at.values)
         kept = _on_dates(dates_of(filled), {date: values[t] for t, date in enumerate(dates)}, values[0])
-        parts = kept.T if name == "reflectance_std" else [kept]
+        parts = np.moveaxis(kept, 1, 0) if name == "reflectance_std" else [kept]
         labels = bands if name == "reflectance_std" else [name.removesuffix("_std")]
         found |= dict(zip(labels, parts, strict=True))
     return found
 
 
-def _of_rasters(path: str, filled: xr.Dataset, row: int, column: int) -> dict[str, NDArray[np.float64]]:
+def _of_rasters(path: str, filled: xr.Dataset, rows: slice, columns: slice) -> Stds:
     import rasterio
     from rasterio.windows import Window
 
-    found: dict[str, NDArray[np.float64]] = {}
+    found: Stds = {}
     for folder in ("std", "ndvi_std"):
         values: dict[np.datetime64, NDArray[np.float32]] = {}
         labels = [str(name) for name in filled["band"].values] if folder == "std" else [NDVI]
@@ -64,17 +72,19 @@ def _of_rasters(path: str, filled: xr.Dataset, row: int, column: int) -> dict[st
             file = os.path.join(path, folder, f"{folder}_{str(date).replace('-', '')}.tif")
             if os.path.isfile(file):
                 with rasterio.open(file) as raster:
-                    stored = raster.read(window=Window(column, row, 1, 1), masked=True)[:, 0, 0]
-                    values[date] = (stored.astype(np.float64) * np.array(raster.scales)).filled(np.nan)
+                    window = Window.from_slices(rows, columns, height=raster.height, width=raster.width)
+                    stored = raster.read(window=window, masked=True).astype(np.float64)
+                    scales = np.array(raster.scales)[:, None, None]
+                    values[date] = (stored * scales).filled(np.nan).astype(np.float32)
         if values:
             kept = _on_dates(dates_of(filled), values, next(iter(values.values())))
-            found |= dict(zip(labels, kept.T, strict=True))
+            found |= dict(zip(labels, np.moveaxis(kept, 1, 0), strict=True))
     return found
 
 
 def _on_dates(
-    dates: NDArray[np.datetime64], values: Mapping[np.datetime64, NDArray[np.floating]], like: NDArray[np.floating]
-) -> NDArray[np.float64]:
+    dates: NDArray[np.datetime64], values: Mapping[np.datetime64, NDArray[np.float32]], like: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Values of the dates, (T, ...), NaN where there are none."""
-    missing = np.full_like(like, np.nan, dtype=np.float64)
-    return np.array([values.get(date, missing) for date in dates], np.float64)
+    missing = np.full_like(like, np.nan)
+    return np.array([values.get(date, missing) for date in dates], np.float32)

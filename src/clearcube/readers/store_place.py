@@ -10,15 +10,15 @@ import xarray as xr
 from clearcube.errors import InputError
 from clearcube.readers.crs import affine_coordinates
 from clearcube.readers.decoding import mask_decoding
+from clearcube.readers.landcover import WORLDCOVER_NAME, class_codes
 from clearcube.readers.layout import Axes, time_variable
 from clearcube.readers.store_files import decoded_dates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LAND_COVER_NAMES = ("landcover", "land_cover", "esawc_lc")
+_LAND_COVER_NAMES = ("landcover", "land_cover", WORLDCOVER_NAME)
 _ELEVATION_NAMES = ("elevation", "cop_dem", "nasa_dem", "alos_dem", "dem")
-_WORLDCOVER_CODES = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)
 
 
 def grid_of(dataset: xr.Dataset, axes: Axes, where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -63,15 +63,7 @@ def static_of(dataset: xr.Dataset, axes: Axes) -> dict[str, xr.DataArray]:
             stored = dataset.variables.get(name)
             if role not in static and stored is not None and set(stored.dims) == {axes.y, axes.x}:
                 values = mask_decoding(stored.attrs, stored.dtype).apply(stored.transpose(axes.y, axes.x).values)
-                field = _land_cover(values, name) if role == "landcover" else values
+                field = class_codes(values, name) if role == "landcover" else values
                 flags = {key: value for key, value in stored.attrs.items() if str(key).startswith("flag_")}
                 static[role] = xr.DataArray(field, dims=("y", "x"), coords={"y": y, "x": x}, name=role, attrs=flags)
     return static
-
-
-def _land_cover(values: NDArray[np.float32], name: str) -> NDArray[np.int16]:
-    """Codes as integers, 0 = none; of ESA WorldCover only classes that exist, some files hold interpolated ones."""
-    codes = np.nan_to_num(values, nan=0.0).astype(np.int16)
-    if name == "esawc_lc":
-        codes[~np.isin(codes, _WORLDCOVER_CODES)] = 0
-    return codes

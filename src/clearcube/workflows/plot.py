@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from clearcube.errors import InputError
 from clearcube.evaluation.inputs import cubes_of
-from clearcube.evaluation.strata import EARTHNET_CLASSES, WORLDCOVER_CLASSES
+from clearcube.landcover import class_names
 from clearcube.plots import (
     Filling,
     check_figure_path,
@@ -123,7 +121,7 @@ def _sequence(request: PlotRequest) -> Figure:
         except InputError as error:
             raise InputError(f"{path}, {', '.join(sources)}: {error}") from error
         cube = _with_landcover(cube, result, _landcover_file(request, number, filled))
-        names = class_names(cube["landcover"]) if "landcover" in cube else {}
+        names = class_names(cube["landcover"].values, cube["landcover"].attrs) if "landcover" in cube else {}
         fillings.append(Filling(result, cube, names))
     return sequence_figure(fillings, request.dates)
 
@@ -164,16 +162,3 @@ def _with_landcover(cube: xr.Dataset, filled: xr.Dataset, path: str | None) -> x
     if "landcover" in cube or "landcover" not in filled:
         return cube
     return cube.assign(landcover=(("y", "x"), filled["landcover"].values, filled["landcover"].attrs))
-
-
-def class_names(landcover: xr.DataArray) -> dict[int, str]:
-    """Code -> name of the classes of a land cover (y, x): as its CF flags tell, else by EarthNet2021's or ESA
-    WorldCover's codes, whichever know more of it.
-    """
-    values = np.ravel(np.asarray(landcover.attrs.get("flag_values", ())))
-    meanings = str(landcover.attrs.get("flag_meanings", "")).split()
-    if len(meanings) == len(values) > 0:
-        return dict(zip(map(int, values), meanings, strict=True))
-    codes = landcover.values
-    tables: tuple[dict[int, str], ...] = (EARTHNET_CLASSES, WORLDCOVER_CLASSES)
-    return max(tables, key=lambda table: float(np.isin(codes, list(table)).mean()))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.cube import OBSERVED_DIMS, REFLECTANCE_DIMS, Source, bands_of, crs_of, dates_of
+from clearcube.cube import Source, bands_of, crs_of, dates_of
 from clearcube.errors import InputError
 from clearcube.evaluation.experiments import CLOUD_MASK, MISSED_MASK, Experiment, Fill, counted_in
 from clearcube.evaluation.judging import HIDDEN, OBSERVED, judge
@@ -20,9 +20,7 @@ from clearcube.evaluation.pairs import paired
 from clearcube.evaluation.run import read_masks
 from clearcube.evaluation.strata import strata_of
 from clearcube.filler import Block, Estimate
-from clearcube.readers.decoding import mask_decoding
-from clearcube.readers.sources import is_zarr
-from clearcube.readers.store_files import is_netcdf, open_store
+from clearcube.gaps import read_mask
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -81,7 +79,8 @@ def score_files(
     test = _experiment(theirs, np.asarray(pair.truth), counted, withheld)
     check_reflectance(test.truth, counted, name)
     check_reflectance(values, counted, filled, "--filled-")
-    fill = Fill(Estimate(values, _std(filled, mine)), _correlation(mine), values)
+    std, correlation = _uncertainty(filled, mine)
+    fill = Fill(Estimate(values, std), correlation, values)
     judged = judge(test, fill, pair.bands)
     names = judged.sets[HIDDEN if on == "hidden" else OBSERVED]
     sums = {name: judged.sets[HIDDEN][name] for name in names}
@@ -101,45 +100,35 @@ def _experiment(
     return Experiment(given, counted, truth, observed, strata_of(left, given.dates))
 
 
-def _std(filled: str, mine: xr.Dataset) -> NDArray[np.float32] | None:
-    """The std that was written beside the filled reflectance, (T, B, H, W); None where there is none."""
-    if not (is_zarr(filled) or is_netcdf(filled)):
-        return _std_of_rasters(filled, mine)
-    variables, shape = open_store(filled).variables, mine["reflectance"].shape
-    whole = variables.get("reflectance_std")
-    if whole is not None and whole.dims == REFLECTANCE_DIMS and whole.shape == shape:
-        return mask_decoding(whole.attrs, whole.dtype).apply(whole.values).astype(np.float32)
-    bands = [variables.get(f"{band}_std") for band in mine["band"].values]
-    parts = [
-        mask_decoding(each.attrs, each.dtype).apply(each.values)
-        for each in bands
-        if each is not None and each.dims == OBSERVED_DIMS and each.shape == (shape[0], *shape[2:])
-    ]
-    return np.stack(parts, axis=1).astype(np.float32) if len(parts) == shape[1] else None
+def _uncertainty(filled: str, mine: xr.Dataset) -> tuple[NDArray[np.float32] | None, NDArray[np.float64]]:
+    """What was written beside the filled reflectance of these bands: its std (T, B, H, W), None where there is none,
+    and the correlation of the errors of the bands (B, B), where it is not told the identity.
+    """
+    from clearcube.readers.filled_std import std_within
+    from clearcube.readers.open import open_cube
+
+    whole = open_cube(filled)
+    stored, bands = ([str(name) for name in cube["band"].values] for cube in (whole, mine))
+    found = std_within(filled, whole, slice(0, whole.sizes["y"]), slice(0, whole.sizes["x"]))
+    there = {name: std for name, std in found.items() if name in stored}
+    places = [stored.index(band) for band in bands if band in stored]
+    fits = all(band in there and there[band].shape == mine["observed"].shape for band in bands)
+    if there and not fits:
+        warnings.warn(
+            f"the std in {filled} does not fit its reflectance in the bands {', '.join(bands)}; uncertainty is not "
+            "scored",
+            UserWarning,
+            stacklevel=3,
+        )
+    std = np.stack([there[band] for band in bands], axis=1) if fits else None
+    return std, _correlation(whole)[np.ix_(places, places)] if len(places) == len(bands) else np.eye(len(bands))
 
 
-def _std_of_rasters(filled: str, mine: xr.Dataset) -> NDArray[np.float32] | None:
-    """The same of a folder of GeoTIFFs, one for each date, with the bands of the reflectance."""
-    import rasterio
-
-    dates = [str(date).replace("-", "") for date in dates_of(mine)]
-    files = [Path(filled) / "std" / f"std_{date}.tif" for date in dates]
-    if not all(file.is_file() for file in files):
-        return None
-    frames = []
-    for file in files:
-        with rasterio.open(file) as raster:
-            stored = raster.read(masked=True).astype(np.float64)
-            frames.append((stored * np.array(raster.scales)[:, None, None]).filled(np.nan))
-    shape = mine["reflectance"].shape
-    return np.stack(frames).astype(np.float32) if {frame.shape for frame in frames} == {shape[1:]} else None
-
-
-def _correlation(mine: xr.Dataset) -> NDArray[np.float64]:
+def _correlation(whole: xr.Dataset) -> NDArray[np.float64]:
     """(B, B) correlation of the errors of the bands as the filled cube tells it, else the identity."""
-    count = mine.sizes["band"]
+    count = whole.sizes["band"]
     try:
-        measured = np.array(json.loads(mine.attrs["prepared"])["error_correlation"], np.float64)
+        measured = np.array(json.loads(whole.attrs["prepared"])["error_correlation"], np.float64)
     except (KeyError, TypeError, ValueError):
         return np.eye(count)
     return measured if measured.shape == (count, count) else np.eye(count)
@@ -214,13 +203,7 @@ def _from_file(given: str) -> dict[str, NDArray[np.bool_]]:
         return {ending: masks[name + ending] for ending in endings if name + ending in masks}
     if not os.path.isfile(given):
         raise InputError(f"the hidden pixels {given} do not exist; check --hidden")
-    try:
-        mask = np.load(given, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{given} cannot be read as a mask ({error}); give a .npy file") from error
-    if mask.dtype != np.bool_:
-        raise InputError(f"{given} holds {mask.dtype}; a mask is bool (time, y, x), True = hidden")
-    return {"": np.asarray(mask)}
+    return {"": read_mask(given)}
 
 
 def _chosen(truth: xr.Dataset, on: str, masks: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:

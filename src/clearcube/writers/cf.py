@@ -12,6 +12,7 @@ from clearcube.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
+    from rasterio.crs import CRS
 
 CONVENTIONS = "CF-1.10"
 STANDARD_NAME = "surface_bidirectional_reflectance"
@@ -21,7 +22,7 @@ ANCILLARY = "source days_to_observation"
 
 def annotated(output: xr.Dataset, attrs: dict[str, Any]) -> xr.Dataset:
     """The filled data set (variables as `clearcube.fill` gives them) with CF attributes and these global ones."""
-    output = output.assign_attrs(Conventions=CONVENTIONS, **attrs)
+    output = output.assign_attrs({**attrs, "Conventions": CONVENTIONS})
     for name, described in _variable_attrs().items():
         if name in output:
             legend = {key: value for key, value in output[name].attrs.items() if str(key).startswith("flag_")}
@@ -110,6 +111,12 @@ def _variable_attrs() -> dict[str, dict[str, Any]]:
     }
 
 
+def _units_of(crs: CRS) -> dict[str, str]:
+    """The units of the coordinates of a projected CRS, by the names that CF knows."""
+    unit = str(crs.linear_units)
+    return {"units": "m" if unit.lower() in ("metre", "meter") else unit.replace(" ", "_")}
+
+
 def _coordinate_attrs(output: xr.Dataset) -> dict[str, dict[str, Any]]:
     attrs = {
         "time": {"standard_name": "time", "long_name": "date (UTC)", "axis": "T"},
@@ -121,8 +128,8 @@ def _coordinate_attrs(output: xr.Dataset) -> dict[str, dict[str, Any]]:
         attrs["y"] = {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}
         attrs["x"] = {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}
     elif crs is not None:
-        attrs["y"] = {"standard_name": "projection_y_coordinate", "units": "m", "axis": "Y"}
-        attrs["x"] = {"standard_name": "projection_x_coordinate", "units": "m", "axis": "X"}
+        attrs["y"] = {"standard_name": "projection_y_coordinate", "axis": "Y", **_units_of(crs)}
+        attrs["x"] = {"standard_name": "projection_x_coordinate", "axis": "X", **_units_of(crs)}
     else:
         attrs["y"] = {"long_name": "row position", "axis": "Y"}
         attrs["x"] = {"long_name": "column position", "axis": "X"}
