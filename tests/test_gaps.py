@@ -176,7 +176,7 @@ def test_a_folder_without_masks_or_with_something_else_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds float64; masks are bool"):
         MaskBank.read(tmp_path)
     (tmp_path / "a.npy").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="cannot be read as masks"):
+    with pytest.raises(InputError, match="cannot be read as a mask"):
         MaskBank.read(tmp_path)
 
 

@@ -248,3 +248,14 @@ def test_metadata_that_mean_nothing_are_refused(tmp_path, prior):
 def test_a_forecaster_does_not_fill():
     with pytest.raises(InputError, match="holds forecast, not seq2seq; give other weights"):
         make_network_filler("seq2seq", weights="forecast")
+
+
+def test_torch_has_as_many_threads_after_a_fill_as_before(random):
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        whole = block(times=6)
+        NetworkFiller(random).prepare([whole]).fill(whole)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import dask
 from dask.delayed import Delayed, delayed
 
+from clearcube.cores import usable_cores
 from clearcube.errors import InputError
 
 THREADS = "threads"
@@ -45,7 +45,7 @@ class Workers:
         if not tasks:
             return
         if self.scheduler == THREADS:
-            _run_on_threads(tasks, on_result, self.count or len(os.sched_getaffinity(0)))
+            _run_on_threads(tasks, on_result, self.count or usable_cores())
         else:
             _run_on_cluster(tasks, on_result, self.scheduler)
 

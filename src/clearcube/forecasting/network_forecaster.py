@@ -19,6 +19,7 @@ from clearcube.forecasting.weather import network_weather
 from clearcube.network_filler.checkpoints import located
 from clearcube.networks.checkpoint import load
 from clearcube.networks.forecast import MULTIPLE, Context, ForecastNet, at_leads
+from clearcube.networks.threads import torch_threads
 from clearcube.tiling import windows
 
 if TYPE_CHECKING:
@@ -84,13 +85,13 @@ class NetworkForecaster:
 
         Where a pixel has no value in the whole context the forecast goes by its surroundings.
         """
-        torch.set_num_threads(self.threads)
         network = _network(self.path)
         told = self._told(context.dates, target_dates, weather)
         dates = slice(-LONGEST_CONTEXT, None)
         leads = (target_dates - context.dates[-1]).astype(np.float32)
         whole = _context(context, dates, told, elevation if network.config.elevation else None)
-        mean, std = _in_windows(network, whole, torch.from_numpy(leads)[None])
+        with torch_threads(self.threads):
+            mean, std = _in_windows(network, whole, torch.from_numpy(leads)[None])
         return Forecast(mean.clip(-1, 1), std)
 
     def check(self, dates: Days, target_dates: Days, weather: Weather | None = None) -> None:

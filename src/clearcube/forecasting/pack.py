@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clearcube.cores import usable_cores
 from clearcube.cube import red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.evaluation.run import in_parallel
@@ -141,7 +141,7 @@ def simulated_pack(
         return len(shard)
 
     done = 0
-    for count in in_parallel(made, shards, os.cpu_count() or 1):
+    for count in in_parallel(made, shards, usable_cores()):
         done += count
         report(done, len(seeds))
     return joined([_read(path) for path in paths.values()])

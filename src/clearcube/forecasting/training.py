@@ -21,6 +21,8 @@ from clearcube.forecasting.training_config import forecast_config_from
 from clearcube.network_filler.checkpoints import located
 from clearcube.networks import checkpoint
 from clearcube.networks.forecast import ForecastNet, Steps, at_leads
+from clearcube.networks.threads import torch_threads
+from clearcube.training.log import lines_until
 from clearcube.training.state import BEST, LAST, LICENCE, STATE, check_folder, clear_folder, command, hardware
 from clearcube.training.step import one_cycle
 
@@ -187,7 +189,6 @@ def train(
     InputError : a loss that is not finite; a folder that holds another run; nothing to resume, or the state of another
         configuration.
     """
-    torch.set_num_threads(config.optimisation.threads)
     folder = Path(config.output)
     check_folder(folder, resume=resume, overwrite=overwrite)
     folder.mkdir(parents=True, exist_ok=True)
@@ -200,7 +201,10 @@ def train(
     if overwrite and not resume:
         clear_folder(folder)
     learner.optimiser.load_state_dict(learner.optimiser.state_dict())  # its state is cast to where the weights are
-    with (folder / "log.jsonl").open("a" if resume else "w", encoding="utf-8") as log:
+    path = folder / "log.jsonl"
+    kept = lines_until(path, progress.step) if resume else []
+    with torch_threads(config.optimisation.threads), path.open("w", encoding="utf-8") as log:
+        log.writelines(kept)
 
         def write(record: dict[str, Any]) -> None:
             log.write(json.dumps(record) + "\n")

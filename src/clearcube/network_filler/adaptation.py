@@ -7,7 +7,6 @@ adapted network is kept. So what is measured on them is what it does on dates th
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,11 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from clearcube.cores import usable_cores
 from clearcube.filler import Block
 from clearcube.gaps import MaskBank
 from clearcube.network_filler.adapted import Adapted, tensors_as_bytes
 from clearcube.network_filler.hidden_gaps import Estimates, errors_at
 from clearcube.networks.seq2seq import Seq2Seq
+from clearcube.networks.threads import torch_threads
 from clearcube.training.config import OptimisationConfig, SamplingConfig, TrainingConfig
 from clearcube.training.drawing import OwnBandsSampler
 from clearcube.training.step import Learner, train_step
@@ -69,13 +70,9 @@ def adapt(
     held_out = held_out_dates(blocks)
     if not held_out:
         return Adapted(steps, None, (), float("nan"))
-    before = torch.get_num_threads()
-    torch.set_num_threads(_cores())
-    try:
+    with torch_threads(usable_cores()):
         trained = _trained(model, [_without(block, held_out) for block in blocks], steps, precision, seed)
         gain = _gain(model, trained, judged_on or blocks, held_out, precision)
-    finally:
-        torch.set_num_threads(before)
     better = gain >= LEAST_GAIN
     return Adapted(steps, tensors_as_bytes(trained) if better else None, held_out, gain)
 
@@ -86,11 +83,6 @@ def held_out_dates(blocks: Sequence[Block]) -> tuple[int, ...]:
     good = np.flatnonzero(seen > SEEN_SHARE)
     chosen = good[EVERY // 2 :: EVERY]
     return tuple(chosen.tolist()) if good.size - chosen.size >= FEWEST_LEFT else ()
-
-
-def _cores() -> int:
-    """Processor cores that the process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _without(block: Block, dates: Sequence[int]) -> Block:

@@ -8,7 +8,6 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from clearcube.errors import InputError
 from clearcube.filler import Block, Estimate, middle
@@ -18,6 +17,7 @@ from clearcube.network_filler.cells import CELL, STEP, by_cells
 from clearcube.network_filler.checkpoints import network_at, sha256_of
 from clearcube.networks.adapters import adapted
 from clearcube.networks.ganfilling import Generator
+from clearcube.networks.threads import torch_threads
 from clearcube.training.kinds import kind_of
 from clearcube.training.validation import applied
 
@@ -164,13 +164,13 @@ def _cell(filler: PublishedFiller, digest: str, order: tuple[int, ...], block: B
 
 def _filled(filler: PublishedFiller, digest: str, order: tuple[int, ...], block: Block) -> NDArray[np.float32]:
     """The network's mean (T, B, h, w) of a block, bands in the block's order."""
-    torch.set_num_threads(filler.threads)
     ordered = Block(
         block.reflectance[:, list(order)], block.observed, block.dates, tuple(block.bands[i] for i in order)
     )
-    estimate = applied(_network(filler.path, filler.name, digest), ordered, "float32").estimate[0].float().numpy()
+    with torch_threads(filler.threads):
+        output = applied(_network(filler.path, filler.name, digest), ordered, "float32")
     mean = np.empty_like(block.reflectance)
-    mean[:, list(order)] = estimate
+    mean[:, list(order)] = output.estimate[0].float().numpy()
     return mean
 
 

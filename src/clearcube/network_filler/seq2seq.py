@@ -27,6 +27,7 @@ from clearcube.network_filler.mixture import ESTIMATES, Mixture, Prior, mixture
 from clearcube.networks.checkpoint import architecture_of
 from clearcube.networks.seq2seq import Seq2Seq
 from clearcube.networks.spectral import LIMITS_NM
+from clearcube.networks.threads import torch_threads
 from clearcube.tiling import windows
 from clearcube.training.validation import applied
 
@@ -198,9 +199,9 @@ class PreparedNetwork:
 
     def _fill(self, block: Block) -> Estimate:
         """A part that is small enough."""
-        torch.set_num_threads(self.filler.threads)
         weights = self.adapted.weights if self.adapted else None
-        output = applied(_network(self.filler.path, self.digest, weights), block, precision())
+        with torch_threads(self.filler.threads):
+            output = applied(_network(self.filler.path, self.digest, weights), block, precision())
         kind = gap_kinds(block.observed, block.dates)
         made = _estimates(output)
         observed, believed = block.observed[:, None], _array(output.believed)[:, None]
@@ -241,8 +242,8 @@ def _has_bfloat16() -> bool:
 
 def estimates_of(filler: NetworkFiller, block: Block, *, weights: bytes | None = None) -> Estimates:
     """All estimates of a block from what it observed alone. weights : those of the adapted network."""
-    torch.set_num_threads(filler.threads)
-    output = applied(_network(filler.path, weights=weights), block, precision())
+    with torch_threads(filler.threads):
+        output = applied(_network(filler.path, weights=weights), block, precision())
     return _estimates(output)
 
 

@@ -33,7 +33,7 @@ class RunLog:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         place = Path(os.devnull) if quiet else folder / "log.jsonl"
-        kept = _until(place, step) if step and not quiet else []
+        kept = lines_until(place, step) if step and not quiet else []
         self._file = place.open("w", encoding="utf-8")
         self._file.writelines(kept)
         self._report = report
@@ -79,7 +79,7 @@ class RunLog:
                     self._board.add_scalar(f"{group}/{name}", value, record["step"])
 
 
-def _until(path: Path, step: int) -> list[str]:
+def lines_until(path: Path, step: int) -> list[str]:
     """The lines of a log up to a step; one that is cut off ends it."""
     kept: list[str] = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from clearcube.errors import InputError
 from clearcube.networks.shipped import located
+from clearcube.networks.threads import torch_threads
 from clearcube.training.devices import OneDevice, chosen
 from clearcube.training.drawing import clean_sampler_of, in_order, sampler_of
 from clearcube.training.log import RunLog
@@ -64,7 +63,6 @@ def train(
     InputError : a loss that is not finite; a folder that holds another run; nothing to resume; cubes that do not fit
         the network, or that offer nothing to validate on.
     """
-    torch.set_num_threads(config.optimisation.threads)
     folder = Path(config.output)
     check_folder(folder, resume=resume, overwrite=overwrite)
     begin = replace(config, start=located(config.start) if config.start and not resume else "")
@@ -79,7 +77,8 @@ def train(
         clear_folder(folder)
     run = Run(config, data, learner, progress, where, tests)
     heard, quiet = (report, False) if where.rank == 0 else (_unheard, True)
-    with RunLog(folder, heard, every=config.check.log, sums=progress.sums, step=progress.step, quiet=quiet) as log:
+    log = RunLog(folder, heard, every=config.check.log, sums=progress.sums, step=progress.step, quiet=quiet)
+    with torch_threads(config.optimisation.threads), log:
         _loop(run, log, until)
     return progress
 

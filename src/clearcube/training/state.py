@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import pickle
 import platform
 import shlex
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from clearcube.cores import usable_cores
 from clearcube.errors import InputError
 from clearcube.networks import checkpoint
 from clearcube.networks.adapters import bare
@@ -196,4 +196,4 @@ def hardware(threads: int) -> str:
     """What the run computes on, in words."""
     if torch.cuda.is_available():
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
-    return f"{threads} of {os.cpu_count()} CPU cores ({platform.machine()})"
+    return f"{threads} of {usable_cores()} CPU cores ({platform.machine()})"

@@ -8,6 +8,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from clearcube.cores import usable_cores
 from clearcube.errors import InputError
 from clearcube.evaluation.inputs import cubes_of
 from clearcube.evaluation.mask_error import MASK_ERROR
@@ -92,7 +93,7 @@ def _run(request: EvaluationRequest, plan: Plan, cubes: Mapping[str, list[str]],
     progress("evaluating", 0, total)
     stop = Stop()
     work = partial(_evaluate, request, plan, tell, stop)
-    results = in_parallel(work, cubes.items(), request.workers or os.cpu_count() or 1, stop)
+    results = in_parallel(work, cubes.items(), request.workers or usable_cores(), stop)
     return {key: message for key, message in results if message}
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clearcube.cores import usable_cores
 from clearcube.errors import InputError
 from clearcube.evaluation.inputs import cubes_of
 from clearcube.evaluation.records import Record, load
@@ -98,7 +99,7 @@ def _run(
 ) -> dict[str, str]:
     """Evaluate the episodes, several at once; name -> message of those that cannot be read."""
     progress("evaluating", 0, len(makers))
-    unread, workers = {}, request.workers or os.cpu_count() or 1
+    unread, workers = {}, request.workers or usable_cores()
     results = in_parallel(partial(_evaluate, request, plan), makers.items(), workers)
     for done, (name, message) in enumerate(results, 1):
         if message:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    Values = NDArray[np.float64]
+    Values = NDArray[np.floating]
 
 
 def figure_of_pixel(path: str, inputs: Sequence[str], at: tuple[float, float], opening: Mapping[str, Any]) -> Figure:
