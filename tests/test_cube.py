@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from builders import cloudy_cube
 
-from clearcube.cube import ndvi_std
+from clearcube.cube import ndvi_std, pixel_steps
+from clearcube.errors import InputError
+from clearcube.plots.grids import pixel_at
 
 
 def test_std_of_ndvi_is_propagated_and_at_most_one():
@@ -11,3 +14,12 @@ def test_std_of_ndvi_is_propagated_and_at_most_one():
     assert found[0] == pytest.approx(np.sqrt(by_red**2 + by_infrared**2 + by_red * by_infrared))
     assert found[1] == 1
     assert np.isnan(found[2:]).all()
+
+
+def test_a_lone_row_is_as_high_as_its_pixels_are_wide():
+    cube = cloudy_cube(times=3, height=1, width=5)
+    y, x = float(cube["y"].values[0]), float(cube["x"].values[2])
+    assert pixel_steps(cube["y"].values, cube["x"].values) == (-10, 10)
+    assert pixel_at(cube, x + 4, y - 4) == (0, 2)
+    with pytest.raises(InputError, match="outside the cube"):
+        pixel_at(cube, x, y - 6)

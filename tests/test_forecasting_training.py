@@ -261,11 +261,8 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(data, tmp_path):
     with log.open("a") as file:  # it went on after the save, and was killed
         file.write('{"step": 3, "seconds": 9, "loss": {}}\n{"step": 3, "sec')
     train(broken, data, resume=True)
-    steps = [
-        [json.loads(line)["step"] for line in path.read_text().splitlines()]
-        for path in (log, tmp_path / "a/run/log.jsonl")
-    ]
-    assert steps[0] == steps[1]
+    logs = [path.read_text().splitlines() for path in (log, tmp_path / "a/run/log.jsonl")]
+    assert len({tuple(json.loads(line)["step"] for line in lines) for lines in logs}) == 1
     one, other = (checkpoint.load(tmp_path / name / "run/last.safetensors")[0] for name in "ab")
     for a, b in zip(one.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(a, b)

@@ -138,6 +138,20 @@ def crs_of(dataset: xr.Dataset) -> Any:
     return dataset.rio.crs
 
 
+def pixel_steps(y: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[float, float]:
+    """From one pixel's centre to the next along y (H,) and x (W,), in the unit of the coordinates, signed.
+
+    A lone row or column is as wide as the pixels are long the other way; a lone pixel 1. Lone rows go south, lone
+    columns east.
+
+    >>> pixel_steps(np.array([50.0]), np.array([0.0, 10.0]))
+    (-10.0, 10.0)
+    """
+    steps = [float(axis[-1] - axis[0]) / (len(axis) - 1) if len(axis) > 1 else None for axis in (y, x)]
+    along_y = steps[0] if steps[0] is not None else -abs(steps[1] or 1.0)
+    return along_y, steps[1] if steps[1] is not None else abs(along_y)
+
+
 def check_cube(cube: xr.Dataset) -> xr.Dataset:
     """Return the cube if it is one, else say what is wrong with it. Looks at no pixel values.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from clearcube.cube import pixel_steps
 from clearcube.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def on_grid(judgement: Judgement, y: NDArray[np.float64], x: NDArray[np.float64]
     ------
     InputError : the mask `name` does not cover these pixels.
     """
-    step = _step(x, fallback=_step(y, fallback=1.0))
+    step = abs(pixel_steps(y, x)[1])
     rows = _overlaps(judgement.clear["y"].values, y, step, name, "y")
     columns = _overlaps(judgement.clear["x"].values, x, step, name, "x")
     if rows is None and columns is None:

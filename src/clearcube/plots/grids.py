@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.cube import crs_of
+from clearcube.cube import crs_of, pixel_steps
 from clearcube.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,9 +50,11 @@ def pixel_at(cube: xr.Dataset, x: float, y: float) -> tuple[int, int]:
     ------
     InputError : it lies outside the cube.
     """
-    row, column = _nearest(cube["y"].values, y), _nearest(cube["x"].values, x)
+    axes = cube["y"].values, cube["x"].values
+    ends = [_ends(centres, step) for centres, step in zip(axes, pixel_steps(*axes), strict=True)]
+    row, column = (_nearest(*each) for each in zip(axes, ends, (y, x), strict=True))
     if row is None or column is None:
-        (left, right), (bottom, top) = (_ends(cube[axis].values) for axis in ("x", "y"))
+        (bottom, top), (left, right) = ends
         crs = crs_of(cube)
         unit = "pixels, it has no CRS" if crs is None else crs.to_string()
         raise InputError(
@@ -62,13 +64,11 @@ def pixel_at(cube: xr.Dataset, x: float, y: float) -> tuple[int, int]:
     return row, column
 
 
-def _ends(centres: NDArray[np.float64]) -> tuple[float, float]:
-    """Where the first and last pixel end, ascending. A single pixel counts as one unit wide."""
-    half = abs(centres[1] - centres[0]) / 2 if centres.size > 1 else 0.5
-    return float(centres.min() - half), float(centres.max() + half)
+def _ends(centres: NDArray[np.float64], step: float) -> tuple[float, float]:
+    """Where the first and last pixel end, ascending."""
+    return float(centres.min() - abs(step) / 2), float(centres.max() + abs(step) / 2)
 
 
-def _nearest(centres: NDArray[np.float64], value: float) -> int | None:
+def _nearest(centres: NDArray[np.float64], ends: tuple[float, float], value: float) -> int | None:
     """Index of the pixel that holds a coordinate; None outside."""
-    low, high = _ends(centres)
-    return int(np.abs(centres - value).argmin()) if low <= value <= high else None
+    return int(np.abs(centres - value).argmin()) if ends[0] <= value <= ends[1] else None

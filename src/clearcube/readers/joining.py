@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from clearcube.cube import pixel_steps
 from clearcube.errors import InputError
 from clearcube.readers.crs import parse_crs
 from clearcube.readers.raw import RawSeries
@@ -69,10 +70,10 @@ def check_same_grid(array: xr.DataArray, reference: xr.DataArray, name: str, ref
     ------
     InputError : they differ.
     """
-    for dim in ("y", "x"):
+    steps = pixel_steps(reference["y"].values, reference["x"].values)
+    for dim, step in zip(("y", "x"), steps, strict=True):
         mine, other = array[dim].values, reference[dim].values
-        step = abs(other[1] - other[0]) if len(other) > 1 else 1.0
-        if len(mine) != len(other) or np.abs(mine - other).max() > 0.01 * step:
+        if len(mine) != len(other) or np.abs(mine - other).max() > 0.01 * abs(step):
             raise InputError(
                 f"{name} lies on another grid ({_grid(array)}) than {reference_name} ({_grid(reference)}); give files "
                 "of one grid, choose bands of one grid with bands, or use the file for its mask alone (FILE:VARIABLE)"
@@ -165,8 +166,8 @@ def _same_crs(one: Any, other: Any) -> bool:
 def _grid(array: xr.DataArray) -> str:
     """A grid as a message names it."""
     y, x = array["y"].values, array["x"].values
-    step = abs(x[-1] - x[0]) / (len(x) - 1) if len(x) > 1 else float("nan")
-    return f"{len(y)} x {len(x)} pixels of {step:.6g} from y {y[0]:.10g}, x {x[0]:.10g}"
+    step = pixel_steps(y, x)[1]
+    return f"{len(y)} x {len(x)} pixels of {abs(step):.6g} from y {y[0]:.10g}, x {x[0]:.10g}"
 
 
 def _code(crs: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.cube import Band, bands_of, crs_of, dates_of
+from clearcube.cube import Band, bands_of, crs_of, dates_of, pixel_steps
 from clearcube.gaps import STRATA, STRATA_EDGES, gap_length
 from clearcube.readers.open import open_cube
 from clearcube.tiling import windows
@@ -68,7 +68,7 @@ def describe(inputs: Sequence[str], opening: Mapping[str, Any]) -> CubeInfo:
         missing += np.histogram(lengths, np.array(STRATA_EDGES))[0]
     pixels = frame[0] * frame[1]
     y, x = cube["y"].values, cube["x"].values
-    step = (_step(y), _step(x))
+    step = pixel_steps(y, x)
     crs = crs_of(cube)
     return CubeInfo(
         (len(dates), cube.sizes["band"], *frame),
@@ -88,10 +88,6 @@ def describe(inputs: Sequence[str], opening: Mapping[str, Any]) -> CubeInfo:
 def _crs_name(crs: Any) -> str:
     code = crs.to_epsg()
     return f"EPSG:{code}" if code else str(crs.to_wkt().split('"')[1])
-
-
-def _step(coordinate: NDArray[np.float64]) -> float:
-    return float(coordinate[1] - coordinate[0]) if len(coordinate) > 1 else 1.0
 
 
 def _bounds(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    Values = NDArray[np.floating]
+    Values = NDArray[np.float64]
 
 
 def figure_of_pixel(path: str, inputs: Sequence[str], at: tuple[float, float], opening: Mapping[str, Any]) -> Figure:
@@ -39,7 +39,8 @@ def figure_of_pixel(path: str, inputs: Sequence[str], at: tuple[float, float], o
     theirs = mine.isel(time=[])
     if inputs:
         theirs = on_grid_of(open_cube(list(inputs), **opening), filled).isel(place).load()
-    values, given, std = _quantities(mine), _quantities(theirs), std_of_pixel(path, filled, row, column)
+    values, given = _quantities(mine), _quantities(theirs)
+    std = {name: each.astype(np.float64) for name, each in std_of_pixel(path, filled, row, column).items()}
     absent = np.full(theirs.sizes["time"], np.nan)
     return pixel_figure(
         Pixel(
@@ -66,7 +67,7 @@ def _quantities(pixel: xr.Dataset) -> dict[str, Values]:
         for position, name in enumerate(pixel["band"].values)
     }
     try:
-        return {NDVI: ndvi(pixel).values[:, 0, 0].astype(np.float64)} | bands
+        return {NDVI: ndvi(pixel).values[:, 0, 0].astype(np.float64), **bands}
     except InputError:
         return bands
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.cube import Source, crs_of
+from clearcube.cube import Source, crs_of, pixel_steps
 from clearcube.tiling import Window, windows
 from clearcube.writers.encoding import NO_DATA, SCALE, TIME_CHUNK
 
@@ -119,12 +119,10 @@ def _profile(dataset: xr.Dataset, group: xr.DataArray) -> dict[str, Any]:
 
 
 def _transform(y: NDArray[np.float64], x: NDArray[np.float64]) -> Any:
-    """From pixels to coordinates. A lone row or column is as wide as the pixels are long the other way."""
+    """From pixels to coordinates."""
     from rasterio import Affine
 
-    steps = [float(axis[-1] - axis[0]) / (len(axis) - 1) if len(axis) > 1 else None for axis in (y, x)]
-    dy = steps[0] if steps[0] is not None else -abs(steps[1] or 1.0)
-    dx = steps[1] if steps[1] is not None else abs(dy)
+    dy, dx = pixel_steps(y, x)
     return Affine(dx, 0.0, float(x[0]) - dx / 2, 0.0, dy, float(y[0]) - dy / 2)
 
 
