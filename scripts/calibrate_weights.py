@@ -15,10 +15,10 @@ from functools import partial
 
 import numpy as np
 
-from clearcube.filler import Block
+from clearcube.filler import NORMAL_90, Block
 from clearcube.network_filler.gap_kinds import GAP_KINDS
 from clearcube.network_filler.hidden_gaps import errors_at
-from clearcube.network_filler.mixture import NORMAL_90, Prior, best_shares
+from clearcube.network_filler.mixture import Prior, best_shares
 from clearcube.network_filler.seq2seq import PRIOR, NetworkFiller, estimates_of
 from clearcube.networks.checkpoint import load, save
 from clearcube.simulation import random_config, simulate

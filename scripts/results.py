@@ -38,7 +38,8 @@ from clearcube.simulation.cubes import to_cube
 from clearcube.simulation.draws import random_config
 from clearcube.simulation.scene import simulate
 from clearcube.training.kinds import kind_of
-from clearcube.workflows.evaluate import EvaluationRequest, evaluate_files
+from clearcube.workflows.evaluate import evaluate_files
+from clearcube.workflows.evaluation_plan import EvaluationRequest
 from clearcube.workflows.figures import FIGURES, Results
 
 HERE = Path(__file__).parents[1]

@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from clearcube.cube import bands_of, dates_of
-from clearcube.fill_cube.survey import CHIP, CHIPS_PER_SIDE
-from clearcube.filler import Block
+from clearcube.filler import NORMAL_90, Block
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
 from clearcube.network_filler import NetworkFiller
@@ -25,8 +24,6 @@ from clearcube.readers.open import open_cube
 from clearcube.tiling import sample_windows
 from clearcube.training.config import ValidationConfig
 from clearcube.training.validation import Experiment, NamedBlock, experiments
-
-NORMAL_90 = 1.6448536269514722
 
 
 def opened(path: str) -> NamedBlock:
@@ -41,7 +38,7 @@ def opened(path: str) -> NamedBlock:
 def sample_of(block: Block) -> list[Block]:
     """What the engine would show to `prepare`."""
     frame = (block.observed.shape[1], block.observed.shape[2])
-    places = [window.slices for window in sample_windows(frame, CHIP, CHIPS_PER_SIDE)]
+    places = [window.slices for window in sample_windows(frame)]
     cut = ((block.reflectance[(..., *p)], block.observed[(..., *p)]) for p in places)
     return [replace(block, reflectance=reflectance, observed=observed) for reflectance, observed in cut]
 

@@ -10,10 +10,12 @@ from typer.testing import CliRunner
 
 from clearcube.cli import app
 from clearcube.errors import InputError
-from clearcube.evaluation.comparison import Comparison, Pool, interval, paired_difference
+from clearcube.evaluation.comparison import Comparison
 from clearcube.evaluation.experiments import experiment, filled_by, named_cube
 from clearcube.evaluation.inputs import cubes_of
+from clearcube.evaluation.intervals import interval, paired_difference
 from clearcube.evaluation.metrics import ALL_BANDS
+from clearcube.evaluation.pools import Pool
 from clearcube.evaluation.records import load
 from clearcube.evaluation.run import Plan, evaluate_cube, evaluate_into, in_parallel, read_masks
 from clearcube.evaluation.statistics import Sums

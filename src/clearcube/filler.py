@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from clearcube.cube import Band
 
+NORMAL_90 = 1.6448536269514722
+"""Half width of the central 90 % of a Gaussian, in standard deviations."""
+
 
 @dataclass(frozen=True)
 class Block:

@@ -78,13 +78,17 @@ def windows(frame: tuple[int, int], size: int) -> list[Window]:
     ]
 
 
-def sample_windows(frame: tuple[int, int], size: int, per_side: int) -> list[Window]:
-    """At most per_side x per_side windows of size x size pixels, spread evenly over the frame without overlap.
+SAMPLE_SIDE, SAMPLE_PER_SIDE = 64, 4
+"""Windows of the sample that a filler prepares on: side in pixels, and how many along each side of the frame."""
 
-    A frame smaller than that is covered by one window. Depends on the frame alone, so every run samples alike.
+
+def sample_windows(frame: tuple[int, int]) -> list[Window]:
+    """The windows of the sample that a filler prepares on, spread evenly over the frame without overlap.
+
+    A frame smaller than all of them is covered by one. Depends on the frame alone, so every run samples alike.
     """
-    rows = _spread(frame[0], size, per_side)
-    columns = _spread(frame[1], size, per_side)
+    rows = _spread(frame[0], SAMPLE_SIDE, SAMPLE_PER_SIDE)
+    columns = _spread(frame[1], SAMPLE_SIDE, SAMPLE_PER_SIDE)
     return [Window(top, bottom, left, right) for top, bottom in rows for left, right in columns]
 
 

@@ -18,7 +18,7 @@ from clearcube.errors import InputError
 if TYPE_CHECKING:
     from clearcube.evaluation.comparison import Comparison
     from clearcube.fill_cube import Progress
-    from clearcube.workflows.evaluate import EvaluationRequest
+    from clearcube.workflows.evaluation_plan import EvaluationRequest
 
 SCENARIOS = "partial,frames,run30,run60,run90,leading,trailing,mask-error"
 READING = tuple(name for name in READING_OF_FILL if name not in ("every", "dates"))
@@ -87,7 +87,8 @@ def evaluate(
     """
     given = dict(locals())
     with explained(kept=lambda: kept_in(out), option=""), progress(quiet) as report:
-        from clearcube.workflows.evaluate import EvaluationRequest, evaluate_files
+        from clearcube.workflows.evaluate import evaluate_files
+        from clearcube.workflows.evaluation_plan import EvaluationRequest
 
         command = shlex.join(["clearcube", *sys.argv[1:]])
         request = EvaluationRequest(

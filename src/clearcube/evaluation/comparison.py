@@ -10,7 +10,7 @@ from weakref import finalize
 import numpy as np
 
 from clearcube.evaluation.common import CommonPools, Group, Pools, pools_of, shared_scenarios
-from clearcube.evaluation.intervals import Interval, interval, paired_difference, resampled, with_limits
+from clearcube.evaluation.intervals import Interval, interval, resampled, with_limits
 from clearcube.evaluation.judging import HIDDEN, MISSED
 from clearcube.evaluation.mask_error import KINDS
 from clearcube.evaluation.metrics import ALL_BANDS, NDVI, Score, formula_of
@@ -20,8 +20,6 @@ from clearcube.evaluation.statistics import Sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-__all__ = ["Comparison", "Interval", "Pool", "headline", "interval", "paired_difference"]
 
 UNCERTAINTY = ("crps", "coverage50", "coverage80", "coverage90", "coverage95", "uce", "auce", "ause")
 DETECTION = ("auc", "average_precision", "recall1")

@@ -12,7 +12,7 @@ import numpy as np
 from clearcube.cube import Band, bands_of, dates_of
 from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame, Pasted, paste_clouds
 from clearcube.evaluation.strata import Strata, strata_of
-from clearcube.filler import Block, Estimate
+from clearcube.filler import Block, Estimate, cut
 from clearcube.gaps import MaskBank, hide, scored, without
 from clearcube.landcover import flag_names
 from clearcube.tiling import sample_windows
@@ -27,8 +27,6 @@ Disbelief = Callable[["NDArray[np.bool_]", "NDArray[np.float32]"], "NDArray[np.b
 """Observed pixels and their probability of contamination -> those that are not believed; (T, H, W) each."""
 MISSED_MASK, CLOUD_MASK = "_missed", "_cloud"
 """Endings of the names of masks of pasted pixels."""
-SAMPLE_SIDE, SAMPLE_PER_SIDE = 64, 4
-"""Rectangles of the sample that a filler prepares on: side in pixels, and how many along each side of the frame."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +147,8 @@ def filled_by(filler: Filler, block: Block, disbelieved: Disbelief | None = None
         (T, H, W); without it, and for fillers that do not judge, nothing is replaced.
     """
     frame = (block.observed.shape[1], block.observed.shape[2])
-    sample = [_part(block, window.slices) for window in sample_windows(frame, SAMPLE_SIDE, SAMPLE_PER_SIDE)]
-    prepared = filler.prepare(sample)
+    sample = [cut(block, window.slices) for window in sample_windows(frame)]
+    prepared = filler.prepare([part for part in sample if part.observed.any()] or sample)
     estimate = prepared.fill(block)
     mean = np.where(block.observed[:, None], block.reflectance, estimate.mean)
     denoised = mean
@@ -158,7 +156,3 @@ def filled_by(filler: Filler, block: Block, disbelieved: Disbelief | None = None
         replaced = disbelieved(block.observed, estimate.contamination)
         denoised = np.where(replaced[:, None], estimate.mean, mean)
     return Fill(replace(estimate, mean=mean), np.asarray(prepared.error_correlation), denoised)
-
-
-def _part(block: Block, place: tuple[slice, slice]) -> Block:
-    return replace(block, reflectance=block.reflectance[(..., *place)], observed=block.observed[(..., *place)])

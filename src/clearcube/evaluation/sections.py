@@ -13,7 +13,7 @@ from clearcube.evaluation.intervals import Interval, interval
 from clearcube.evaluation.judging import ALL, HIDDEN, MISSED, OBSERVED
 from clearcube.evaluation.mask_error import KINDS, MASK_ERROR
 from clearcube.evaluation.metrics import ALL_BANDS, NDVI
-from clearcube.evaluation.strata import FAMILIES
+from clearcube.evaluation.strata import FAMILIES, SEASONS
 from clearcube.gaps import STRATA
 
 POOLED, MEANS = "Pooled", "Mean over cubes, with its 95 % interval"
@@ -225,7 +225,8 @@ def _by_stratum(found: Comparison, family: str, title: str) -> Section:
         for score in found.over_scenarios(method):
             if score.stratum[0] == family and score.metric in forms and score.band in (ALL_BANDS, NDVI):
                 values.setdefault(score.stratum[1], {})[method, score.metric] = score.value
-    order = [name for name in STRATA if name in values] + sorted(name for name in values if name not in STRATA)
+    inherent = (*STRATA, *SEASONS)
+    order = [name for name in inherent if name in values] + sorted(name for name in values if name not in inherent)
     ordered = {name: values[name] for name in order}
     tables = _by_method(found, title, ordered, forms)
     return Section(f"By {title}, pooled over scenarios", _pooled_over(found), tables)

@@ -17,9 +17,9 @@ import numpy as np
 from dask.delayed import Delayed, delayed
 
 from clearcube.cube import Band, bands_of, dates_of
-from clearcube.fill_cube.survey import PieceSurvey, chips_of, survey_piece
+from clearcube.fill_cube.survey import PieceSurvey, survey_piece
 from clearcube.filler import Block
-from clearcube.tiling import Window, windows
+from clearcube.tiling import Window, sample_windows, windows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -110,7 +110,7 @@ def survey_tasks(cube: xr.Dataset, window: int, copy_to: Copy | None) -> list[De
     times = cube["reflectance"].chunks[0] if copy_to is not None else (cube.sizes["time"],)  # type: ignore[index]
     size = _piece_size(cube, window) if copy_to is not None else window
     frame = (cube.sizes["y"], cube.sizes["x"])
-    shared = delayed((chips_of(frame), copy_to), traverse=False)
+    shared = delayed((sample_windows(frame), copy_to), traverse=False)
     together = both(cube)
     tasks = []
     first = 0

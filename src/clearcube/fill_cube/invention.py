@@ -14,6 +14,7 @@ import numpy as np
 
 from clearcube.compilation import compiled
 from clearcube.cube import Source
+from clearcube.filler import NORMAL_90
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,8 +26,6 @@ DECAY = 3.0
 """Pixels over which the weight of a neighbour falls to 1/e."""
 BEYOND_NEAREST = 6
 """Pixels beyond the nearest filled one that still count: two decays, so what is left out weighs little."""
-HALF_WIDTH_90 = 1.645
-"""Half width of the central 90 % of a Gaussian, in std."""
 FALLBACK_SPREAD = 0.05
 """Spread of reflectance between neighbours (unit 1) where the sample has no pair of pixels to measure it."""
 
@@ -68,7 +67,7 @@ def _spread(sample: Sequence[Block], band: int, distance: int) -> float:
         differences.append(np.abs(values[:, :, distance:] - values[:, :, :-distance])[both])
     pooled = np.concatenate(differences)
     pooled = pooled[np.isfinite(pooled)]
-    return float(np.quantile(pooled, 0.9)) / HALF_WIDTH_90 if pooled.size >= 20 else float("nan")
+    return float(np.quantile(pooled, 0.9)) / NORMAL_90 if pooled.size >= 20 else float("nan")
 
 
 def to_invent(source: NDArray[np.uint8], days: NDArray[np.int16]) -> NDArray[np.bool_]:

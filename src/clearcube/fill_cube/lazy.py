@@ -13,10 +13,10 @@ from clearcube.errors import InputError
 from clearcube.fill_cube.blocks import CubeBlocks, apart, both, in_chunks
 from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread, reach_of, to_invent
 from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wanted_dates
-from clearcube.fill_cube.survey import add_up, check, chips_of, survey_piece
+from clearcube.fill_cube.survey import add_up, check, survey_piece
 from clearcube.fill_cube.window import Filled, FillSettings, fill_window, ndvi_with_std
 from clearcube.filler import cell_of, multiple_of
-from clearcube.tiling import Window, in_cells, windows
+from clearcube.tiling import Window, in_cells, sample_windows, windows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -82,7 +82,7 @@ def _survey_sample(cube: xr.Dataset) -> Any:
     import dask
 
     frame = (cube.sizes["y"], cube.sizes["x"])
-    chips = chips_of(frame)
+    chips = sample_windows(frame)
     together = both(cube)
     parts = dask.compute(*(together[(..., *chip.slices)] for chip in chips))
     pieces = [survey_piece(*apart(part), chip, 0, chips) for part, chip in zip(parts, chips, strict=True)]

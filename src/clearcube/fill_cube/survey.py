@@ -20,10 +20,6 @@ from clearcube.tiling import Window, sample_windows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CHIP = 64
-"""Side of a sampled rectangle in pixels."""
-CHIPS_PER_SIDE = 4
-
 
 @dataclass(frozen=True)
 class Chip:
@@ -68,11 +64,6 @@ class Survey:
     sample: tuple[Block, ...]
 
 
-def chips_of(frame: tuple[int, int]) -> list[Window]:
-    """The rectangles of the sample of a frame (height, width)."""
-    return sample_windows(frame, CHIP, CHIPS_PER_SIDE)
-
-
 def survey_piece(
     reflectance: NDArray[np.float32],
     observed: NDArray[np.bool_],
@@ -110,7 +101,7 @@ def add_up(
     pieces: Iterable[PieceSurvey], frame: tuple[int, int], dates: NDArray[np.datetime64], bands: tuple[Band, ...]
 ) -> Survey:
     """The survey of the frame from those of its pieces, in any order."""
-    chips = chips_of(frame)
+    chips = sample_windows(frame)
     values = [np.full((len(dates), len(bands), *chip.shape), np.nan, np.float32) for chip in chips]
     usable = [np.zeros((len(dates), *chip.shape), dtype=bool) for chip in chips]
     count = implausible = infinite = 0

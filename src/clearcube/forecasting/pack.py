@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clearcube.checksums import sha256_of
 from clearcube.cores import usable_cores
 from clearcube.cube import red_and_near_infrared
 from clearcube.errors import InputError
@@ -167,11 +168,6 @@ def _settings(filler: Filler | None) -> dict[str, str]:
         return {"by": type(filler).__name__, **_settings(inner)}
     texts = {name: str(value) for name, value in values.items()}
     return {name: sha256_of(text) if Path(text).is_file() else text for name, text in texts.items()}
-
-
-def sha256_of(path: str | Path) -> str:
-    """Checksum of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _write(path: Path, pack: PackedEpisodes) -> None:

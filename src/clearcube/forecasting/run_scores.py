@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearcube.evaluation.statistics import Sums
+from clearcube.filler import NORMAL_90
 from clearcube.forecasting.earthnetscore import LONG, PART, distribution_score, trend_score
 from clearcube.forecasting.episode import ndvi_of, unfilled
 from clearcube.forecasting.greenearthnet import class_sums, complete, counted_pixels, pixel_scores
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 COUNTED, CLEAR, GROUND, PARTS, CONTEXT = "counted", "clear", "ground", "earthnet", "context"
 """Sets: GreenEarthNet's pixels, every clear target value, the simulated ground, parts of EarthNetScore, the context."""
-NORMAL_90 = 1.6448536269514722
 """Half the width of the central 90 % of a normal distribution, standard deviations."""
 
 

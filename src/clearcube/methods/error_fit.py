@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import isotonic_regression, nnls
 
+from clearcube.filler import NORMAL_90
 from clearcube.methods.error_kernels import CELLS, EDGES, LEADING, NEVER_SEEN, OBSERVED, SIDES, TRAILING
 from clearcube.methods.hidden_errors import HiddenErrors, without_empty_dates
 from clearcube.methods.sampling import draw_pixels
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Days = NDArray[np.int64]
 
-NORMAL_90 = 1.6448536269514722
 """Half the central 90 % range of the standard normal distribution."""
 FLOOR = 1e-4
 """No std is smaller; reflectance."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clearcube.filler import NORMAL_90
 from clearcube.network_filler.gap_kinds import AT_END, GAP_KINDS
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 ESTIMATES = ("linear", "network")
 """What is mixed: interpolation by date and the network."""
-NORMAL_90 = 1.6448536269514722
 PRIOR_DATES = 6.0
 """Hidden dates that a prior weighs as much as: errors of one date are alike."""
 CAUTION, CAUTION_AT_ENDS = 0.85, 0.6

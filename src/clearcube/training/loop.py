@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clearcube.checksums import sha256_of
 from clearcube.errors import InputError
 from clearcube.networks.shipped import located
 from clearcube.networks.threads import torch_threads
@@ -22,7 +23,6 @@ from clearcube.training.state import (
     LAST,
     Progress,
     check_folder,
-    checksum,
     clear_folder,
     load_state,
     save_state,
@@ -67,7 +67,7 @@ def train(
     check_folder(folder, resume=resume, overwrite=overwrite)
     begin = replace(config, start=located(config.start) if config.start and not resume else "")
     learner, data = new_learner(begin), in_order(config, data)
-    progress = Progress(start_sha256=checksum(begin.start) if begin.start else "")
+    progress = Progress(start_sha256=sha256_of(begin.start) if begin.start else "")
     if resume:
         progress = load_state(folder, learner, config)
     tests = _tests(config, data)

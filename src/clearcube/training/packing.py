@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 import zlib
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clearcube.checksums import sha256_of
 from clearcube.errors import InputError
 from clearcube.filler import Block
 from clearcube.networks.spectral import LIMITS_NM
@@ -123,8 +123,7 @@ def _checked_sums(path: Path, name: str, role: str) -> dict[str, str]:
     sums = {}
     for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if each.is_file():
-            with each.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = sha256_of(each)
             inside = each.relative_to(path).as_posix()
             key = name if each == path else f"{name}/{inside}"
             sums[key] = digest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import pickle
@@ -89,12 +88,6 @@ def clear_folder(folder: Path) -> None:
     for name in (STATE, LAST, BEST, "sample.png"):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
-
-
-def checksum(path: str | Path) -> str:
-    """Sha256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_state(folder: Path, learner: Learner, progress: Progress, config: TrainingConfig) -> None:

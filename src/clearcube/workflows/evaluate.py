@@ -8,6 +8,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from clearcube.checksums import sha256_of_input
 from clearcube.cores import usable_cores
 from clearcube.errors import InputError
 from clearcube.evaluation.inputs import cubes_of
@@ -21,15 +22,12 @@ from clearcube.workflows.evaluation_plan import (
     networks_of,
     plan_of,
     read_cube,
-    sha256_of,
 )
-from clearcube.workflows.results import LIBRARIES, Asked, provenance, write_json, write_results
+from clearcube.workflows.results import Asked, provenance, write_json, write_results
 
 if TYPE_CHECKING:
     from clearcube.evaluation.comparison import Comparison
     from clearcube.fill_cube import Progress
-
-__all__ = ["LIBRARIES", "EvaluationRequest", "evaluate_files", "sha256_of", "write_json"]
 
 
 def evaluate_files(request: EvaluationRequest, progress: Progress) -> Comparison:
@@ -120,5 +118,5 @@ def _about(
         "seeds": list(request.seeds),
         "masks_in_bank": len(plan.bank.masks),
         "settings": dict(plan.settings),
-        "inputs": {key: {source: sha256_of(source) for source in cubes[key]} for key in read},
+        "inputs": {key: {source: sha256_of_input(source) for source in cubes[key]} for key in read},
     }

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clearcube.checksums import sha256_of, sha256_of_input
 from clearcube.cores import usable_cores
 from clearcube.errors import InputError
 from clearcube.evaluation.inputs import cubes_of
@@ -23,7 +24,6 @@ from clearcube.forecasting.run import NONE, SUMS, ForecastPlan, evaluate_into
 from clearcube.simulation import SceneConfig
 from clearcube.version import __version__
 from clearcube.workflows.context_fills import context_filler, takes_weights
-from clearcube.workflows.evaluate import sha256_of
 from clearcube.workflows.results import provenance, write_json
 
 if TYPE_CHECKING:
@@ -221,16 +221,17 @@ def _natural(name: str) -> tuple[str, int]:
 
 def _draw(request: ForecastEvaluationRequest, plan: ForecastPlan, make: Maker) -> dict[str, Figure]:
     """Words -> figure of an episode by the first model that can be used on it, networks before others; or nothing."""
-    from clearcube.workflows.forecast_figure import episode_figure
+    from clearcube.plots.forecast import forecast_figure
+    from clearcube.workflows.forecast_figure import forecast_shown
 
     fill, filler = request.fills[-1], plan.fills[request.fills[-1]]
     for model in sorted(reversed(request.models), key=lambda name: not _takes_weights(name)):
         try:
             episode = make()
-            figure = episode_figure(episode, filler and filler(), plan.models[model]())
+            shown = forecast_shown(episode, filler and filler(), plan.models[model]())
         except Exception:  # a forecast may fail in any way; that it did is in the report
             continue
-        return {f"{episode.name}: {model} from a context filled by {fill}": figure}
+        return {f"{episode.name}: {model} from a context filled by {fill}": forecast_figure(shown)}
     return {}
 
 
@@ -276,5 +277,5 @@ def _about(
         "models": list(request.models),
         "weights": dict(digests),
         "simulated": {"cubes": request.simulated, "first_seed": request.seed, "size": request.size},
-        "inputs": {key: {source: sha256_of(source) for source in sources} for key, sources in cubes.items()},
+        "inputs": {key: {source: sha256_of_input(source) for source in sources} for key, sources in cubes.items()},
     }

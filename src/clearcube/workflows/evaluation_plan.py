@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clearcube.checksums import sha256_of
 from clearcube.errors import InputError
 from clearcube.evaluation.experiments import NamedCube, named_cube
 from clearcube.evaluation.inputs import cubes_of
@@ -178,19 +178,3 @@ def read_cube(request: EvaluationRequest, key: str, sources: list[str]) -> Named
     except Exception as error:  # a damaged file may fail in any way, here or when its values are read
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         return f"{kind}{error}"
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Checksum of a file, or of the names and contents of a folder; nothing of what is not local."""
-    place = Path(path)
-    if "://" in str(path) or not place.exists():
-        return ""
-    digest = hashlib.sha256()
-    files = [place] if place.is_file() else sorted(each for each in place.rglob("*") if each.is_file())
-    for file in files:
-        if place.is_dir():
-            digest.update(str(file.relative_to(place)).encode())
-        with file.open("rb") as opened:
-            for chunk in iter(partial(opened.read, 1 << 20), b""):
-                digest.update(chunk)
-    return digest.hexdigest()

@@ -13,7 +13,8 @@ import numpy as np
 from clearcube.errors import InputError
 from clearcube.evaluation.calibration import PROBABILITY_BINS, coverage_curve, sparsification_curves
 from clearcube.evaluation.common import CommonPools, Pools, pools_of, shared_scenarios
-from clearcube.evaluation.metrics import ALL_BANDS, NDVI
+from clearcube.evaluation.comparison import headline
+from clearcube.evaluation.metrics import ALL_BANDS
 from clearcube.evaluation.pools import Pool, joined
 from clearcube.evaluation.records import load
 from clearcube.gaps import STRATA
@@ -119,7 +120,7 @@ def figure_of_scores(results: Results) -> Figure:
     InputError : there is no score.
     """
     pools = _pools(results)
-    values = {method: _headline(pool) for method, pool in pools.items()}
+    values = {method: headline(pool.scores()) for method, pool in pools.items()}
     name = next((name for name in PERCEPTUAL if all(name in each for each in values.values())), "ms_ssim")
     scores = [
         MethodScores(method, _psnr_by_gap(pool), values[method]["psnr"], values[method].get(name, np.nan))
@@ -154,11 +155,6 @@ def _pools(results: Results) -> dict[str, Pool]:
     shared = shared_scenarios(results.pools, results.scenarios)
     of_methods = {name: pools_of(results.pools, name, shared) for name in results.methods}
     return {name: joined(pools) for name, pools in of_methods.items() if pools}
-
-
-def _headline(pool: Pool) -> dict[str, float]:
-    """Metric -> value over all strata, of all bands together or of NDVI."""
-    return {s.metric: s.value for s in pool.scores() if s.stratum[0] == "all" and s.band in (ALL_BANDS, NDVI)}
 
 
 def _psnr_by_gap(pool: Pool) -> dict[str, float]:

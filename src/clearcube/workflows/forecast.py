@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clearcube.checksums import sha256_of
 from clearcube.cube import Source, bands_of, dates_of, red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.filler import Block, Filler
@@ -251,7 +252,6 @@ def _attrs(
     request: ForecastRequest, cube: xr.Dataset, filler: Filler | None, forecaster: Forecaster, *, guided: bool
 ) -> dict[str, Any]:
     """What the output says of itself."""
-    from clearcube.forecasting.pack import sha256_of
     from clearcube.workflows.fill import history_line
 
     dates = dates_of(cube)

@@ -1,4 +1,4 @@
-"""The figure of one episode: its context, the fill, the forecast, what came, the error by horizon."""
+"""What the figure of one episode shows: its context, the fill, the forecast, what came."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from clearcube.forecasting.episode import ndvi_of, unfilled
 from clearcube.forecasting.run import forecast_episode
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from clearcube.filler import Filler
     from clearcube.forecasting.episode import Episode, Forecaster
+    from clearcube.plots.forecast import ForecastShown
 
 
-def episode_figure(episode: Episode, filler: Filler | None, model: Forecaster) -> Figure:
-    """Forecast an episode from its filled context, and draw it.
+def forecast_shown(episode: Episode, filler: Filler | None, model: Forecaster) -> ForecastShown:
+    """Forecast an episode from its filled context.
 
     Raises
     ------
     InputError : the fill or the model cannot be used on this episode.
     """
-    from clearcube.plots.forecast import ForecastShown, forecast_figure
+    from clearcube.plots.forecast import ForecastShown
 
     bare, filled = unfilled(episode.context), filled_context(episode.context, filler)
     forecast = forecast_episode(model, filled, episode)
-    shown = ForecastShown(
+    return ForecastShown(
         dates=bare.dates,
         context=ndvi_of(bare.reflectance, bare.bands),
         filled=ndvi_of(filled.reflectance, filled.bands),
@@ -35,4 +34,3 @@ def episode_figure(episode: Episode, filler: Filler | None, model: Forecaster) -
         std=forecast.std,
         truth=episode.target_ndvi,
     )
-    return forecast_figure(shown)

@@ -54,7 +54,8 @@ def gathered_episodes(settings: ForecastTraining, report: Callable[[dict[str, An
     ------
     InputError : as `train_forecaster`.
     """
-    from clearcube.forecasting.pack import sha256_of, simulated_pack
+    from clearcube.checksums import sha256_of
+    from clearcube.forecasting.pack import simulated_pack
     from clearcube.forecasting.training import ForecastData
     from clearcube.forecasting.windows import real_pack
     from clearcube.network_filler.checkpoints import located
