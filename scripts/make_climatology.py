@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from clearcube.cube import bands_of, dates_of
+from clearcube.cube import bands_of, dates_of, day_of_year
 from clearcube.filler import Block
 from clearcube.forecasting.baselines import Harmonic, Persistence, Seasonal
 from clearcube.forecasting.baselines_series import days_since_seen
-from clearcube.forecasting.baselines_tables import CLIMATOLOGY, ERRORS, EVERYWHERE, day_of_year
+from clearcube.forecasting.baselines_tables import CLIMATOLOGY, ERRORS, EVERYWHERE
 from clearcube.forecasting.episode import Forecaster, ndvi_of
 from clearcube.forecasting.simulated import random_season, simulate_episode
 from clearcube.forecasting.vegetation import LEGENDS, legend_of
@@ -54,7 +54,7 @@ class Courses:
         self, ndvi: NDArray[np.float32], dates: NDArray[np.datetime64], kinds: Mapping[str, NDArray[np.bool_]]
     ) -> None:
         """Ndvi : (T, H, W), NaN where not clear. kinds : name -> its pixels (H, W)."""
-        bins = (day_of_year(dates) // BIN_DAYS).astype(int)
+        bins = (day_of_year(dates) - 1) // BIN_DAYS
         for kind, pixels in kinds.items():
             table = self.sums.setdefault(kind, np.zeros((3, BINS)))
             for date, frame in zip(bins, ndvi[:, pixels], strict=True):

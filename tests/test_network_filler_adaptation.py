@@ -46,7 +46,7 @@ def quick(monkeypatch):
     """So few and small samples that steps take no time, and so large steps that they tell."""
     monkeypatch.setattr(adaptation, "SIZE", 16)
     monkeypatch.setattr(adaptation, "FRAMES", 24)
-    monkeypatch.setattr(adaptation, "_cores", lambda: 1)
+    monkeypatch.setattr(adaptation, "usable_cores", lambda: 1)
     monkeypatch.setattr(adaptation, "LEARNING_RATE", 2e-2)
     monkeypatch.setattr("clearcube.training.samples.BANK_SCENES", 1)
 

@@ -138,6 +138,16 @@ def crs_of(dataset: xr.Dataset) -> Any:
     return dataset.rio.crs
 
 
+def day_of_year(dates: NDArray[np.datetime64] | np.datetime64) -> NDArray[np.int64]:
+    """Day of the year of dates, 1 on the first of January; of the shape of the dates.
+
+    >>> int(day_of_year(np.datetime64("2020-12-31", "D")))
+    366
+    """
+    days = np.asarray(dates, "datetime64[D]")
+    return np.asarray((days - days.astype("datetime64[Y]")).astype(np.int64) + 1)
+
+
 def pixel_steps(y: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[float, float]:
     """From one pixel's centre to the next along y (H,) and x (W,), in the unit of the coordinates, signed.
 

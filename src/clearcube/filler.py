@@ -54,6 +54,11 @@ def cut(block: Block, place: tuple[slice, slice]) -> Block:
     return Block(block.reflectance[(..., *place)], block.observed[(..., *place)], block.dates, block.bands)
 
 
+def at_dates(block: Block, which: slice | NDArray[np.intp] | NDArray[np.bool_]) -> Block:
+    """The block at some of its dates: a slice, positions, or (T,) bool."""
+    return Block(block.reflectance[which], block.observed[which], block.dates[which], block.bands)
+
+
 def everywhere(block: Block) -> tuple[slice, slice]:
     """All rows and columns of a block."""
     return slice(0, block.observed.shape[1]), slice(0, block.observed.shape[2])

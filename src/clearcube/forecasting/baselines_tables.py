@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clearcube.cube import day_of_year
 from clearcube.forecasting.vegetation import LEGENDS
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ YEAR_DAYS = 366.0
 
 @dataclass(frozen=True)
 class Course:
-    """The usual NDVI of a kind of land over the year: (N,) days of the year ascending, mean and std at them."""
+    """The usual NDVI of a kind of land over the year: (N,) days since New Year ascending, mean and std at them."""
 
     days: Floats
     mean: Floats
@@ -39,14 +40,9 @@ class Course:
 
     def at(self, dates: NDArray[np.datetime64]) -> tuple[Floats, Floats]:
         """Mean and std (T,) on dates: along a straight line between the days of the table, also around New Year."""
-        day = day_of_year(dates)
+        day = day_of_year(dates) - 1.0
         mean, std = (np.interp(day, self.days, values, period=YEAR_DAYS) for values in (self.mean, self.std))
         return mean, std
-
-
-def day_of_year(dates: NDArray[np.datetime64]) -> Floats:
-    """(T,) days since the first of January."""
-    return np.asarray((dates - dates.astype("datetime64[Y]")).astype(np.float64))
 
 
 @cache

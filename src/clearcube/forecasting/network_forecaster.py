@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clearcube.cube import red_and_near_infrared
+from clearcube.cube import day_of_year, red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Forecast
 from clearcube.forecasting.pack import relative_elevation
@@ -191,13 +191,12 @@ def _context(context: Block, dates: slice, weather: Floats | None, elevation: Fl
             "first, or end it earlier"
         )
     last = context.dates[-1]
-    of_year = int((last - last.astype("datetime64[Y]")).astype(np.int64)) + 1
     return Context(
         red_nir=torch.from_numpy(np.where(given[:, None], values, np.float32(0)))[None],
         given=torch.from_numpy(given)[None],
         observed=torch.from_numpy(context.observed[dates] & given)[None],
         days=torch.from_numpy((context.dates[dates] - last).astype(np.float32))[None],
-        day_of_year=torch.tensor([float(of_year)]),
+        day_of_year=torch.tensor([float(day_of_year(last))]),
         weather=None if weather is None else torch.from_numpy(weather)[None],
         elevation=torch.from_numpy(relative_elevation(elevation, given.shape[1:]))[None],
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from clearcube.checksums import sha256_of
 from clearcube.cores import usable_cores
-from clearcube.cube import red_and_near_infrared
+from clearcube.cube import day_of_year, red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.evaluation.run import in_parallel
 from clearcube.forecasting.contexts import filled_context
@@ -105,11 +105,6 @@ def relative_elevation(elevation: NDArray[np.float32] | None, frame: tuple[int, 
     if elevation is None or not known.any():
         return np.zeros(frame, np.float32)
     return np.where(known, (elevation - elevation[known].mean()) / HUNDRED_METRES, 0).astype(np.float32)
-
-
-def day_of_year(date: np.datetime64) -> int:
-    """1 on the 1st of January."""
-    return int((date - date.astype("datetime64[Y]")).astype(np.int64)) + 1
 
 
 def _red_nir(context: Block) -> NDArray[np.float32]:

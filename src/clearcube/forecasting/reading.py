@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from clearcube.cube import bands_of, crs_of, dates_of
 from clearcube.errors import InputError
-from clearcube.filler import Block
+from clearcube.filler import Block, at_dates
 from clearcube.forecasting.episode import CONTEXT_DATES, FEWEST_CONTEXT_DATES, HORIZON, TARGET_DATES, Episode, ndvi_of
 from clearcube.forecasting.vegetation import named_landcover, public_legend_of
 from clearcube.forecasting.weather import earthnet_weather, eobs_weather, with_radiation
@@ -144,7 +143,7 @@ def episode_of(
     landcover, classes = landcover_of(part)
     return Episode(
         name=name,
-        context=_dates(seen, slice(start, split)),
+        context=at_dates(seen, slice(start, split)),
         target_dates=seen.dates[split:],
         target_ndvi=ndvi_of(seen.reflectance[split:], seen.bands),
         weather=weather,
@@ -152,13 +151,7 @@ def episode_of(
         landcover=landcover,
         classes=classes,
         place=tile_of(name),
-        history=_dates(seen, slice(0, start)) if start else None,
-    )
-
-
-def _dates(block: Block, which: slice) -> Block:
-    return replace(
-        block, reflectance=block.reflectance[which], observed=block.observed[which], dates=block.dates[which]
+        history=at_dates(seen, slice(0, start)) if start else None,
     )
 
 

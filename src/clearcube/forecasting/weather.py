@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clearcube.cube import day_of_year
 from clearcube.errors import InputError
 from clearcube.forecasting.episode import Weather
 from clearcube.simulation.weather import above_the_air
@@ -90,7 +91,7 @@ def with_radiation(weather: Weather, latitude: float) -> Weather:
     if "radiation" in weather.names or not {"temperature_min", "temperature_max"} <= set(weather.names):
         return weather
     low, high = (weather.values[:, weather.names.index(f"temperature_{end}")] for end in ("min", "max"))
-    of_year = (weather.dates - weather.dates.astype("datetime64[Y]")).astype(np.float64)
+    of_year = (day_of_year(weather.dates) - 1).astype(np.float64)
     above = above_the_air(of_year, latitude).astype(np.float32).reshape(-1, *[1] * (low.ndim - 1))
     radiation = np.float32(HARGREAVES) * above * np.sqrt(np.maximum(high - low, 0))
     values = np.concatenate([weather.values, radiation[:, None]], axis=1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.filler import Block
+from clearcube.filler import Block, at_dates
 from clearcube.methods.error_kernels import OBSERVED, cells_of
 from clearcube.methods.sampling import draw_pixels
 from clearcube.methods.whittaker_kernels import residual_pixels
@@ -58,7 +58,7 @@ def without_empty_dates(sample: Sequence[Block]) -> list[Block]:
     kept = np.any([block.observed.any(axis=(1, 2)) for block in sample], axis=0)
     if not kept.any() or kept.all():
         return list(sample)
-    return [Block(b.reflectance[kept], b.observed[kept], b.dates[kept], b.bands) for b in sample]
+    return [at_dates(block, kept) for block in sample]
 
 
 def collect_errors(

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from clearcube.cores import usable_cores
-from clearcube.filler import Block
+from clearcube.filler import Block, at_dates
 from clearcube.gaps import MaskBank
 from clearcube.network_filler.adapted import Adapted, tensors_as_bytes
 from clearcube.network_filler.hidden_gaps import Estimates, errors_at
@@ -87,8 +87,7 @@ def held_out_dates(blocks: Sequence[Block]) -> tuple[int, ...]:
 
 def _without(block: Block, dates: Sequence[int]) -> Block:
     """The block without these dates."""
-    kept = np.setdiff1d(np.arange(len(block.dates)), dates)
-    return Block(block.reflectance[kept], block.observed[kept], block.dates[kept], block.bands)
+    return at_dates(block, np.setdiff1d(np.arange(len(block.dates)), dates))
 
 
 def _trained(model: Seq2Seq, blocks: Sequence[Block], steps: int, precision: str, seed: int) -> Seq2Seq:

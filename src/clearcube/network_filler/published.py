@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearcube.errors import InputError
-from clearcube.filler import Block, Estimate, middle
+from clearcube.filler import Block, Estimate, at_dates, middle
 from clearcube.methods.error_model import ErrorModel, measure_errors
 from clearcube.methods.hidden_errors import without_empty_dates
 from clearcube.network_filler.cells import CELL, STEP, by_cells
@@ -144,8 +144,7 @@ def small(sample: Sequence[Block]) -> list[Block]:
     best = max(without_empty_dates(sample), key=lambda block: int(block.observed.sum()))
     part = middle(best, SAMPLE_PIXELS)
     first = max(len(part.dates) - SAMPLE_DATES, 0) // 2
-    times = slice(first, first + SAMPLE_DATES)
-    return [Block(part.reflectance[times], part.observed[times], part.dates[times], part.bands)]
+    return [at_dates(part, slice(first, first + SAMPLE_DATES))]
 
 
 def _cell(filler: PublishedFiller, digest: str, order: tuple[int, ...], block: Block) -> NDArray[np.float32]:
@@ -155,10 +154,9 @@ def _cell(filler: PublishedFiller, digest: str, order: tuple[int, ...], block: B
     the others without them, so that it does not matter to these what else was asked for.
     """
     mean = _filled(filler, digest, order, block)
-    acquired = np.isfinite(block.reflectance).any(axis=(1, 2, 3))
+    acquired = np.asarray(np.isfinite(block.reflectance).any(axis=(1, 2, 3)))
     if acquired.any() and not acquired.all():
-        rest = Block(block.reflectance[acquired], block.observed[acquired], block.dates[acquired], block.bands)
-        mean[acquired] = _filled(filler, digest, order, rest)
+        mean[acquired] = _filled(filler, digest, order, at_dates(block, acquired))
     return mean
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
+from clearcube.cube import day_of_year
 from clearcube.simulation.fields import cut, fractal_fields, stream
 from clearcube.simulation.weather_effects import skies_of
 
@@ -130,8 +131,7 @@ def sun_position(config: SceneConfig, date: int) -> tuple[float, float]:
 
     Reference: Cooper (1969) for the declination. The elevation is at least 8 degrees.
     """
-    day_of_year = (config.dates[date] - config.dates[date].astype("datetime64[Y]")).astype(int)
-    declination = np.radians(23.45) * np.sin(2 * np.pi * (284 + day_of_year) / 365)
+    declination = np.radians(23.45) * np.sin(2 * np.pi * (283 + day_of_year(config.dates[date])) / 365)
     latitude, hour = np.radians(config.latitude), np.radians(-22.5)
     sine = np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.cos(hour)
     east = -np.cos(declination) * np.sin(hour)

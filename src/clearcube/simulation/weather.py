@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clearcube.cube import day_of_year
 from clearcube.simulation.climate import Climate
 from clearcube.simulation.fields import stream
 
@@ -62,7 +63,7 @@ def daily_weather(config: SceneConfig, seed: int) -> DailyWeather:
     assert config.climate is not None, "a scene without a climate has no weather"
     rng, climate = stream(seed, "weather"), config.climate
     dates = config.start.astype("datetime64[D]") + np.arange(-SPIN_UP, config.days[-1] + 1)
-    of_year = (dates - dates.astype("datetime64[Y]")).astype(np.float64)
+    of_year = (day_of_year(dates) - 1).astype(np.float64)
     season = np.cos(2 * np.pi * (of_year - WARMEST_DAY) / YEAR)
     spell = memory(rng, len(dates), SPELL[1])
     usual = climate.temperature + climate.swing * season

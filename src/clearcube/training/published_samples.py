@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from clearcube.cube import day_of_year
 from clearcube.filler import Block
 from clearcube.simulation import random_config, simulate
 from clearcube.simulation.config import EARTHNET_FOUR, SENTINEL2_FOUR
@@ -111,7 +112,7 @@ def _sample(
         known=observed,
         contaminated=np.full(observed.shape, np.nan, np.float32),
         days=(series.dates - series.dates[0]).astype(np.float32),
-        day_of_year=((series.dates - series.dates.astype("datetime64[Y]")).astype(np.int64) + 1).astype(np.float32),
+        day_of_year=day_of_year(series.dates).astype(np.float32),
         wavelengths=np.array([band.wavelength for band in series.bands], np.float32),
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clearcube.cube import day_of_year
 from clearcube.gaps import MaskBank
 from clearcube.simulation import random_config, simulate
 from clearcube.simulation.config import EARTHNET_FOUR, SENTINEL2_FOUR, random_bands
@@ -190,7 +191,7 @@ def _sample(
         known=known,
         contaminated=np.where(observed, judged, np.float32(np.nan)),
         days=(dates - dates[0]).astype(np.float32),
-        day_of_year=((dates - dates.astype("datetime64[Y]")).astype(np.int64) + 1).astype(np.float32),
+        day_of_year=day_of_year(dates).astype(np.float32),
         wavelengths=wavelengths,
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from clearcube.cube import day_of_year
 from clearcube.filler import Block
 from clearcube.gaps import MaskBank, ScenarioUnavailable, hide, scored, without
 from clearcube.methods.temporal import fill_block
@@ -103,9 +104,7 @@ def applied(model: nn.Module, block: Block, precision: str) -> Output:
 
 def as_tensors(block: Block) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Reflectance, observed, days, day of year, wavelengths of a block with N = 1, as the network takes them."""
-    dates = block.dates
-    day_of_year = (dates - dates.astype("datetime64[Y]")).astype(np.int64) + 1
     nm = np.array([band.wavelength for band in block.bands], np.float32)
-    arrays = (block.reflectance[None], block.observed[None], block.days[None], day_of_year[None], nm)
+    arrays = (block.reflectance[None], block.observed[None], block.days[None], day_of_year(block.dates)[None], nm)
     tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
     return tensors[0], tensors[1], tensors[2], tensors[3], tensors[4]
