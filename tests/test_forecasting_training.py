@@ -11,6 +11,7 @@ from clearcube.forecasting.batches import Batches
 from clearcube.forecasting.contexts import Denoising, filled_context
 from clearcube.forecasting.pack import PackedEpisodes, joined, packed, simulated_pack
 from clearcube.forecasting.simulated import simulate_episode, simulated_episode
+from clearcube.forecasting.stretches import real_pack, stretches
 from clearcube.forecasting.training import (
     ForecastData,
     load_state,
@@ -21,7 +22,6 @@ from clearcube.forecasting.training import (
     train_step,
 )
 from clearcube.forecasting.training_config import ForecastTraining, forecast_config_from, read_forecast_config
-from clearcube.forecasting.windows import real_pack, stretches
 from clearcube.methods import make_filler
 from clearcube.networks import checkpoint
 from clearcube.networks.forecast import Steps

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from clearcube.errors import InputError
-from clearcube.networks.adapters import Adapted, adapted, bare
+from clearcube.networks.adapters import Wrapped, bare, wrapped
 from clearcube.networks.ganfilling import GanFillingConfig, Generator
 from clearcube.networks.ganfilling import published_input as ganfilling_input
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
@@ -25,7 +25,7 @@ def given():
 @pytest.mark.parametrize("network", [GANFILLING, UTILISE], ids=lambda network: type(network).__name__)
 def test_the_estimate_is_the_networks_own_output(network):
     inputs = given()
-    out = adapted(network)(*inputs)
+    out = wrapped(network)(*inputs)
     if isinstance(network, Generator):
         own = network(ganfilling_input(inputs[0]).permute(0, 2, 3, 4, 1)).permute(0, 4, 1, 2, 3)
     else:
@@ -41,25 +41,25 @@ def test_the_estimate_is_the_networks_own_output(network):
 def test_the_interpolation_beside_it_is_that_of_seq2seq():
     inputs = given()
     ours = Seq2Seq(Seq2SeqConfig((4, 4), (2,), (4, 4), (2,), basis=3)).eval()(*inputs, disbelief=1.0)
-    torch.testing.assert_close(adapted(UTILISE)(*inputs).base[..., 1:, 1:], ours.base[..., 1:, 1:])
+    torch.testing.assert_close(wrapped(UTILISE)(*inputs).base[..., 1:, 1:], ours.base[..., 1:, 1:])
 
 
 @torch.no_grad()
 def test_what_a_mask_hides_changes_nothing_for_utilise():
     reflectance, observed, *rest = given()
     other = reflectance.nan_to_num(nan=0.3)
-    assert adapted(UTILISE)(reflectance, observed, *rest).estimate.equal(
-        adapted(UTILISE)(other, observed, *rest).estimate
+    assert wrapped(UTILISE)(reflectance, observed, *rest).estimate.equal(
+        wrapped(UTILISE)(other, observed, *rest).estimate
     )
 
 
 def test_another_number_of_bands_is_refused():
     reflectance, *rest = given()
     with pytest.raises(InputError, match="made for 4 bands, the cube has 3; choose them"):
-        adapted(GANFILLING)(reflectance[:, :, :3], *rest[:3], rest[3][:3])
+        wrapped(GANFILLING)(reflectance[:, :, :3], *rest[:3], rest[3][:3])
 
 
 def test_our_own_network_needs_no_adapter():
     ours = Seq2Seq(Seq2SeqConfig((4, 4), (2,), (4, 4), (2,), basis=3))
-    assert adapted(ours) is ours and bare(ours) is ours
-    assert isinstance(adapted(UTILISE), Adapted) and bare(adapted(UTILISE)) is UTILISE
+    assert wrapped(ours) is ours and bare(ours) is ours
+    assert isinstance(wrapped(UTILISE), Wrapped) and bare(wrapped(UTILISE)) is UTILISE

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 GRADIENT_CONSTANT = 170 / 255**2
 """Constant of the comparison of gradients for a data range of 1."""
-TILE = 32
+SQUARE = 32
 """Pixels per side of the squares whose spectra are taken."""
 PATCH = 8
 """Pixels per side of the patches whose statistics are taken."""
-RINGS = ((1 / TILE, 1 / 8), (1 / 8, 1 / 4), (1 / 4, 1 / 2))
+RINGS = ((1 / SQUARE, 1 / 8), (1 / 8, 1 / 4), (1 / 4, 1 / 2))
 """Ranges of spatial frequency, cycles per pixel: low, middle, high."""
 HIGH = len(RINGS) - 1
 LEAST_VALID = 64
@@ -64,7 +64,7 @@ def _of_date(mine: Image, theirs: Image, valid: NDArray[np.bool_]) -> dict[str, 
         "ms_ssim": _if_defined(multiscale_ssim(mine, theirs, valid)),
         "gmsd": _if_defined(gradient_deviation(mine, theirs, valid)),
     }
-    sums |= _spectra(mine, theirs, list(complete_squares(valid, TILE)))
+    sums |= _spectra(mine, theirs, list(complete_squares(valid, SQUARE)))
     places = list(complete_squares(valid, PATCH))
     return sums | {f"patch_{which}": _moments(image, places) for which, image in (("filled", mine), ("truth", theirs))}
 
@@ -123,26 +123,26 @@ def complete_squares(valid: NDArray[np.bool_], size: int) -> Iterator[Place]:
 
 
 def _rings() -> NDArray[np.bool_]:
-    """Membership of the frequencies of a tile in the rings, (rings, TILE, TILE)."""
-    frequency = np.fft.fftfreq(TILE)
+    """Membership of the frequencies of a square in the rings, (rings, SQUARE, SQUARE)."""
+    frequency = np.fft.fftfreq(SQUARE)
     radius = np.hypot(frequency[:, None], frequency[None])
     return np.stack([(radius >= low) & (radius < high) for low, high in RINGS])
 
 
 _MEMBERS = _rings()
-_TAPER = np.hanning(TILE + 1)[:-1, None] * np.hanning(TILE + 1)[None, :-1]
+_TAPER = np.hanning(SQUARE + 1)[:-1, None] * np.hanning(SQUARE + 1)[None, :-1]
 
 
 def _spectra(mine: Image, theirs: Image, places: list[Place]) -> dict[str, Sums]:
-    """Power and cross power (B, rings) of the tiles of a date, each under a Hann window and without its mean."""
-    f, t = (np.fft.fft2(_tapered(squares_of(image, places, TILE))) for image in (mine, theirs))
+    """Power and cross power (B, rings) of the squares of a date, each under a Hann window and without its mean."""
+    f, t = (np.fft.fft2(_tapered(squares_of(image, places, SQUARE))) for image in (mine, theirs))
     powers = {"power_filled": abs(f) ** 2, "power_truth": abs(t) ** 2, "cross": (f * t.conj()).real}
     ones = np.full((len(mine), 1), float(len(places)))
     return {name: Sums(np.einsum("nbij,rij->br", power, _MEMBERS), ones) for name, power in powers.items()}
 
 
-def _tapered(tiles: Image) -> Image:
-    return np.asarray((tiles - tiles.mean(axis=(2, 3), keepdims=True)) * _TAPER)
+def _tapered(squares: Image) -> Image:
+    return np.asarray((squares - squares.mean(axis=(2, 3), keepdims=True)) * _TAPER)
 
 
 def squares_of(image: Image, places: list[Place], size: int) -> Image:

@@ -110,16 +110,16 @@ def score_hidden(filled: Any, truth: Any, hidden: Any, *, bands: Sequence[str] |
         missing=int(sums["missing"].total),
         bands={band: _scores({name: _band(sums[name], b) for name in STATISTICS}) for b, band in enumerate(pair.bands)},
     )
-    if "index_squared" in sums:
-        scores["ndvi_mae"] = float(mean(sums["index_absolute"].pooled()))
-        scores["ndvi_rmse"] = float(root_mean(sums["index_squared"].pooled()))
+    if "ndvi_squared" in sums:
+        scores["ndvi_mae"] = float(mean(sums["ndvi_absolute"].pooled()))
+        scores["ndvi_rmse"] = float(root_mean(sums["ndvi_squared"].pooled()))
     return scores
 
 
 def pooled_sums(pair: Pair) -> dict[str, Sums]:
     """Sums of every statistic over the hidden pixels of a pair: add them over cubes and seeds, name by name.
 
-    `absolute`, `squared`, `signed` are of shape (B,); `index_absolute` and `index_squared` (1,), where there are red
+    `absolute`, `squared`, `signed` are of shape (B,); `ndvi_absolute` and `ndvi_squared` (1,), where there are red
     and near infrared. Of `missing` and `untrue` the total counts pixels without value in the fill and in the truth,
     the weight counts all hidden pixels.
     """
@@ -157,8 +157,8 @@ def _index_sums(filled: Any, truth: Any, counted: Any, bands: Sequence[str]) -> 
     theirs = normalised_difference(truth[:, [infrared]], truth[:, [red]])
     defined = counted & np.isfinite(mine).all(axis=-3) & np.isfinite(theirs).all(axis=-3)
     return {
-        "index_absolute": summed(absolute_error(mine, theirs), defined),
-        "index_squared": summed(squared_error(mine, theirs), defined),
+        "ndvi_absolute": summed(absolute_error(mine, theirs), defined),
+        "ndvi_squared": summed(squared_error(mine, theirs), defined),
     }
 
 

@@ -98,7 +98,7 @@ def measure_errors(
     sample : blocks over the cube, all of its dates and bands. Dates without any observation in it do not count.
     seed : of the runs.
     per_pixel_runs : hide a run of its own at each pixel; False for methods that look at neighbouring pixels:
-        runs of tiles of 8 x 8 pixels and of whole frames, predicted block by block.
+        runs of squares of 8 x 8 pixels and of whole frames, predicted block by block.
     """
     errors = collect_errors(predict, sample, seed=seed, per_pixel_runs=per_pixel_runs)
     table = fit_table(errors, sample)

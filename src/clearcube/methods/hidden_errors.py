@@ -27,8 +27,8 @@ PIXEL_DATES = 100_000
 KINDS = ("inner", "leading", "inner", "trailing") * 4
 """What each repetition hides; inner runs may reach the ends too."""
 SPATIAL_KINDS = ("inner", "leading", "inner", "trailing", "inner", "inner", "leading", "trailing")
-TILE = 8
-"""Pixels along the side of the tiles that are hidden together."""
+SQUARE = 8
+"""Pixels along the side of the squares that are hidden together."""
 BELIEVED = 3.0
 """Distance from the pixel's smooth series, mean over the bands in units of their noise, up to which an observation
 is taken for clear and so for a truth. Lower values cut off real changes, higher ones let clouds widen the intervals."""
@@ -119,9 +119,9 @@ def _experiments(block: Block, generator: np.random.Generator, per_pixel: bool, 
         return
     shape = block.observed.shape
     for i, kind in enumerate(SPATIAL_KINDS):
-        side = TILE if i % 2 else max(shape[1:])
-        runs = _runs(_tiles(block.observed, side), block.days, kind, generator)
-        yield block.observed & _untiled(runs, side, shape)
+        side = SQUARE if i % 2 else max(shape[1:])
+        runs = _runs(_by_square(block.observed, side), block.days, kind, generator)
+        yield block.observed & _enlarged(runs, side, shape)
 
 
 def _errors(
@@ -173,15 +173,15 @@ def _day_of_rank(
     return np.take(days, position)
 
 
-def _tiles(observed: Bools, side: int) -> Bools:
-    """Whether anything is observed, by tile of side x side pixels: (T, H, W) -> (T, tiles down, tiles across)."""
+def _by_square(observed: Bools, side: int) -> Bools:
+    """Whether anything is observed in squares of side x side pixels: (T, H, W) -> (T, squares down, across)."""
     times, height, width = observed.shape
     padded = np.pad(observed, ((0, 0), (0, -height % side), (0, -width % side)))
     down, across = padded.shape[1] // side, padded.shape[2] // side
-    tiles: Bools = np.any(padded.reshape(times, down, side, across, side), axis=(2, 4))
-    return tiles
+    squares: Bools = np.any(padded.reshape(times, down, side, across, side), axis=(2, 4))
+    return squares
 
 
-def _untiled(tiles: Bools, side: int, shape: tuple[int, ...]) -> Bools:
-    """The value of its tile at each pixel of a frame."""
-    return tiles.repeat(side, axis=1).repeat(side, axis=2)[:, : shape[1], : shape[2]]
+def _enlarged(squares: Bools, side: int, shape: tuple[int, ...]) -> Bools:
+    """The value of its square at each pixel of a frame."""
+    return squares.repeat(side, axis=1).repeat(side, axis=2)[:, : shape[1], : shape[2]]

@@ -15,7 +15,7 @@ from clearcube.methods.error_model import ErrorModel, measure_errors
 from clearcube.methods.hidden_errors import without_empty_dates
 from clearcube.network_filler.cells import CELL, STEP, by_cells
 from clearcube.network_filler.checkpoints import network_at, sha256_of
-from clearcube.networks.adapters import adapted
+from clearcube.networks.adapters import wrapped
 from clearcube.networks.ganfilling import Generator
 from clearcube.networks.threads import torch_threads
 from clearcube.training.kinds import kind_of
@@ -181,7 +181,7 @@ def _network(path: str, name: str, digest: str) -> nn.Module:
         alone.__dict__.update(vars(network))  # the same tensors
         alone.config = replace(network.config, recurrent=False)
         network = alone
-    return adapted(network)
+    return wrapped(network)
 
 
 def _bands(path: str) -> int:

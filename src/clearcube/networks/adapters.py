@@ -20,7 +20,7 @@ LEARNT = ("distance", "absolute", "gradient", "spectral")
 """Parts of a loss that depend on the estimate alone: all that a published network can learn from."""
 
 
-class Adapted(nn.Module):
+class Wrapped(nn.Module):
     """A published network with the call and the output of `Seq2Seq`. Its std and contamination are constants."""
 
     def __init__(self, network: Generator | Utilise) -> None:
@@ -67,14 +67,14 @@ class Adapted(nn.Module):
             )
 
 
-def adapted(network: nn.Module) -> nn.Module:
+def wrapped(network: nn.Module) -> nn.Module:
     """A network of any architecture with the call of `Seq2Seq`."""
-    return Adapted(network) if isinstance(network, Generator | Utilise) else network
+    return Wrapped(network) if isinstance(network, Generator | Utilise) else network
 
 
 def bare(network: nn.Module) -> nn.Module:
-    """What `adapted` was given."""
-    return network.network if isinstance(network, Adapted) else network
+    """What `wrapped` was given."""
+    return network.network if isinstance(network, Wrapped) else network
 
 
 def learnt(network: nn.Module, part: str) -> bool:

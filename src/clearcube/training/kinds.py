@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from clearcube.errors import InputError
-from clearcube.networks.adapters import adapted
+from clearcube.networks.adapters import wrapped
 from clearcube.networks.discriminator import DiscriminatorConfig, PatchDiscriminator
 from clearcube.networks.ganfilling import Discriminator, GanFillingConfig, Generator, initialise
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
@@ -53,10 +53,10 @@ def new_generator(config: NetworkConfig) -> nn.Module:
     if isinstance(config, Seq2SeqConfig):
         return Seq2Seq(config)
     if isinstance(config, UtiliseConfig):
-        return adapted(Utilise(config))
+        return wrapped(Utilise(config))
     network = Generator(config)
     initialise(network)
-    return adapted(network)
+    return wrapped(network)
 
 
 def new_discriminator(config: NetworkConfig, rate: float) -> tuple[nn.Module, torch.optim.Optimizer]:

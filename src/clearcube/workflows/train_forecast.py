@@ -56,8 +56,8 @@ def gathered_episodes(settings: ForecastTraining, report: Callable[[dict[str, An
     """
     from clearcube.checksums import sha256_of
     from clearcube.forecasting.pack import simulated_pack
+    from clearcube.forecasting.stretches import real_pack
     from clearcube.forecasting.training import ForecastData
-    from clearcube.forecasting.windows import real_pack
     from clearcube.network_filler.checkpoints import located
     from clearcube.training.config import TrainingConfig
     from clearcube.training.packing import gathered
