@@ -27,6 +27,27 @@ MINICUBE_SCL_KEEP = (1, 2, 4, 5, 6, 7)
 """Scene classes that GreenEarthNet accepts besides its cloud mask."""
 MAX_CLOUD_PROBABILITY = 40.0
 """Largest usable cloud probability, in the unit of the mask (percent for Sentinel-2)."""
+
+
+@dataclass(frozen=True)
+class Bits:
+    """What the bits of a quality band mean, as sums of powers of two: cloud or shadow, and no data.
+
+    no_data : the value that as a whole means no data.
+    """
+
+    cloudy: int
+    missing: int = 0
+    no_data: int | None = None
+
+
+BITS = {
+    "qa_pixel": Bits(cloudy=2 + 4 + 8 + 16, missing=1),
+    "qa60": Bits(cloudy=1024 + 2048),
+    "hls": Bits(cloudy=2 + 4 + 8, no_data=255),
+}
+"""Kind of quality band -> its bits. Landsat Collection 2: dilated cloud, cirrus, cloud, shadow, fill; QA60: opaque
+cloud and cirrus; Fmask of Harmonized Landsat Sentinel-2: cloud, next to cloud, shadow."""
 TOUCH = 1e-3
 """Share of a pixel by which footprints may overlap and still count as only touching."""
 
@@ -67,6 +88,23 @@ def from_clear(clear: xr.DataArray) -> Judgement:
 def from_bad(bad: xr.DataArray) -> Judgement:
     """Judge by a mask that is 0 where usable; NaN is no data, anything else is cloud."""
     return Judgement(bad == 0, (bad != 0) & bad.notnull())
+
+
+def from_bits(flags: xr.DataArray, kind: str) -> Judgement:
+    """Judge by bits of a quality band, one of `BITS`; NaN is no data.
+
+    References
+    ----------
+    USGS, Landsat 8-9 Collection 2 Level 2 science product guide (QA_PIXEL); Copernicus Sentinel-2 QA60 as Google Earth
+    Engine delivers it; NASA, HLS product user guide (Fmask).
+    """
+    meaning, known = BITS[kind], flags.notnull()
+    bits = flags.where(known, 0).astype(np.int64)
+    missing = ~known | (bits & meaning.missing != 0)
+    if meaning.no_data is not None:
+        missing = missing | (bits == meaning.no_data)
+    cloudy = ~missing & (bits & meaning.cloudy != 0)
+    return Judgement(~missing & ~cloudy, cloudy)
 
 
 def from_minicube(cloud_mask: xr.DataArray, scl: xr.DataArray | None) -> Judgement:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+LANDSAT_NUMBERS = 10_000
+"""Mean above which digital numbers are Landsat's: those of Sentinel-2 mean a reflectance of more than 0.9 there."""
+
+
 @dataclass(frozen=True)
 class Chip:
     """A part of a sampled rectangle: some dates of the pixels that a piece has of it."""
@@ -160,7 +164,9 @@ def _refuse_implausible(
     share = 100 * implausible / values
     found = f"{share:.1f} % of the observed values lie outside [{low}, {high}], their mean is {mean:.4g}"
     scale, offset = f"{options}scale", f"{options}offset"
-    if mean > 100:
+    if mean > LANDSAT_NUMBERS:
+        advice = f"they look like digital numbers of Landsat Collection 2: add {scale} 0.0000275 and {offset} -0.2"
+    elif mean > 100:
         advice = f"they look like digital numbers: add {scale} 0.0001 (and {offset} -0.1 for Sentinel-2 with offset)"
     elif mean > high:
         advice = f"they look like percent: add {scale} 0.01"

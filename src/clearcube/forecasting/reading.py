@@ -11,6 +11,7 @@ import numpy as np
 
 from clearcube.cube import bands_of, crs_of, dates_of
 from clearcube.errors import InputError
+from clearcube.fill_cube.survey import check_reflectance
 from clearcube.filler import Block, at_dates
 from clearcube.forecasting.episode import CONTEXT_DATES, FEWEST_CONTEXT_DATES, HORIZON, TARGET_DATES, Episode, ndvi_of
 from clearcube.forecasting.vegetation import named_landcover, public_legend_of
@@ -134,6 +135,7 @@ def episode_of(
     part = cube.isel(time=slice(0, split + count)).load()
     values = part["reflectance"].values
     observed = part["observed"].values & np.isfinite(values).all(axis=1)
+    check_reflectance(values, observed, name)
     seen = Block(
         np.where(observed[:, None], values, np.float32(np.nan)).astype(np.float32),
         observed,

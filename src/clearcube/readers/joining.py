@@ -47,7 +47,8 @@ def join(parts: Sequence[RawSeries], names: Sequence[str]) -> RawSeries:
     masks = _joined_masks(parts, names)
     static = {key: value for part, _ in reversed(spectral) for key, value in part.static.items()}
     crs = next((part.crs for part in parts if part.crs is not None), None)
-    return replace(joined, masks=masks, static=static, crs=crs)
+    others = tuple(dict.fromkeys(name for part in parts for name in part.others))
+    return replace(joined, masks=masks, static=static, crs=crs, others=others)
 
 
 def check_same_crs(crs: Any, reference: Any, name: str, reference_name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,11 +44,13 @@ class Layout:
     bands : the wanted bands with where they are, in order.
     masks : variables (or entries of the band dimension) that are masks by name or by the user's word.
     reference : the layer whose grid and dates are the store's: a band, else a mask, else anything.
+    others : names of fields with dates that are neither.
     """
 
     bands: tuple[tuple[Band, Layer], ...]
     masks: dict[str, Layer]
     reference: Layer
+    others: tuple[str, ...] = ()
 
 
 def find_layout(dataset: xr.Dataset, options: ReadOptions, where: str, *, alone: bool = True) -> Layout:
@@ -72,7 +74,9 @@ def find_layout(dataset: xr.Dataset, options: ReadOptions, where: str, *, alone:
     if not chosen and not masks and alone:
         raise InputError(_nothing_found(dataset, layers, where))
     bands = tuple((band, layers[label]) for label, band in chosen)
-    return Layout(bands, masks, next(iter([*(layer for _, layer in bands), *masks.values(), *layers.values()])))
+    reference = next(iter([*(layer for _, layer in bands), *masks.values(), *layers.values()]))
+    known = {*masks, *(label for label, _ in pairs)}
+    return Layout(bands, masks, reference, tuple(label for label in layers if label not in known))
 
 
 def role_of(dataset: xr.Dataset, dim: Hashable) -> str | None:
@@ -191,10 +195,26 @@ def _band_pairs(
         if label not in labels and label not in masks and (band := _band_of(dataset, label, layer)) is not None
     ]
     told = [pair for pair in told if pair[1].name not in taken]
+    _refuse_counted([label for label, _ in told], where)
     if all(layers[label].position is None for label, _ in told):
         order = list(BANDS)
         told.sort(key=lambda pair: order.index(pair[1].name) if pair[1].name in order else len(order))
     return own + told
+
+
+def _refuse_counted(labels: Sequence[str], where: str) -> None:
+    """Refuse names that only count, band_1, band_2, ...: they are positions in a file, and no sensor's bands.
+
+    Raises
+    ------
+    InputError : all names are such.
+    """
+    counts = [f"band_{number}" for number in range(1, len(labels) + 1)]
+    if len(labels) > 1 and sorted(labels) == sorted(counts):
+        raise InputError(
+            f"{where}: {counts[0]} to {counts[-1]} only count the bands; say which is which with bands, "
+            f"blue={counts[0]},green={counts[1]} for instance"
+        )
 
 
 def _band_of(dataset: xr.Dataset, label: str, layer: Layer) -> Band | None:

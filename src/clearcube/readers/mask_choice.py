@@ -14,7 +14,7 @@ from clearcube.cube import Source
 from clearcube.errors import InputError
 from clearcube.masks import Judgement
 from clearcube.readers.joining import check_same_crs, positions_of
-from clearcube.readers.mask_spec import MaskOptions, MaskSpec
+from clearcube.readers.mask_spec import USER_KINDS, MaskOptions, MaskSpec
 from clearcube.readers.names import mask_kind
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from clearcube.readers.raw import RawSeries
 
 EARTHNET_MASK = "earthnet_mask"
-_BY_PREFERENCE = ("source", "observed", "earthnet", "minicube", "scl", "probability")
-_TELL_NOTHING_OF_MISSING = ("clear", "bad", "observed", "earthnet")
+_BY_PREFERENCE = ("source", "observed", "earthnet", "minicube", "scl", "probability", *masks.BITS)
+_TELL_NOTHING_OF_MISSING = ("clear", "bad", "observed", "earthnet", "qa60")
 _SEEN = ("observed", "smoothed")
 _EAGER = 2**24
 
@@ -63,8 +63,8 @@ def choose(spec: MaskSpec | None, series: RawSeries, where: str) -> ChosenMask |
     kind = spec.kind or _kind(label)
     if kind is None:
         raise InputError(
-            f"mask '{spec.variable}' of {where}: its name does not tell what it means; write {spec.variable}=clear, "
-            "=bad, =scl or =probability"
+            f"mask '{spec.variable}' of {where}: its name does not tell what it means; write {spec.variable}=KIND, "
+            f"one of {', '.join(USER_KINDS)}"
         )
     return _chosen(label, kind, series)
 
@@ -83,6 +83,8 @@ def judge(chosen: ChosenMask, options: MaskOptions) -> tuple[Judgement, str]:
             masks.from_probability(values, options.max_probability),
             f"{label} (cloud probability up to {options.max_probability:g} kept)",
         )
+    if kind in masks.BITS:
+        return masks.from_bits(values, kind), f"{label} (bits of {kind})"
     if kind == "source":
         return masks.from_codes(values, _observed_codes(values.attrs)), f"{label} (observed)"
     if kind == "observed":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from clearcube import masks
 from clearcube.errors import InputError
 
-USER_KINDS = ("scl", "probability", "clear", "bad")
+USER_KINDS = ("scl", "probability", *masks.BITS, "clear", "bad")
 """Kinds of mask that a user may name."""
 
 

@@ -54,6 +54,8 @@ _MASK_KINDS = {
     "cloud_prob": "probability",
     "cloudprobability": "probability",
     "probability_cloud": "probability",
+    "qa_pixel": "qa_pixel",
+    "qa60": "qa60",
 }
 _WAVELENGTH_TOLERANCE = 12.0
 
@@ -140,7 +142,8 @@ def mask_kind(name: str) -> str | None:
     tokens = re.split(r"[_\-.:/ ]+", _RESOLUTION.sub("", name.strip()).lower())
     for start in range(len(tokens)):
         kind = _MASK_KINDS.get("_".join(tokens[start:]))
-        if kind is not None and set(tokens[:start]) <= _PREFIXES and (kind != "observed" or start == 0):
+        known = set(tokens[:start]) <= _PREFIXES | _LANDSAT.keys()
+        if kind is not None and known and (kind != "observed" or start == 0):
             return kind
     return None
 

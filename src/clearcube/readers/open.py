@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
+NONE_FOUND = "none found, every value counts as observed"
+"""What a cube's attribute `mask` begins with where no mask was recognised, and none was asked for."""
+
+
 def open_cube(
     paths: Paths,
     *,
@@ -60,7 +64,8 @@ def open_cube(
         that hold them; None = all.
     bbox : left, bottom, right, top in the coordinates of the cube; pixels whose centres lie within are taken.
     time : "START/END", both inclusive, either may be left out.
-    mask : [FILE:]VAR[=scl|probability|clear|bad], or "none"; None = the one that is recognised.
+    mask : [FILE:]VAR[=KIND], or "none"; None = the one that is recognised. Kinds: scl, probability, qa_pixel (of
+        Landsat Collection 2), qa60, hls (the Fmask of HLS), clear (not 0 where clear), bad (0 where clear).
     scl_keep : scene classes that are usable.
     max_cloud_probability : largest usable cloud probability, in the mask's own unit.
     dilate : pixels by which clouds and shadows grow (a disc); missing data does not grow.
@@ -155,11 +160,13 @@ def _observed(
     wide = series.reflectance.isel(pixels_within(series.reflectance, bbox, options.dilate))
     wide = _finite(wide.chunk(band=-1) if wide.chunks is not None else wide)
     observed = wide.notnull().all("band")
-    words = "none" if spec is not None else "none found, every value counts as observed"
+    others = f" (not used: {', '.join(series.others)})" if series.others else ""
+    words = "none" if spec is not None else f"{NONE_FOUND}{others}"
     mask_series, place = _mask_series(series, spec, where)
     chosen = choose(spec, mask_series, place)
     if chosen is not None:
         own, words = judge(chosen, options)
+        _warn_of_idle(chosen.kind, options, where)
         judgement = brought_to(own, chosen, wide, series.crs, place)
         cloudy = judgement.cloudy if chosen.tells_missing else judgement.cloudy & wide.notnull().any("band")
         grown = masks.dilate(cloudy, options.dilate) if options.dilate else cloudy
@@ -167,6 +174,15 @@ def _observed(
         words += f", clouds grown by {options.dilate} pixels" if options.dilate else ""
     inner = pixels_within(wide, bbox)
     return observed.transpose("time", "y", "x").isel(inner), wide.isel(inner), words
+
+
+def _warn_of_idle(kind: str, options: MaskOptions, where: str) -> None:
+    """Warn of options that belong to another kind of mask."""
+    usual = MaskOptions()
+    for of, option in (("scl", "scl_keep"), ("probability", "max_probability")):
+        if kind != of and getattr(options, option) != getattr(usual, option):
+            name = "max_cloud_probability" if option == "max_probability" else option
+            warnings.warn(f"{where}: the mask is no {of} mask, so {name} changes nothing", UserWarning, stacklevel=4)
 
 
 def _mask_series(series: RawSeries, spec: MaskSpec | None, where: str) -> tuple[RawSeries, str]:

@@ -24,6 +24,7 @@ class RawSeries:
         NaN (float) or the class 0 (SCL) = no data. Their grid may be coarser than that of `reflectance`.
     static : (y, x) fields that belong to the place: `landcover`, `elevation`.
     crs : anything that `rasterio.crs.CRS.from_user_input` takes, or None.
+    others : names of fields with dates that are neither bands nor masks, as far as names tell.
     attrs : attributes for the cube (title, source, georeference, ...).
     """
 
@@ -32,4 +33,5 @@ class RawSeries:
     masks: Mapping[str, xr.DataArray] = field(default_factory=dict)
     static: Mapping[str, xr.DataArray] = field(default_factory=dict)
     crs: Any = None
+    others: tuple[str, ...] = ()
     attrs: Mapping[str, Any] = field(default_factory=dict)

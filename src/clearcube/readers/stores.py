@@ -84,6 +84,7 @@ def read_store(path: str, options: ReadOptions, *, alone: bool = True) -> RawSer
         masks={label: reader.mask(layer) for label, layer in layout.masks.items()},
         static=static_of(dataset, layers[0].axes),
         crs=find_crs(dataset, dataset.variables[layers[0].variable], geographic),
+        others=layout.others,
         attrs=_attributes(dataset, path),
     )
 

@@ -149,11 +149,13 @@ def test_sums() -> dict[str, str]:
 def _opened(path: Path, options: Mapping[str, Any], name: str) -> NamedBlock:
     """A cube of any format in memory, if it can be trained on."""
     from clearcube.cube import bands_of, dates_of
+    from clearcube.fill_cube.survey import check_reflectance
     from clearcube.readers.elevation import elevation_of
     from clearcube.readers.open import open_cube
 
     cube = open_cube(str(path), **options).load()
     block = Block(cube["reflectance"].values, cube["observed"].values, dates_of(cube), bands_of(cube))
+    check_reflectance(block.reflectance, block.observed, str(path), "options ")
     return NamedBlock(name, _usable(block, path), elevation_of(cube))
 
 

@@ -18,6 +18,7 @@ from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame, with_frames
 from clearcube.evaluation.run import WEIGHTS, Plan, digest_of, digest_of_clouds, with_masks
 from clearcube.gaps import MaskBank, Scenario
 from clearcube.version import __version__
+from clearcube.workflows.warned import warn_without_mask
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,7 +173,9 @@ def read_cube(request: EvaluationRequest, key: str, sources: list[str]) -> Named
     from clearcube.readers.open import open_cube
 
     try:
-        cube = named_cube(key, open_cube(sources, **request.opening))
+        opened = open_cube(sources, **request.opening)
+        warn_without_mask(opened)
+        cube = named_cube(key, opened)
         check_reflectance(cube.block.reflectance, cube.block.observed)
         return cube
     except Exception as error:  # a damaged file may fail in any way, here or when its values are read

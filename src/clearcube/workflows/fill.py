@@ -19,6 +19,7 @@ from clearcube.fill_cube.output import wanted_dates
 from clearcube.version import __version__
 from clearcube.workflows.choosing import AUTO, Choice, choice_of, filler_named, kept_beside
 from clearcube.workflows.places import check_places, files_of_options
+from clearcube.workflows.warned import warn_without_mask
 from clearcube.writers.encoding import OutputFormat
 from clearcube.writers.rasters import finish_cogs
 from clearcube.writers.stage import Stage, opened
@@ -129,6 +130,7 @@ def fill_files(request: FillRequest, progress: Progress) -> FillSummary:
     check_places(request.output, request.inputs, files, overwrite=request.overwrite)
     reading = partial(open_cube, list(request.inputs), **request.opening)
     choice, cube = choice_of(request.method, request.options, request.settings, reading)
+    warn_without_mask(cube)
     if finish is _finish_cogs and request.output_format.layout == "bands":
         raise InputError("--layout bands is for .zarr and .nc; a folder of GeoTIFFs has one file per date anyway")
     fingerprint = _fingerprint(request, cube, choice)

@@ -20,6 +20,7 @@ from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Checking, Foreca
 from clearcube.forecasting.registry import make_forecaster
 from clearcube.version import __version__
 from clearcube.workflows.places import check_places, files_of_options
+from clearcube.workflows.warned import warn_without_mask
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -75,6 +76,7 @@ def forecast_files(request: ForecastRequest, progress: Progress) -> ForecastSumm
     ------
     InputError : an input, an option, the weather or the output cannot be used; nothing was written.
     """
+    from clearcube.fill_cube.survey import check_reflectance
     from clearcube.forecasting.reading import landcover_of
     from clearcube.forecasting.run import knowing
     from clearcube.readers.elevation import elevation_of
@@ -88,11 +90,13 @@ def forecast_files(request: ForecastRequest, progress: Progress) -> ForecastSumm
     filler = context_filler(request.fill, {"weights": request.fill_weights} if request.fill_weights else {})
     progress("reading", 0, 1)
     cube = _checked(open_cube(list(request.inputs), **request.opening))
+    warn_without_mask(cube)
     target = target_dates(dates_of(cube), request.horizon, request.every)
     weather = _weather(request, forecaster, cube)
     if isinstance(forecaster, Checking):
         forecaster.check(dates_of(cube), target, weather)
     cube = cube.load()
+    check_reflectance(cube["reflectance"].values, cube["observed"].values)
     block = _seen(cube, forecaster)
     progress("filling", 0, 1)
     context = filled_context(block, filler)
