@@ -81,6 +81,50 @@ def test_what_was_filled_is_read_with_what_was_observed(cube_path, tmp_path):
         np.testing.assert_array_equal(again.reflectance.values[seen], before.reflectance.values[seen])
 
 
+def numbers(path, **attrs):
+    """Bands as digital numbers, without a mask."""
+    cube = cloudy_cube(times=8)
+    stack = np.round(cube["reflectance"].fillna(0.2) * 1e4).astype(np.uint16)
+    bands = {name: stack.sel(band=name, drop=True).assign_attrs(attrs) for name in ("red", "nir")}
+    xr.Dataset({**bands, "cloud_mask": cube["observed"].astype(np.uint8)}, attrs={"crs": "EPSG:32631"}).to_netcdf(path)
+    return path
+
+
+def test_fill_tells_where_values_come_from(cube_path, tmp_path):
+    result = run("fill", *LINEAR, cube_path, tmp_path / "out.nc", "--max-gap", "5d")
+    shares = dict(part.rsplit(" ", 2)[:2] for part in result.output.splitlines()[-1].split(", "))
+    with xr.open_dataset(tmp_path / "out.nc") as out:
+        for flag, name in enumerate(("unfilled", "observed", "interpolated")):
+            assert float(shares[name]) == pytest.approx(100 * float((out["source"] == flag).mean()), abs=0.06)
+    assert sum(map(float, shares.values())) == pytest.approx(100, abs=0.3)
+
+
+def test_an_input_without_a_known_mask_is_warned_of(tmp_path):
+    path = numbers(tmp_path / "dn.nc", scale_factor=1e-4)
+    result = run("fill", *LINEAR, path, tmp_path / "out.nc")
+    assert "warning: mask none found" in result.output and "not used: cloud_mask" in result.output
+    assert run("fill", *LINEAR, path, tmp_path / "quiet.nc", "--mask", "cloud_mask=clear").exit_code == 0
+    result = run("fill", *LINEAR, path, tmp_path / "none.nc", "--mask", "none")
+    assert "observed 100.0 %" in result.output
+    result = run("info", path, "--mask", "cloud_mask=clear", "--scl-keep", "4,5")
+    assert "no scl mask, so scl_keep changes nothing" in result.output
+
+
+def test_digital_numbers_are_told_and_refused_everywhere(tmp_path):
+    path = numbers(tmp_path / "dn.nc")
+    mask = ("--mask", "cloud_mask=clear")
+    assert "values   this input is not reflectance" in run("info", path, *mask).output
+    result = run("info", path, *mask, "--scale", "1e-4")
+    assert "median 0." in result.output and "not reflectance" not in result.output
+    assert_refused(run("forecast", path, tmp_path / "out.nc", *mask, "-q"), "not reflectance", "--scale 0.0001")
+    (tmp_path / "run.toml").write_text(f'output = "{tmp_path}/run"\n[[train]]\npath = "{path}"\nmask = "none"\n')
+    assert_refused(run("train", tmp_path / "run.toml", "-q"), "dn.nc is not reflectance", "options scale 0.0001")
+    assert run("fill", *LINEAR, path, tmp_path / "filled.nc", *mask, "--scale", "1e-4").exit_code == 0
+    shown = run("plot", tmp_path / "filled.nc", tmp_path / "a.png", "--input", path, *mask)
+    assert_refused(shown, "dn.nc is not reflectance")
+    assert not {"out.nc", "a.png"} & {each.name for each in tmp_path.iterdir()}
+
+
 def test_quiet_prints_nothing(cube_path, tmp_path):
     assert run("fill", *LINEAR, cube_path, tmp_path / "out.zarr", "-q").output == ""
 

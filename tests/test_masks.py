@@ -126,3 +126,18 @@ def test_lazy_masks_smaller_than_the_radius_grow_as_in_memory():
     lazy = masks.dilate(cloudy.chunk(y=4, x=2), 20)
     np.testing.assert_array_equal(lazy.values, masks.dilate(cloudy, 20).values)
     assert lazy.values[0].all() and not lazy.values[1].any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "clear", "cloudy", "missing"),
+    [
+        ("qa_pixel", [21824, 21952, 30048], [21826, 21828, 22280, 23888], [1, np.nan]),
+        ("qa60", [0], [1024, 2048, 3072], [np.nan]),
+        ("hls", [64, 32, 16, 0], [66, 68, 72, 194], [255, np.nan]),
+    ],
+)
+def test_bits_of_quality_bands(kind, clear, cloudy, missing):
+    judged = masks.from_bits(field([[[*clear, *cloudy, *missing]]]), kind)
+    assert judged.clear.values.ravel().tolist() == [True] * len(clear) + [False] * (len(cloudy) + len(missing))
+    expected = [False] * len(clear) + [True] * len(cloudy) + [False] * len(missing)
+    assert judged.cloudy.values.ravel().tolist() == expected

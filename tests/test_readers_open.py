@@ -71,7 +71,7 @@ def test_a_mask_of_ones_own_needs_its_kind(tmp_path):
     assert open_cube(file, mask="cloudy=clear").observed.values.sum() == 1
     assert unobserved(open_cube(file, mask="prob=probability")) == [(2, 0, 0)]
     assert unobserved(open_cube(file, mask="prob=probability", max_cloud_probability=50)) == []
-    with pytest.raises(InputError, match="name does not tell what it means; write cloudy=clear"):
+    with pytest.raises(InputError, match="name does not tell what it means; write cloudy=KIND, one of scl"):
         open_cube(file, mask="cloudy")
     with pytest.raises(InputError, match=r"no mask 'SCL'; the variables with dates there are red, cloudy, prob"):
         open_cube(file, mask="SCL")

@@ -1,5 +1,6 @@
 import re
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from clearcube.cube import check_cube, crs_of, dates_of
 from clearcube.errors import InputError
 from clearcube.landcover import class_names
 from clearcube.readers import open_cube
+from clearcube.workflows.fill import FillRequest, fill_files
 
 DATES = np.array(["2020-01-03T10:50", "2020-01-08T10:50", "2020-01-13T10:50"], dtype="datetime64[ns]")
 Y, X = 5000005.0 - 10 * np.arange(6), 400005.0 + 10 * np.arange(5)
@@ -500,3 +502,57 @@ def test_land_cover_of_a_file_is_decoded_turned_and_keeps_its_names(tmp_path):
     ) as raster:
         raster.write(codes, 1)
     assert open_cube(path, landcover=tmp_path / "land.tif").landcover.values[0, 0] == 0
+
+
+def test_a_quality_band_is_recognised_by_name(tmp_path):
+    quality = np.full((3, 6, 5), 21824, np.uint16)
+    quality[1, 2, 3] = 22280
+    path = save(variables(QA_PIXEL=(("time", "y", "x"), quality)), tmp_path / "landsat.nc")
+    cube = open_cube(path)
+    assert np.argwhere(~cube.observed.values).tolist() == [[1, 2, 3]]
+    assert cube.attrs["mask"] == "QA_PIXEL (bits of qa_pixel)"
+    assert open_cube(path, mask="none").observed.all()
+
+
+def test_what_is_no_mask_by_name_is_told(tmp_path):
+    path = save(variables(cloudy=(("time", "y", "x"), np.ones((3, 6, 5), np.uint8))), tmp_path / "cube.nc")
+    assert open_cube(path).attrs["mask"] == "none found, every value counts as observed (not used: cloudy)"
+
+
+def test_names_that_only_count_are_no_bands(tmp_path):
+    path = save(variables(names=("band_1", "band_2")), tmp_path / "cube.nc")
+    with pytest.raises(InputError, match="band_1 to band_2 only count the bands"):
+        open_cube(path)
+    assert open_cube(path, bands={"blue": "band_1", "red": "band_2"}).band.values.tolist() == ["blue", "red"]
+
+
+def test_degrees_of_every_pixel_go_into_what_is_written(tmp_path):
+    degrees = {
+        "lat": (("y", "x"), 45 + np.random.default_rng(0).random((6, 5))),
+        "lon": (("y", "x"), 8 + np.random.default_rng(1).random((6, 5))),
+    }
+    path = save(variables(**degrees), tmp_path / "cube.nc")
+    for name in ("out.nc", "out.zarr"):
+        fill_files(FillRequest((str(path),), tmp_path / name, "linear", {"mask": "none"}), lambda *_: None)
+        with xr.open_dataset(tmp_path / name) as filled:
+            np.testing.assert_array_equal(filled.coords["latitude"], degrees["lat"][1])
+            np.testing.assert_array_equal(filled.coords["longitude"], degrees["lon"][1])
+
+
+def test_geotiff_refuses_pixels_of_several_sizes(tmp_path):
+    irregular = variables().assign_coords(x=X + np.array([0, 0, 0, 5, 5]))
+    path = save(irregular, tmp_path / "cube.nc")
+    request = FillRequest((str(path),), tmp_path / "folder", "linear", {"mask": "none"})
+    with pytest.raises(InputError, match="several sizes along x"):
+        fill_files(request, lambda *_: None)
+    assert not (tmp_path / "folder").exists()
+    fill_files(replace(request, output=tmp_path / "out.nc"), lambda *_: None)
+
+
+def test_times_with_zones_are_universal_and_numbers_without_units_are_none(tmp_path):
+    zoned = np.array(["2021-04-03T23:30:00-05:00", "2021-04-08T10:00:00Z", "2021-04-13T10:00:00"], object)
+    path = save(variables().assign_coords(time=zoned), tmp_path / "zoned.nc")
+    assert dates_of(open_cube(path)).astype(str).tolist() == ["2021-04-04", "2021-04-08", "2021-04-13"]
+    path = save(variables().assign_coords(time=np.arange(3)), tmp_path / "counted.nc")
+    with pytest.raises(InputError, match=r"'time' .*are no dates: give 'time' CF units"):
+        open_cube(path)

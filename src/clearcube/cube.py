@@ -176,7 +176,10 @@ def check_cube(cube: xr.Dataset) -> xr.Dataset:
         )
     for name, dims, dtype in (("reflectance", REFLECTANCE_DIMS, np.float32), ("observed", OBSERVED_DIMS, np.bool_)):
         if name not in cube.data_vars:
-            raise InputError(f"not a cube: the variable '{name}' is missing; it has {sorted(map(str, cube.data_vars))}")
+            raise InputError(
+                f"not a cube: the variable '{name}' is missing; it has {sorted(map(str, cube.data_vars))}. "
+                "clearcube.open_cube makes cubes of files, clearcube.new_cube of arrays"
+            )
         if cube[name].dims != dims:
             raise InputError(f"not a cube: '{name}' has dimensions {cube[name].dims}, needed are {dims}")
         if cube[name].dtype != dtype:

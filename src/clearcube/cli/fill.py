@@ -116,6 +116,7 @@ def fill(
         times, count, height, width = done.shape
         what = f"{times} dates x {count} bands x {height} x {width} pixels"
         typer.echo(f"{output}: {what}, method {done.method} ({done.reason})")
+        typer.echo(", ".join(f"{name} {100 * share:.1f} %" for name, share in done.shares.items()))
 
 
 def _request(given: dict[str, Any]) -> Any:

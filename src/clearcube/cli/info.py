@@ -71,6 +71,7 @@ def _lines(found: CubeInfo) -> list[str]:
         f"CRS      {found.crs or 'none'}",
         f"bounds   left {left:.10g}, bottom {bottom:.10g}, right {right:.10g}, top {top:.10g}",
         f"mask     {found.mask}",
+        f"values   {found.values}",
         "",
         "clear share by date",
     ]

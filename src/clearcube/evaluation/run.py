@@ -261,11 +261,15 @@ def read_masks(path: Path) -> dict[str, NDArray[np.bool_]]:
 
 
 def in_parallel(
-    work: Callable[[Item], Result], items: Iterable[Item], workers: int, stop: Stop | None = None
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    stop: Stop | None = None,
+    told: Callable[[], None] = lambda: None,
 ) -> Iterator[Result]:
     """Results as they come; so many items are in hand at once and no more, however many there are.
 
-    stop : is asked when something ends this before its time; what is in hand is waited for.
+    stop : is asked when something ends this before its time; what is in hand is waited for. told : is called then.
     """
     with ThreadPoolExecutor(workers) as pool:
         pending: set[Future[Result]] = set()
@@ -279,4 +283,5 @@ def in_parallel(
         except BaseException:
             if stop is not None:
                 stop.ask()
+                told()
             raise

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
+GEOLOCATION = ("latitude", "longitude")
 NONE_FOUND = "none found, every value counts as observed"
 """What a cube's attribute `mask` begins with where no mask was recognised, and none was asked for."""
 
@@ -229,7 +230,8 @@ def _cube(
     )
     for name, field in series.static.items():
         part = field.sel(y=cube["y"].values, x=cube["x"].values, method="nearest")
-        cube[name] = (("y", "x"), part.data, part.attrs)
+        placed = {name: (("y", "x"), part.data, part.attrs)}
+        cube = cube.assign_coords(placed) if name in GEOLOCATION else cube.assign(placed)
     return cube
 
 

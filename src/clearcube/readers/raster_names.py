@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import os
 import re
 from collections.abc import Collection
@@ -21,6 +22,7 @@ _TIME = re.compile(
     r"(?<!\d)(?:(\d{4})-(\d{2})-(\d{2})|(\d{4})(\d{2})(\d{2}))(?:[T_ ]?(\d{2})[:-]?(\d{2})[:-]?(\d{2}))?(?!\d)"
 )
 _DAY_APART = re.compile(r"(?<!\d)(\d{4})[_.](\d{2})[_.](\d{2})(?!\d)")
+_DAY_OF_YEAR = re.compile(r"(?<!\d)(\d{4})(\d{3})(?!\d)")
 _RESOLUTION = re.compile(r"(?<![0-9A-Za-z])(10|20|60)m(?![0-9A-Za-z])", re.IGNORECASE)
 _NOT_REFLECTANCE = re.compile(
     r"(?:std|days|ndvi|ndvi_std|reflectance_std)_\d{8}|.*_(?:TCI|AOT|WVP|PVI|SNW|QA_RADSAT|SR_QA_AEROSOL|SR_ATMOS_OPACITY|SR_CLOUD_QA|ST_[A-Z0-9]+)(?:_\d{2}m)?|MSK_(?!CLDPRB).*",
@@ -61,8 +63,8 @@ def holds_no_reflectance(path: str) -> bool:
 def time_in(text: str) -> np.datetime64 | None:
     """The first date (ISO or YYYYMMDD) in a text, with its time of day if it has one, or None.
 
-    Where there is none, the first day whose year, month and day are set apart by underscores or points. Digits that are
-    no date of the years 1980 to 2100 are passed over.
+    Where there is none, the first day whose year, month and day are set apart by underscores or points, else the first
+    year with a day of the year (A2021093). Digits that are no date of the years 1980 to 2100 are passed over.
 
     >>> time_in("T31UDS_20210605T105031_B02"), time_in("cell_2021-13-05"), time_in("ndwi_2021_06_05")
     (np.datetime64('2021-06-05T10:50:31'), None, np.datetime64('2021-06-05T00:00:00'))
@@ -72,6 +74,10 @@ def time_in(text: str) -> np.datetime64 | None:
         for clock in (groups[3:], []):
             if (time := _time(groups[:3], clock)) is not None:
                 return time
+    for match in _DAY_OF_YEAR.finditer(text):
+        year, day = int(match[1]), int(match[2])
+        if year in YEARS and 1 <= day <= 365 + calendar.isleap(year):
+            return np.datetime64(f"{year}-01-01", "s") + np.timedelta64(day - 1, "D")
     return None
 
 
@@ -142,7 +148,7 @@ def _time_of(path: str, root: str, stem: str, rest: str, folders: tuple[str, ...
     if time is not None and (not rest or any(day.fullmatch(parent) for day in (_TIME, _DAY_APART))):
         return time
     raise InputError(
-        f"{path}: no date in its name; rename it so that it has one (2021-06-05, 20210605 or 20210605T105031)"
+        f"{path}: no date in its name; rename it so that it has one (2021-06-05, 20210605, 20210605T105031 or 2021156, the day of the year)"
     )
 
 

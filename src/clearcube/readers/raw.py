@@ -22,7 +22,7 @@ class RawSeries:
         instant; the same name twice is the same product twice.
     masks : candidate masks by the name that the source gives them, (time, y, x) raw values on the same acquisitions,
         NaN (float) or the class 0 (SCL) = no data. Their grid may be coarser than that of `reflectance`.
-    static : (y, x) fields that belong to the place: `landcover`, `elevation`.
+    static : (y, x) fields that belong to the place: `landcover`, `elevation`, `latitude`, `longitude`.
     crs : anything that `rasterio.crs.CRS.from_user_input` takes, or None.
     others : names of fields with dates that are neither bands nor masks, as far as names tell.
     attrs : attributes for the cube (title, source, georeference, ...).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -72,6 +73,11 @@ def decoded_dates(dataset: xr.Dataset, name: str, where: str) -> NDArray[np.date
             decoded = xr.decode_cf(xr.Dataset({"when": variable.to_base_variable()}))
             return _as_datetimes(decoded["when"].values)
         values = np.atleast_1d(variable.values)
+        if values.dtype.kind in "iuf" and not ((values > 19_000_000) & (values < 21_010_000)).all():
+            raise InputError(
+                f"{where}: the numbers in '{name}' ({values.ravel()[0]:g} first) are no dates: give '{name}' CF units, "
+                "'days since 2020-01-01' for instance"
+            )
         if values.dtype.kind == "M":
             return values.astype("datetime64[ns]")
         return np.array([_as_datetime(value, where) for value in values.ravel()], dtype="datetime64[ns]")
@@ -143,4 +149,6 @@ def _as_datetime(value: Any, where: str) -> np.datetime64:
     text = re.sub(r"\.0+$", "", text).strip()
     if re.fullmatch(r"\d{8}", text) or not re.match(r"\d{4}-\d{2}-\d{2}[T ]", text):
         return parse_date(text, where)
-    return np.datetime64(re.sub(r"(Z|\+00:?00)$", "", text).replace(" ", "T"), "ns")
+    instant = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
+    universal = instant if instant.tzinfo is None else instant.astimezone(UTC).replace(tzinfo=None)
+    return np.datetime64(universal, "ns")

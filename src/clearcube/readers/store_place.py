@@ -12,6 +12,7 @@ from clearcube.readers.crs import affine_coordinates
 from clearcube.readers.decoding import mask_decoding
 from clearcube.readers.landcover import WORLDCOVER_NAME, class_codes
 from clearcube.readers.layout import Axes, time_variable
+from clearcube.readers.names import is_degrees, is_y
 from clearcube.readers.store_files import decoded_dates
 
 if TYPE_CHECKING:
@@ -52,6 +53,19 @@ def times_of(dataset: xr.Dataset, axes: Axes, path: str) -> NDArray[np.datetime6
     if np.isnat(times).any():
         raise InputError(f"{path}: '{name}' has missing dates; give every acquisition a date")
     return times
+
+
+def geolocation_of(dataset: xr.Dataset, axes: Axes) -> dict[str, xr.DataArray]:
+    """Degrees of every pixel, `latitude` and `longitude` (y, x), of stores that have them beside other coordinates."""
+    found: dict[str, xr.DataArray] = {}
+    for name, stored in dataset.variables.items():
+        if set(stored.dims) == {axes.y, axes.x} and stored.dtype.kind == "f" and is_degrees(name):
+            role = "latitude" if is_y(name) else "longitude"
+            field = stored.transpose(axes.y, axes.x).values
+            attrs = {"standard_name": role, "units": "degrees_north" if role == "latitude" else "degrees_east"}
+            y, x = grid_of(dataset, axes, "")
+            found[role] = xr.DataArray(field, dims=("y", "x"), coords={"y": y, "x": x}, name=role, attrs=attrs)
+    return found if len(found) == 2 else {}
 
 
 def static_of(dataset: xr.Dataset, axes: Axes) -> dict[str, xr.DataArray]:

@@ -23,7 +23,7 @@ from clearcube.readers.options import ReadOptions
 from clearcube.readers.raw import RawSeries
 from clearcube.readers.sources import described, is_url, is_zarr
 from clearcube.readers.store_files import is_netcdf, open_store
-from clearcube.readers.store_place import grid_of, static_of, times_of
+from clearcube.readers.store_place import geolocation_of, grid_of, static_of, times_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +82,7 @@ def read_store(path: str, options: ReadOptions, *, alone: bool = True) -> RawSer
         reflectance=reader.bands(layout.bands, layers[0].axes),
         products=_products(path, kept, times),
         masks={label: reader.mask(layer) for label, layer in layout.masks.items()},
-        static=static_of(dataset, layers[0].axes),
+        static=static_of(dataset, layers[0].axes) | geolocation_of(dataset, layers[0].axes),
         crs=find_crs(dataset, dataset.variables[layers[0].variable], geographic),
         others=layout.others,
         attrs=_attributes(dataset, path),

@@ -89,9 +89,13 @@ def _run(request: EvaluationRequest, plan: Plan, cubes: Mapping[str, list[str]],
             progress("evaluating", done, total)
 
     progress("evaluating", 0, total)
+
+    def told() -> None:
+        progress("stopping", done, total)
+
     stop = Stop()
     work = partial(_evaluate, request, plan, tell, stop)
-    results = in_parallel(work, cubes.items(), request.workers or usable_cores(), stop)
+    results = in_parallel(work, cubes.items(), request.workers or usable_cores(), stop, told)
     return {key: message for key, message in results if message}
 
 

@@ -18,7 +18,7 @@ from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame, with_frames
 from clearcube.evaluation.run import WEIGHTS, Plan, digest_of, digest_of_clouds, with_masks
 from clearcube.gaps import MaskBank, Scenario
 from clearcube.version import __version__
-from clearcube.workflows.warned import warn_without_mask
+from clearcube.workflows.first_look import warn_without_mask
 
 if TYPE_CHECKING:
     import numpy as np

@@ -85,7 +85,8 @@ def _provenance(folder: Path) -> Mapping[str, Any]:
     path = folder / "provenance.json"
     missing = f"{folder} holds no finished evaluation"
     if not folder.is_dir():
-        raise InputError(f"the folder {folder} does not exist; give what 'clearcube evaluate --out' wrote")
+        found = "is a file" if folder.exists() else "does not exist"
+        raise InputError(f"the folder {folder} {found}; give what 'clearcube evaluate --out' wrote")
     if not path.is_file():
         raise InputError(f"{missing} (no {path.name}); run 'clearcube evaluate INPUT... --out {folder}' first")
     try:
@@ -93,6 +94,8 @@ def _provenance(folder: Path) -> Mapping[str, Any]:
         complete = isinstance(about, dict) and {"methods", "scenarios", "seeds", "inputs"} <= about.keys()
     except ValueError:
         complete = False
+    if not complete and (folder / "forecast_sums").is_dir():
+        raise InputError(f"{folder} is an evaluation of forecasts, whose figures are in its report; give one of fills")
     if not complete:
         raise InputError(f"{missing} ({path.name} is damaged); run 'clearcube evaluate' again")
     return dict(about)

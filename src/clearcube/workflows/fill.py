@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.cube import bands_of, check_cube, crs_of, dates_of
+from clearcube.cube import Source, bands_of, check_cube, crs_of, dates_of
 from clearcube.durations import parse_optional_days
 from clearcube.errors import InputError
 from clearcube.fill_cube import FillSettings, Progress, StagedFill, Workers, fill_with
 from clearcube.fill_cube.output import wanted_dates
+from clearcube.tiling import windows
 from clearcube.version import __version__
 from clearcube.workflows.choosing import AUTO, Choice, choice_of, filler_named, kept_beside
+from clearcube.workflows.first_look import warn_without_mask
 from clearcube.workflows.places import check_places, files_of_options
-from clearcube.workflows.warned import warn_without_mask
 from clearcube.writers.encoding import OutputFormat
-from clearcube.writers.rasters import finish_cogs
+from clearcube.writers.rasters import check_regular, finish_cogs
 from clearcube.writers.stage import Stage, opened
 from clearcube.writers.stores import finish_netcdf
 
@@ -83,6 +84,10 @@ def fill(
     return fill_with(cube, choice.filler, settings, window=window).assign_attrs(choice.attrs)
 
 
+SHARES_SIDE = 512
+"""Pixels along the sides of what is looked at at once to tell where values come from."""
+
+
 @dataclass(frozen=True)
 class FillRequest:
     """What `clearcube fill` was asked for.
@@ -108,11 +113,15 @@ class FillRequest:
 
 @dataclass(frozen=True)
 class FillSummary:
-    """What was written: dates, bands, height and width; by which method, and why that one."""
+    """What was written: dates, bands, height and width; by which method, and why that one.
+
+    shares : where the values come from, by the meanings of `source`: shares of all pixels and dates, those above 0.
+    """
 
     shape: tuple[int, int, int, int]
     method: str
     reason: str
+    shares: Mapping[str, float]
 
 
 def fill_files(request: FillRequest, progress: Progress) -> FillSummary:
@@ -133,6 +142,8 @@ def fill_files(request: FillRequest, progress: Progress) -> FillSummary:
     warn_without_mask(cube)
     if finish is _finish_cogs and request.output_format.layout == "bands":
         raise InputError("--layout bands is for .zarr and .nc; a folder of GeoTIFFs has one file per date anyway")
+    if finish is _finish_cogs:
+        check_regular(cube["y"].values, cube["x"].values)
     fingerprint = _fingerprint(request, cube, choice)
     with opened(request.output, fingerprint, resume=request.resume, overwrite=request.overwrite) as stage:
         staged = StagedFill(
@@ -157,18 +168,26 @@ def fill_files(request: FillRequest, progress: Progress) -> FillSummary:
         if changed := _changed(fingerprint["input"]):
             stage.remove()
             raise InputError(f"{changed[0]} was changed while it was read; nothing was written: begin anew")
+        shares = _shares(stage.filled)
         progress("writing", 0, 1)
         stage.publish(finish(stage), request.output)
         progress("writing", 1, 1)
         stage.remove()
-    return _summary(cube, choice)
-
-
-def _summary(cube: xr.Dataset, choice: Choice) -> FillSummary:
-    """What was written of this cube."""
     _, bands, height, width = cube["reflectance"].shape
     dates = int(wanted_dates(cube).sum())
-    return FillSummary((dates, bands, height, width), choice.filler.name, choice.reason)
+    return FillSummary((dates, bands, height, width), choice.filler.name, choice.reason, shares)
+
+
+def _shares(stored: Path) -> dict[str, float]:
+    """Where the values of a complete store come from."""
+    import zarr
+
+    source = zarr.open_array(stored / "source", mode="r")
+    counts = np.zeros(len(Source) + 1, np.int64)
+    _, height, width = source.shape
+    for window in windows((height, width), SHARES_SIDE):
+        counts += np.bincount(np.ravel(source[(slice(None), *window.slices)]), minlength=counts.size)
+    return {flag.name.lower(): counts[flag] / counts.sum() for flag in Source if counts[flag]}
 
 
 Finish = Callable[[Stage], Path]

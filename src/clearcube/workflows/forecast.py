@@ -19,8 +19,8 @@ from clearcube.forecasting.contexts import filled_context
 from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Checking, Forecast, ndvi_of, unfilled
 from clearcube.forecasting.registry import make_forecaster
 from clearcube.version import __version__
+from clearcube.workflows.first_look import warn_without_mask
 from clearcube.workflows.places import check_places, files_of_options
-from clearcube.workflows.warned import warn_without_mask
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearcube.cube import Band, bands_of, crs_of, dates_of, pixel_steps
+from clearcube.errors import InputError
 from clearcube.gaps import STRATA, STRATA_EDGES, gap_length
 from clearcube.readers.open import open_cube
 from clearcube.tiling import windows
+from clearcube.workflows.first_look import some_observed
 
 if TYPE_CHECKING:
+    import xarray as xr
     from numpy.typing import NDArray
 
 READ_SIZE = 512
@@ -31,6 +34,7 @@ class CubeInfo:
     gap_share : share of the missing pixels and dates that lie in gaps of each stratum of length in days.
     never_share : share of the pixels that are observed at no date.
     mask, source_format : what the reader said.
+    values : in words, what observed values are in the middle of the cube, or why they are no reflectance.
     """
 
     shape: tuple[int, int, int, int]
@@ -44,6 +48,7 @@ class CubeInfo:
     never_share: float
     mask: str
     source_format: str
+    values: str
 
 
 def describe(inputs: Sequence[str], opening: Mapping[str, Any]) -> CubeInfo:
@@ -82,7 +87,19 @@ def describe(inputs: Sequence[str], opening: Mapping[str, Any]) -> CubeInfo:
         never / pixels,
         str(cube.attrs.get("mask", "none")),
         str(cube.attrs.get("format", "unknown")),
+        _values(cube),
     )
+
+
+def _values(cube: xr.Dataset) -> str:
+    try:
+        observed = some_observed(cube, "this input")
+    except InputError as error:
+        return str(error)
+    if not observed.size:
+        return "nothing is observed in the middle of the cube"
+    low, middle, high = np.quantile(observed, (0.05, 0.5, 0.95))
+    return f"{low:.3f} to {high:.3f}, median {middle:.3f} (9 of 10 observed values in the middle of the cube)"
 
 
 def _crs_name(crs: Any) -> str:

@@ -22,6 +22,7 @@ from clearcube.readers.filled import open_filled
 from clearcube.readers.landcover import read_landcover
 from clearcube.readers.open import open_cube
 from clearcube.readers.sources import expand
+from clearcube.workflows.first_look import some_observed
 from clearcube.workflows.plot_pixel import figure_of_pixel
 
 if TYPE_CHECKING:
@@ -96,8 +97,15 @@ def _check(request: PlotRequest) -> None:
 
 def _dates(request: PlotRequest) -> Figure:
     result = open_filled(request.sources[0])
-    cube = open_cube(list(request.inputs), **request.opening) if request.inputs else None
+    cube = _opened(list(request.inputs), request) if request.inputs else None
     return dates_figure(result, cube, request.dates)
+
+
+def _opened(sources: list[str], request: PlotRequest) -> xr.Dataset:
+    """An input, if it is reflectance."""
+    cube = open_cube(sources, **request.opening)
+    some_observed(cube, ", ".join(sources))
+    return cube
 
 
 def _pixel(request: PlotRequest) -> Figure:
@@ -117,7 +125,7 @@ def _sequence(request: PlotRequest) -> Figure:
     fillings = []
     for number, (path, result, sources) in enumerate(zip(request.sources, filled, inputs, strict=True)):
         try:
-            cube = on_grid_of(open_cube(sources, **request.opening), result)
+            cube = on_grid_of(_opened(sources, request), result)
         except InputError as error:
             raise InputError(f"{path}, {', '.join(sources)}: {error}") from error
         cube = _with_landcover(cube, result, _landcover_file(request, number, filled))

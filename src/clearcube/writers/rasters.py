@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearcube.cube import Source, crs_of, pixel_steps
+from clearcube.errors import InputError
 from clearcube.tiling import Window, windows
 from clearcube.writers.encoding import NO_DATA, SCALE, TIME_CHUNK
 
@@ -116,6 +117,22 @@ def _profile(dataset: xr.Dataset, group: xr.DataArray) -> dict[str, Any]:
         "tiled": True,
         "bigtiff": "if_safer",
     }
+
+
+def check_regular(y: NDArray[np.float64], x: NDArray[np.float64]) -> None:
+    """Refuse pixels that no GeoTIFF can place: of sizes that differ by more than a tenth along an axis.
+
+    Raises
+    ------
+    InputError : they do.
+    """
+    for axis, centres, step in zip(("y", "x"), (y, x), pixel_steps(y, x), strict=True):
+        steps = np.diff(centres)
+        if steps.size and np.abs(steps - step).max() > 0.1 * abs(step):
+            raise InputError(
+                f"the pixels are of several sizes along {axis} ({np.abs(steps).min():g} to {np.abs(steps).max():g}), "
+                "which GeoTIFF cannot hold; write .nc or .zarr, or resample the input"
+            )
 
 
 def _transform(y: NDArray[np.float64], x: NDArray[np.float64]) -> Any:
