@@ -55,7 +55,7 @@ def main() -> None:
     for name, model in models.items():
         forecast = median_seconds(partial(model.forecast, context, episode.target_dates), given.runs)
         print(f"| forecast by {name} | {forecast:.3f} | {LIMIT if name == 'convlstm' else ''} |")
-    print(f"\nload of the machine while measuring: {os.getloadavg()[0]:.1f}")
+    print(f"\nload average: {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

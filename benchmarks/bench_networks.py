@@ -164,7 +164,7 @@ def main() -> None:
             f"\nFilling {given.side} x {given.side} x {TIMES}: peak memory {peak:.2f} GB (limit {MOST_MEMORY:.0f}), "
             f"{rate:.2f} million pixel-frames/s, starting the program and measuring errors included."
         )
-    print(f"\nload of the machine while measuring: {os.getloadavg()[0]:.1f}")
+    print(f"\nload average: {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How fast scenes are simulated: pixel-frames (dates x pixels) of four bands per second of one core, all included.
 
-Run: `python benchmarks/bench_simulation.py`. Compiling is done before; the best of five scenes counts.
+Run: `python -m benchmarks.bench_simulation`. Compiling is done before; the best of five scenes counts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
             seconds = best_seconds(config)
             rate = size * size * dates / seconds / 1e6
             print(f"| {size} x {size} | {dates} | {len(bands)} | {seconds:.3f} | {rate:.1f} |")
-    print(f"load of the machine while measuring: {os.getloadavg()[0]:.1f}")
+    print(f"load average: {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

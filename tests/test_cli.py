@@ -99,6 +99,7 @@ def test_fill_tells_where_values_come_from(cube_path, tmp_path):
     assert sum(map(float, shares.values())) == pytest.approx(100, abs=0.3)
 
 
+@pytest.mark.filterwarnings("default")
 def test_an_input_without_a_known_mask_is_warned_of(tmp_path):
     path = numbers(tmp_path / "dn.nc", scale_factor=1e-4)
     result = run("fill", *LINEAR, path, tmp_path / "out.nc")

@@ -47,19 +47,19 @@ def test_the_python_example_runs(earthnet, monkeypatch):
 
 def test_the_geotiff_example_runs(tmp_path):
     cube = cloudy_cube(times=5, height=32, width=32, cloud=0.005)
-    (tmp_path / "scene").mkdir()
+    (tmp_path / "series").mkdir()
     for t, date in enumerate(cube.time.dt.strftime("%Y%m%d").values):
         counts = np.nan_to_num(cube.reflectance.values[t] * 10000).astype(np.uint16)
         transform = Affine(10, 0, 500_000, 0, -10, 5_600_000)
         profile = {"driver": "GTiff", "height": 32, "width": 32, "crs": "EPSG:32631", "transform": transform}
         with rasterio.open(
-            tmp_path / "scene" / f"{date}.tif", "w", count=4, dtype="uint16", nodata=0, **profile
+            tmp_path / "series" / f"{date}.tif", "w", count=4, dtype="uint16", nodata=0, **profile
         ) as file:
             file.write(counts)
             file.descriptions = ("blue", "green", "red", "nir")
         coarse = np.where(cube.observed.values[t].reshape(16, 2, 16, 2).all(axis=(1, 3)), 4, 9).astype(np.uint8)
         profile |= {"height": 16, "width": 16, "transform": Affine(20, 0, 500_000, 0, -20, 5_600_000)}
-        with rasterio.open(tmp_path / "scene" / f"{date}_SCL.tif", "w", count=1, dtype="uint8", **profile) as file:
+        with rasterio.open(tmp_path / "series" / f"{date}_SCL.tif", "w", count=1, dtype="uint8", **profile) as file:
             file.write(coarse, 1)
     run_commands(example("Fill a folder of GeoTIFFs", "bash"), tmp_path)
     assert len(list((tmp_path / "filled").glob("reflectance_*.tif"))) == 5

@@ -1,7 +1,7 @@
 """Complete cubes from cloudy optical satellite image time series.
 
 >>> import clearcube
->>> cube = clearcube.open_cube("scene/*.tif", scale=1e-4)  # doctest: +SKIP
+>>> cube = clearcube.open_cube("series/*.tif", scale=1e-4)  # doctest: +SKIP
 >>> filled = clearcube.fill(cube, method="linear", ndvi=True)  # doctest: +SKIP
 """
 
@@ -13,14 +13,28 @@ from typing import TYPE_CHECKING, Any
 from clearcube.version import __version__
 
 if TYPE_CHECKING:
-    from clearcube.cube import Source, check_cube, ndvi, new_cube
+    from clearcube.cube import Band, Source, check_cube, ndvi, new_cube
+    from clearcube.errors import InputError
     from clearcube.evaluation.scores import score_hidden
     from clearcube.readers.open import open_cube
     from clearcube.workflows.fill import fill
 
-__all__ = ["Source", "__version__", "check_cube", "fill", "ndvi", "new_cube", "open_cube", "score_hidden"]
+__all__ = [
+    "Band",
+    "InputError",
+    "Source",
+    "__version__",
+    "check_cube",
+    "fill",
+    "ndvi",
+    "new_cube",
+    "open_cube",
+    "score_hidden",
+]
 
 _HOMES = {
+    "Band": "clearcube.cube",
+    "InputError": "clearcube.errors",
     "Source": "clearcube.cube",
     "check_cube": "clearcube.cube",
     "fill": "clearcube.workflows.fill",

@@ -18,7 +18,7 @@ class ClearcubeAccessor:
         self._dataset = dataset
 
     def check(self) -> xr.Dataset:
-        """The data set if it is a cube; raises InputError with what is wrong if not."""
+        """The data set if it is a cube, to be filled; raises InputError with what is wrong if not."""
         return check_cube(self._dataset)
 
     def fill(self, method: str = "auto", **options: Any) -> xr.Dataset:

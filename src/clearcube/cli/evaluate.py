@@ -80,10 +80,10 @@ def evaluate(
     workers: Workers = None,
     quiet: o.Quiet = False,
 ) -> None:
-    """Hide what was observed, fill it with every method, and say how well each did.
+    """Hide observations, fill them with every method, and report how well each did.
 
     Results are in OUT: report.html and report.md to read, summary.csv and scores.parquet to compute with, the hidden
-    pixels. A run that was stopped goes on where it was.
+    pixels. The same command continues an interrupted run.
     """
     given = dict(locals())
     with explained(kept=lambda: kept_in(out), option=""), progress(quiet) as report:

@@ -27,7 +27,9 @@ Fills = Annotated[
     str, typer.Option("--fills", help="Fills of the context, with commas between: none, any method, seq2seq-kept.")
 ]
 Models = Annotated[str, typer.Option("--models", help="Models that forecast, with commas between.")]
-Simulated = Annotated[int, typer.Option("--simulated", help="So many simulated cubes too, of places never trained on.")]
+Simulated = Annotated[
+    int, typer.Option("--simulated", help="Number of simulated cubes beside, of places that never trained.")
+]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the first simulated cube.")]
 Size = Annotated[int, typer.Option("--size", help="Pixels per side of simulated cubes.")]
 FillWeights = Annotated[str | None, typer.Option("--fill-weights", help="Checkpoint of the fill seq2seq.")]
@@ -62,7 +64,9 @@ def evaluate_forecast(
 ) -> None:
     """Forecast NDVI from contexts filled in several ways, and say what filling is good for.
 
-    Results are in OUT: report.md to read, summary.csv and scores.parquet to compute with.
+    Results are in OUT: report.html and report.md to read, summary.csv and scores.parquet to compute with, forecast.png.
+    Models are convlstm, convlstm-guided, persistence, climatology, seasonal and harmonic. The same command continues an
+    interrupted run.
     """
     given = dict(locals())
     with explained(kept=lambda: kept_in(out), option=""), progress(quiet) as show:

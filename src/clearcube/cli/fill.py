@@ -24,14 +24,24 @@ Method = Annotated[
     str,
     typer.Option("--method", "-m", help="See 'clearcube methods'; auto = seq2seq where it can, else linear."),
 ]
-MaxGap = Annotated[str | None, typer.Option("--max-gap", help="Leave longer gaps unfilled: 60d.")]
+MaxGap = Annotated[str | None, typer.Option("--max-gap", help="Leave gaps longer than this unfilled: 60d.")]
 MaxExtrapolation = Annotated[
-    str | None, typer.Option("--max-extrapolation", help="The same for gaps at the ends of the series.")
+    str | None,
+    typer.Option(
+        "--max-extrapolation",
+        help="Longest gap that is filled at the beginning or end of a series; by default as --max-gap.",
+    ),
 ]
 InventDistance = Annotated[
-    int, typer.Option("--invent-distance", help="Fill never-observed pixels from filled ones so many pixels away.")
+    int,
+    typer.Option(
+        "--invent-distance", help="Fill never-observed pixels from filled ones at most this many pixels away."
+    ),
 ]
-Smooth = Annotated[bool, typer.Option("--smooth", help="Smooth the observed values too.")]
+Smooth = Annotated[
+    bool,
+    typer.Option("--smooth", help="Replace observed values by the smooth curve too (whittaker, harmonic, dineof)."),
+]
 Denoise = Annotated[
     bool, typer.Option("--denoise", help="seq2seq: replace observed values that it takes for cloud, haze or shadow.")
 ]
@@ -39,11 +49,17 @@ Smoothness = Annotated[
     float | None,
     typer.Option("--smoothness", help="whittaker: its parameter, days to the third power; by default measured."),
 ]
-Terms = Annotated[int | None, typer.Option("--terms", help="harmonic: number of annual harmonics.")]
+Terms = Annotated[
+    int | None, typer.Option("--terms", help="harmonic: number of harmonics of the year, 0 to 6; by default 2.")
+]
 Modes = Annotated[int | None, typer.Option("--modes", help="dineof: number of modes; by default measured.")]
 Weights = Annotated[
     str | None,
-    typer.Option("--weights", help="Checkpoint, which tells the network; clearcube's, GANFilling.pt, utilise_*.pth."),
+    typer.Option(
+        "--weights",
+        help="Checkpoint: a .safetensors of clearcube, the name of one that ships, or the authors' GANFilling.pt or "
+        "utilise_*.pth. The file says which network it is.",
+    ),
 ]
 Adapt = Annotated[
     bool, typer.Option("--adapt", help="seq2seq: first train on this cube for about a minute, by hiding observations.")
@@ -58,7 +74,7 @@ ZarrFormat = Annotated[int, typer.Option("--zarr-format", help="2 (which GDAL re
 WindowSize = Annotated[int, typer.Option("--window", help="Pixels per side that are filled at once.")]
 Scheduler = Annotated[str, typer.Option("--scheduler", help="threads, or a running dask scheduler: tcp://HOST:PORT.")]
 Threads = Annotated[int | None, typer.Option("--workers", help="Threads; by default one for each core.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run of the same command ended.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of the same command.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT, or an unfinished run of it.")]
 
 
@@ -104,8 +120,8 @@ def fill(
 ) -> None:
     """Fill every pixel at every date and write the complete cube.
 
-    OUTPUT holds reflectance, its standard deviation, where each value comes from and how far the nearest observation
-    is. Observed values are kept bit for bit, unless --smooth or --denoise replace them.
+    OUTPUT holds reflectance, its standard deviation, the source of each value, and the days to the nearest observation.
+    Observed values are kept bit for bit, unless --smooth or --denoise replace them.
     """
     given = dict(locals())
     with explained(output), progress(quiet) as report:

@@ -11,7 +11,12 @@ from clearcube.errors import InputError
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, globs or URLs of one place.")]
 Format = Annotated[
-    str | None, typer.Option("--format", help="Format of the input, where its content does not tell.", metavar="NAME")
+    str | None,
+    typer.Option(
+        "--format",
+        help="earthnet, store (NetCDF, Zarr) or rasters; by default recognised from the content.",
+        metavar="NAME",
+    ),
 ]
 Bands = Annotated[
     str | None,
@@ -24,23 +29,33 @@ Time = Annotated[str | None, typer.Option("--time", help="Dates to read: START/E
 Mask = Annotated[
     str | None,
     typer.Option(
-        "--mask", help="[FILE:]VAR[=scl|probability|clear|bad], or none; by default the one that is recognised."
+        "--mask",
+        help="[FILE:]VAR[=KIND], or none; by default the one that is recognised. Kinds: scl, probability, qa_pixel, qa60, "
+        "hls, clear, bad.",
     ),
 ]
-SclKeep = Annotated[str | None, typer.Option("--scl-keep", help="SCL classes that count as clear: 4,5,6,7.")]
+SclKeep = Annotated[str | None, typer.Option("--scl-keep", help="SCL classes that count as clear; by default 4,5,6,7.")]
 MaxProbability = Annotated[
     float | None,
-    typer.Option("--max-cloud-probability", help="Cloud probability in percent up to which a pixel is clear."),
+    typer.Option(
+        "--max-cloud-probability",
+        help="Largest cloud probability that counts as clear, in the mask's own unit: 40 for percent (the default), "
+        "0.4 for fractions.",
+    ),
 ]
-Dilate = Annotated[int, typer.Option("--dilate", help="Grow clouds and shadows by so many pixels.")]
+Dilate = Annotated[int, typer.Option("--dilate", help="Grow clouds and shadows by this many pixels.")]
 Scale = Annotated[float | None, typer.Option("--scale", help="Reflectance = scale x stored + offset.")]
 Offset = Annotated[
-    float | None, typer.Option("--offset", help="Added after the scale; -0.1 for Sentinel-2 with its offset.")
+    float | None,
+    typer.Option(
+        "--offset",
+        help="Added after the scale; -0.1 for Sentinel-2 L2A of baseline 04.00 or later, unless it was removed.",
+    ),
 ]
 Nodata = Annotated[float | None, typer.Option("--nodata", help="Stored value that means no value.")]
 Landcover = Annotated[str | None, typer.Option("--landcover", help="File with the land cover of the place.")]
-Every = Annotated[str | None, typer.Option("--every", help="Regular dates out: 5d.")]
-Dates = Annotated[str | None, typer.Option("--dates", help="File with the dates out, one ISO date a line.")]
+Every = Annotated[str | None, typer.Option("--every", help="Output at regular dates, every N days: 5d.")]
+Dates = Annotated[str | None, typer.Option("--dates", help="File with the output dates, one ISO date a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")]
 
 

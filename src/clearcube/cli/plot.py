@@ -57,7 +57,7 @@ def plot(
     one FILLED below the other. pixel: the series of a pixel with its interval. scores: PSNR by gap length and against
     a perceptual score. calibration: reliability and sparsification.
 
-    What was said of the input when it was filled is said again: --mask, --scale, --bands and so on.
+    Give the same reading options (--mask, --scale, --bands, ...) as when the input was filled.
     """
     given = dict(locals())
     with explained():

@@ -96,9 +96,9 @@ NETWORKS: Mapping[str, MethodInfo] = MappingProxyType(
                 ("weights", "adapt"),
                 judges=True,
             ),
-            _published("ganfilling", "the published generator with memory in time"),
-            _published("frame2frame", "the same without memory: each date alone; needs --weights"),
-            _published("utilise", "U-TILISE, published: attention in time, windows of ten dates"),
+            _published("ganfilling", "GANFilling; without --weights a small retrained copy, for comparison"),
+            _published("frame2frame", "GANFilling without memory, each date by itself; needs --weights"),
+            _published("utilise", "U-TILISE, attention in time; without --weights a retrained one, for comparison"),
         )
     }
 )

@@ -79,22 +79,21 @@ def line_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def check_figure_path(path: Path) -> None:
-    """Refuse a figure that matplotlib cannot write, or that has nowhere to go.
+    """Refuse a figure that matplotlib cannot write.
 
     Raises
     ------
-    InputError : another suffix than .png, .pdf, .svg, or a folder that does not exist.
+    InputError : another suffix than .png, .pdf, .svg, or a folder.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"the figure {path} must end in {', '.join(SUFFIXES)}")
-    if not path.parent.is_dir():
-        raise InputError(f"the folder {path.parent} of the figure does not exist; make it first")
     if path.is_dir():
         raise InputError(f"the figure {path} is a folder; name a file")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, PDF or SVG by its suffix; the file appears when it is complete."""
+    """Write a figure as PNG, PDF or SVG by its suffix, and the folders above it; it appears when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         _write(figure, part, path.suffix.lower()[1:])

@@ -148,7 +148,7 @@ def _time_of(path: str, root: str, stem: str, rest: str, folders: tuple[str, ...
     if time is not None and (not rest or any(day.fullmatch(parent) for day in (_TIME, _DAY_APART))):
         return time
     raise InputError(
-        f"{path}: no date in its name; rename it so that it has one (2021-06-05, 20210605, 20210605T105031 or 2021156, the day of the year)"
+        f"{path}: no date in its name; rename it so that it has one (2021-06-05, 20210605, 20210605T105031, 2021156)"
     )
 
 

@@ -112,8 +112,7 @@ class ValidationConfig:
     """When and on what the weights are judged.
 
     every : steps between validations; save : steps between saves of the state; log : steps whose mean makes a record of
-    the log; patience : validations without a
-    better one after which the run ends, 0 = never.
+    the log; patience : validations without a better one after which the run ends, 0 = never.
     """
 
     every: int = 250

@@ -61,7 +61,8 @@ def fill(
         `replaced`.
     ndvi : add `ndvi` and `ndvi_std`.
     window : pixels per side that are filled at once.
-    options : the method's own; `weights` (a checkpoint) and `adapt` (train on this cube first) for networks.
+    options : the method's own: `smoothness` (whittaker), `terms` (harmonic), `modes` (dineof), `weights` (a checkpoint,
+        networks), `adapt` (seq2seq: True, or a number of steps, to train on this cube first).
 
     Returns
     -------

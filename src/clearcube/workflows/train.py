@@ -54,8 +54,6 @@ def pack_cubes(config: Path, target: Path, *, overwrite: bool = False) -> int:
     from clearcube.training.packing import gathered, inputs_of, write_pack
 
     settings = read_config(config)
-    if not target.parent.is_dir():
-        raise InputError(f"the folder {target.parent} of the file {target.name} does not exist; make it first")
     if target.is_dir():
         raise InputError(f"{target} is a folder; name the file to write, {target / 'data.npz'} for instance")
     for path in (config, *inputs_of(settings), *([Path(settings.start)] if settings.start else ())):
@@ -67,5 +65,6 @@ def pack_cubes(config: Path, target: Path, *, overwrite: bool = False) -> int:
     count = len(data.train) + len(data.validation)
     if not count:
         raise InputError(f"{config} names no cubes under [[train]] or [[validation]]; there is nothing to pack")
+    target.parent.mkdir(parents=True, exist_ok=True)
     write_pack(target, data)
     return count
