@@ -30,8 +30,8 @@ Mask = Annotated[
     str | None,
     typer.Option(
         "--mask",
-        help="[FILE:]VAR[=KIND], or none; by default the one that is recognised. Kinds: scl, probability, qa_pixel, qa60, "
-        "hls, clear, bad.",
+        help="[FILE:]VAR[=KIND], or none; by default the one that is recognised. Kinds: scl, probability, "
+        "qa_pixel, qa60, hls, clear, bad.",
     ),
 ]
 SclKeep = Annotated[str | None, typer.Option("--scl-keep", help="SCL classes that count as clear; by default 4,5,6,7.")]
