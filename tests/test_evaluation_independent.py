@@ -16,7 +16,7 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structu
 
 from clearcube.evaluation.distortion import distortion_sums
 from clearcube.evaluation.metrics import scores
-from clearcube.evaluation.perceptual import RINGS, TILE, perceptual_sums
+from clearcube.evaluation.perceptual import RINGS, SQUARE, perceptual_sums
 from clearcube.evaluation.quality import entropy, quality_sums
 from clearcube.evaluation.ssim import RADIUS, multiscale_ssim, similarity, ssim_sums
 from clearcube.evaluation.statistics import Sums
@@ -70,17 +70,17 @@ def test_ms_ssim_is_near_that_of_pytorch_msssim_which_leaves_the_edge_out():
 
 
 def test_spectrum_and_coherence_equal_sums_over_frequencies():
-    filled, truth = images(size=TILE)
-    found = perceptual_sums(filled, truth, np.ones((1, TILE, TILE), bool))
-    taper = [0.5 - 0.5 * math.cos(2 * math.pi * i / TILE) for i in range(TILE)]
+    filled, truth = images(size=SQUARE)
+    found = perceptual_sums(filled, truth, np.ones((1, SQUARE, SQUARE), bool))
+    taper = [0.5 - 0.5 * math.cos(2 * math.pi * i / SQUARE) for i in range(SQUARE)]
     f, t = (each[0, 0].astype(float) for each in (filled, truth))
     window = np.outer(taper, taper)
-    waves = np.exp(-2j * np.pi * np.outer(np.arange(TILE), np.arange(TILE)) / TILE)
+    waves = np.exp(-2j * np.pi * np.outer(np.arange(SQUARE), np.arange(SQUARE)) / SQUARE)
     f, t = (waves @ ((each - each.mean()) * window) @ waves for each in (f, t))
     cross = np.zeros(len(RINGS))
-    for row in range(TILE):
-        for column in range(TILE):
-            radius = math.hypot(*((k if k < TILE / 2 else k - TILE) / TILE for k in (row, column)))
+    for row in range(SQUARE):
+        for column in range(SQUARE):
+            radius = math.hypot(*((k if k < SQUARE / 2 else k - SQUARE) / SQUARE for k in (row, column)))
             for ring, (low, high) in enumerate(RINGS):
                 if low <= radius < high:
                     cross[ring] += (f[row, column] * t[row, column].conjugate()).real
