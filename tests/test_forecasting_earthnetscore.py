@@ -186,7 +186,7 @@ def test_the_score_of_a_data_set_is_the_harmonic_mean_of_means_of_best_predictio
 
 @pytest.mark.parametrize("cubes", [[], [[]], [[SubScores(1, 1, 1, 1)] * 11]])
 def test_too_few_or_too_many_predictions_are_refused(cubes):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"no cube to score|a cube has (0|11) predictions"):
         ens.earthnet_score(cubes, "strict")
 
 

@@ -310,5 +310,5 @@ def test_a_forecast_without_any_value_is_left_out():
     empty = replace(place, context=context_of(np.full((3, 12, 12), NAN, np.float32), place.context.dates[:3]))
     outcome = evaluate_episode(empty, plan({"persistence": Persistence}, {NONE: None})).outcomes["persistence", NONE, 0]
     assert outcome.left_out and "no value at any pixel" in outcome.problem
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="NDVI needs"):
         ndvi_of(place.context.reflectance[:, :1], place.context.bands[:1])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,7 +88,7 @@ def evaluate(
         from clearcube.workflows.evaluate import evaluate_files
         from clearcube.workflows.evaluation_plan import EvaluationRequest
 
-        command = shlex.join(["clearcube", *sys.argv[1:]])
+        command = o.command_line()
         request = EvaluationRequest(
             inputs=tuple(inputs),
             out=out,

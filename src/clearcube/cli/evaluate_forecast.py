@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -84,7 +82,7 @@ def evaluate_forecast(
             model_weights=weights,
             opening=o.opening(**{name: given[name] for name in READING}),
             workers=workers,
-            command=shlex.join(["clearcube", *sys.argv[1:]]),
+            command=o.command_line(),
         )
         found = evaluate_forecasts(request, show)
     if not quiet:

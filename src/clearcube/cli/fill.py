@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,10 +13,7 @@ from clearcube.cli.doorway import explained
 from clearcube.errors import InputError
 
 METHOD_OPTIONS = ("smoothness", "terms", "modes", "weights")
-READING = (
-    *("format", "bands", "bbox", "time", "mask", "scl_keep", "max_cloud_probability", "dilate"),
-    *("scale", "offset", "nodata", "landcover", "every", "dates"),
-)
+READING = (*o.READING, "landcover", "every", "dates")
 
 Method = Annotated[
     str,
@@ -161,7 +156,7 @@ def _request(given: dict[str, Any]) -> Any:
         workers=Workers(given["scheduler"], given["workers"]),
         resume=given["resume"],
         overwrite=given["overwrite"],
-        command=shlex.join(["clearcube", *sys.argv[1:]]),
+        command=o.command_line(),
     )
 
 

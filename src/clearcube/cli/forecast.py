@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,10 +13,7 @@ from clearcube.cli.display import progress
 from clearcube.cli.doorway import explained
 from clearcube.cli.train import Config
 
-READING = (
-    *("format", "bands", "bbox", "time", "mask", "scl_keep", "max_cloud_probability", "dilate"),
-    *("scale", "offset", "nodata", "landcover"),
-)
+READING = (*o.READING, "landcover")
 
 Horizon = Annotated[str, typer.Option("--horizon", help="Days to look ahead; the network was trained on 100.")]
 Step = Annotated[
@@ -92,7 +88,7 @@ def forecast(
             weather=weather,
             opening=o.opening(**{name: given[name] for name in READING}),
             overwrite=overwrite,
-            command=shlex.join(["clearcube", *sys.argv[1:]]),
+            command=o.command_line(),
         )
         done = forecast_files(request, report)
     if not quiet:

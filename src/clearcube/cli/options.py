@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from clearcube.errors import InputError
+
+READING = (
+    *("format", "bands", "bbox", "time", "mask", "scl_keep", "max_cloud_probability", "dilate"),
+    *("scale", "offset", "nodata"),
+)
+"""Options that say how an input is read, of every command that reads one."""
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, globs or URLs of one place.")]
 Format = Annotated[
@@ -71,6 +79,11 @@ def opening(**given: Any) -> Mapping[str, Any]:
     if "bands" in parsed:
         parsed["bands"] = _bands(parsed["bands"])
     return parsed
+
+
+def command_line() -> str:
+    """The command as it was called, for what is said of the output."""
+    return shlex.join(["clearcube", *sys.argv[1:]])
 
 
 def numbers(text: str, kind: type, option: str, example: str) -> tuple[Any, ...]:

@@ -12,10 +12,6 @@ from clearcube.cli.doorway import explained
 from clearcube.errors import InputError
 
 FIGURES = (".png", ".pdf", ".svg")
-READING = (
-    *("format", "bands", "bbox", "time", "mask", "scl_keep", "max_cloud_probability", "dilate"),
-    *("scale", "offset", "nodata"),
-)
 
 
 def plot(
@@ -67,7 +63,7 @@ def plot(
         place = None if at is None else o.numbers(at, float, "--at", "X,Y")
         if place is not None and len(place) != 2:
             raise InputError(f"--at has {len(place)} numbers; give two: X,Y")
-        opening = o.opening(**{name: given[name] for name in READING})
+        opening = o.opening(**{name: given[name] for name in o.READING})
         request = PlotRequest(
             sources=tuple(filled),
             figure=figure,

@@ -124,12 +124,12 @@ def pooled_sums(pair: Pair) -> dict[str, Sums]:
     the weight counts all hidden pixels.
     """
     parts = [_sums_of_part(part) for part in pair.parts()]
-    lazy = {name: sum((part[name] for part in parts[1:]), parts[0][name]) for name in parts[0]}
+    sums = {name: sum((part[name] for part in parts[1:]), parts[0][name]) for name in parts[0]}
     if not pair.lazy:
-        return lazy
+        return sums
     from dask.base import compute
 
-    computed: dict[str, Sums] = compute(lazy)[0]  # type: ignore[no-untyped-call]
+    computed: dict[str, Sums] = compute(sums)[0]  # type: ignore[no-untyped-call]
     return computed
 
 

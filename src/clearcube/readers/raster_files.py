@@ -41,9 +41,9 @@ class Grid:
         if self.crs != other.crs:
             return f"CRS {other.crs} instead of {self.crs}"
         pixel = max(abs(self.transform.a), abs(self.transform.b), 1e-300)
+        p, q = self.transform, other.transform
         shifts = [
             abs((p.a - q.a) * x + (p.b - q.b) * y + p.c - q.c) + abs((p.d - q.d) * x + (p.e - q.e) * y + p.f - q.f)
-            for p, q in ((self.transform, other.transform),)
             for x, y in ((0, 0), (self.width, 0), (0, self.height))
         ]
         if max(shifts) > 1e-3 * pixel:

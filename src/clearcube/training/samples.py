@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from clearcube.cube import day_of_year
+from clearcube.filler import Block
 from clearcube.gaps import MaskBank
 from clearcube.simulation import random_config, simulate
 from clearcube.simulation.config import EARTHNET_FOUR, SENTINEL2_FOUR, random_bands
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clearcube.cube import Band
-    from clearcube.filler import Block
     from clearcube.simulation import Scene
     from clearcube.training.config import SamplingConfig
 
@@ -244,8 +244,6 @@ def cropped(rng: Generator, block: Block, n_dates: int, size: int, apart: float 
     apart : how much farther apart than that they lie, as far as the block has dates.
     A block that is smaller is mirrored at its edges. Dates without observation are left out half of the time.
     """
-    from clearcube.filler import Block as NewBlock
-
     seen = block.observed.any(axis=(1, 2)) | (rng.random(len(block.dates)) < 0.5)
     candidates = np.flatnonzero(seen)
     if candidates.size < n_dates:
@@ -260,7 +258,7 @@ def cropped(rng: Generator, block: Block, n_dates: int, size: int, apart: float 
         _turned(x[..., top : top + size, left : left + size], turns, flip) for x in (reflectance, observed)
     )
     gain = np.float32(rng.uniform(0.85, 1.18))
-    return NewBlock(reflectance * gain, observed, block.dates[dates], block.bands)
+    return Block(reflectance * gain, observed, block.dates[dates], block.bands)
 
 
 def pasted(
