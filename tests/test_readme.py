@@ -66,6 +66,13 @@ def test_the_geotiff_example_runs(tmp_path):
     assert (tmp_path / "every-ten-days.zarr").is_dir()
 
 
+def test_the_example_of_a_cube_from_arrays_runs():
+    page = (Path(__file__).parents[1] / "docs" / "inputs.md").read_text()
+    space = {}
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], space)
+    assert np.isfinite(space["filled"].ndvi.values).all()
+
+
 def test_the_table_of_methods_is_the_registry():
     from clearcube.methods import METHODS
 
