@@ -253,11 +253,21 @@ def appendix(part: Part) -> list[str]:
     problems = [*dict.fromkeys(each[1:3] for each in found.failures)]
     if problems:
         lines += ["", "Failed: " + ", ".join(f"{method} ({scenario})" for method, scenario in problems) + "."]
-    if left_out := [*dict.fromkeys((each[0], each[2], each[4]) for each in found.left_out)]:
-        listed = "; ".join(f"{cube}, {scenario} ({message})" for cube, scenario, message in left_out)
-        lines += ["", f"Left out: {listed}."]
+    left = left_out(found)
     several = np.isfinite(values["linear"]).sum(axis=0).max(initial=0) > 1
-    return [*lines, *table(head, rows), *(by_scenario(part) if several and len(found.cubes) <= MOST_CUBES else [])]
+    gained = by_scenario(part) if several and len(found.cubes) <= MOST_CUBES else []
+    return [*lines, *table(head, rows), *left, *gained]
+
+
+def left_out(found: Comparison) -> list[str]:
+    """Which cubes cannot offer a scenario, and why; nothing where all can."""
+    cubes: dict[tuple[str, str], list[str]] = {}
+    for cube, scenario, message in dict.fromkeys((each[0], each[2], each[4]) for each in found.left_out):
+        why = message.removesuffix("; leave it out").replace(f" of '{cube}'", "")
+        cubes.setdefault((scenario, why), []).append(cube)
+    rows = [[*key, ", ".join(names)] for key, names in cubes.items()]
+    words = "These cannot offer a scenario and are left out of it."
+    return ["", words, *table(["scenario", "why", "cubes"], rows)] if rows else []
 
 
 def by_scenario(part: Part) -> list[str]:

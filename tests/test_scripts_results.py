@@ -11,9 +11,10 @@ sys.path.insert(0, str(SCRIPTS))
 
 from ablations import ABLATIONS, as_toml, configuration  # noqa: E402
 from results import CLASSICAL, QUICK, Size, kinds_of_shipped, labels, unseen  # noqa: E402
-from results_page import READING, UNTRAINED, UNWRITTEN, Part, kept, page  # noqa: E402
+from results_page import READING, UNTRAINED, UNWRITTEN, Part, kept, left_out, page  # noqa: E402
 from test_evaluation_report import comparison  # noqa: E402
 
+from clearcube.evaluation.records import Outcome, Record  # noqa: E402
 from clearcube.simulation.draws import EVALUATION_YEARS, random_config  # noqa: E402
 from clearcube.training.config import read_config  # noqa: E402
 
@@ -52,6 +53,16 @@ def test_every_scenario_of_a_cube_has_its_own_gain(tmp_path):
     assert sum(row.startswith("| c") for row in rows) == 1 + 8 * 3 and not any("| linear |" in row for row in rows)
     gains = next(row for row in rows if row.startswith("| c0 | mine |")).split("|")[3:6]
     assert [gain.strip() for gain in gains] == ["+3.01", "+3.01", "-"]
+
+
+def test_cubes_that_cannot_offer_a_scenario_are_listed_by_reason():
+    found = comparison()
+    for cube in ("c8", "c9"):
+        message = f"frames hides no pixel of '{cube}' that is observed at another date; leave it out"
+        outcomes = {(method, "frames", 0): Outcome(problem=message, left_out=True) for method in ("linear", "mine")}
+        found.add(Record(cube, ("red",), {}, outcomes), ("linear", "mine"), ("frames",), (0,))
+    assert left_out(found)[-1] == "| frames | frames hides no pixel that is observed at another date | c8, c9 |"
+    assert left_out(comparison()) == []
 
 
 def test_ablations_stay_on_the_page_where_their_networks_are_not_there(tmp_path):
