@@ -152,7 +152,6 @@ def test_bad_input_is_refused_and_nothing_written(place, results, tmp_path):
     assert_refused(run("plot", "--style", "fancy", filled, figure), "'fancy'", "sequence")
     assert_refused(run("plot", filled), "FILLED... FIGURE")
     assert_refused(run("plot", filled, tmp_path / "figure.bmp"), ".png, .pdf, .svg")
-    assert_refused(run("plot", filled, tmp_path / "none" / "f.png"), "does not exist")
     assert_refused(run("plot", tmp_path / "none.zarr", figure), "none.zarr")
     assert_refused(run("plot", filled, figure, "--dates", 0), "--dates is 0")
     assert_refused(run("plot", filled, filled, figure), "2 were given")
@@ -178,6 +177,11 @@ def test_bad_input_is_refused_and_nothing_written(place, results, tmp_path):
     assert_refused(run("plot", "--style", "scores", place, figure), "no finished evaluation")
     assert_refused(run("plot", "--style", "scores", results, figure, "--input", cube), "takes no --input")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_folder_of_a_figure_is_made(place, tmp_path):
+    assert run("plot", place / "filled0.zarr", tmp_path / "new" / "f.png").exit_code == 0
+    assert (tmp_path / "new" / "f.png").stat().st_size > 10_000
 
 
 def test_a_damaged_evaluation_is_refused(results, tmp_path):
