@@ -14,7 +14,6 @@ from clearcube.forecasting.simulated import simulate_episode, simulated_episode
 from clearcube.forecasting.stretches import real_pack, stretches
 from clearcube.forecasting.training import (
     ForecastData,
-    load_state,
     loss_terms,
     new_learner,
     stretched,
@@ -285,10 +284,10 @@ def test_states_that_cannot_be_resumed(data, tmp_path):
         train(settings, data, resume=True)
     train(settings, data, until=2)
     with pytest.raises(InputError, match="another configuration"):
-        load_state(tmp_path / "run", new_learner(settings), replace(settings, seed=5))
+        train(replace(settings, seed=5), data, resume=True)
     (tmp_path / "run/state.pt").write_bytes(b"half")
     with pytest.raises(InputError, match="not a complete state"):
-        load_state(tmp_path / "run", new_learner(settings), settings)
+        train(settings, data, resume=True)
 
 
 def test_stds_are_stretched_by_the_spread(data, tmp_path):

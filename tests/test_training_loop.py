@@ -165,10 +165,10 @@ def _changed(path, **changes):
 def test_a_damaged_state_is_refused(tmp_path, damage, message):
     made = config(tmp_path)
     save_state(tmp_path, new_learner(made), Progress(step=3, seconds=1.5), made)
-    assert load_state(tmp_path, new_learner(made), made) == Progress(step=3, seconds=1.5)
+    assert load_state(tmp_path, new_learner(made), made, Progress(), config_from) == Progress(step=3, seconds=1.5)
     damage(tmp_path / "state.pt")
     with pytest.raises(InputError, match=rf"state\.pt:? .*{message}" if "belongs" not in message else message):
-        load_state(tmp_path, new_learner(made), made)
+        load_state(tmp_path, new_learner(made), made, Progress(), config_from)
 
 
 def test_another_run_is_replaced_only_on_request(tmp_path, small_bank):

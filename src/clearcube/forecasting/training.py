@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import pickle
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,8 +22,18 @@ from clearcube.networks import checkpoint
 from clearcube.networks.forecast import ForecastNet, Steps, at_leads
 from clearcube.networks.threads import torch_threads
 from clearcube.training.log import lines_until
-from clearcube.training.state import BEST, LAST, LICENCE, STATE, check_folder, clear_folder, command, hardware
-from clearcube.training.step import one_cycle
+from clearcube.training.state import (
+    BEST,
+    LAST,
+    LICENCE,
+    check_folder,
+    clear_folder,
+    command,
+    hardware,
+    load_state,
+    save_state,
+)
+from clearcube.training.step import follow, one_cycle
 
 if TYPE_CHECKING:
     from clearcube.forecasting.pack import PackedEpisodes
@@ -59,6 +68,15 @@ class Learner:
     network: ForecastNet
     average: ForecastNet
     optimiser: torch.optim.Optimizer
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on, as tensors and plain values."""
+        return {name: part.state_dict() for name, part in vars(self).items()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        for name, part in vars(self).items():
+            part.load_state_dict(state[name])
 
 
 @dataclass
@@ -158,16 +176,8 @@ def train_step(learner: Learner, batch: Batch, config: ForecastTraining, step: i
             "optimisation.learning_rate or set optimisation.precision to float32, and go on from it"
         )
     learner.optimiser.step()
-    _follow(learner, min(rates.average, (1 + step) / (10 + step)))
+    follow(learner.average, learner.network, rates.average, step)
     return {name: float(term.detach()) for name, term in terms.items()} | {"norm": float(norm)}
-
-
-def _follow(learner: Learner, decay: float) -> None:
-    """Move the average of the weights a little."""
-    with torch.no_grad():
-        own = learner.network.state_dict()
-        for name, mean in learner.average.state_dict().items():
-            mean.lerp_(own[name], 1 - decay)
 
 
 def train(
@@ -195,7 +205,7 @@ def train(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     learner, progress = new_learner(config), Progress()
     if resume:
-        progress = Progress(**load_state(folder, learner, config))
+        progress = load_state(folder, learner, config, progress, forecast_config_from)
     for part in (learner.network, learner.average):
         part.to(device)
     if overwrite and not resume:
@@ -294,40 +304,6 @@ def _errors(network: ForecastNet, batch: Batch, config: ForecastTraining) -> Any
     still = (steps.base.unsqueeze(1).expand_as(batch.target)[known] - truth) ** 2
     scaled = square * torch.exp(-2 * log_std[known])
     return np.array([float(square.sum()), float(still.sum()), float(scaled.sum()), float(known.sum())])
-
-
-def save_state(folder: Path, learner: Learner, progress: Progress, config: ForecastTraining) -> None:
-    """Write the state; it appears under its name only when complete."""
-    partial = folder / f".{STATE}.partial"
-    parts = {name: part.state_dict() for name, part in vars(learner).items()}
-    torch.save({"config": json.dumps(config.plain()), "progress": vars(progress), "learner": parts}, partial)
-    partial.replace(folder / STATE)
-
-
-def load_state(folder: Path, learner: Learner, config: ForecastTraining) -> dict[str, Any]:
-    """Put the saved state into the learner; returns how far the run was.
-
-    Raises
-    ------
-    InputError : there is no state, it is damaged, or of another configuration.
-    """
-    path = folder / STATE
-    if not path.is_file():
-        raise InputError(f"{path}: no state to resume from; start without --resume")
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        same = forecast_config_from(json.loads(saved["config"])) == config
-        if same:
-            for name, part in vars(learner).items():
-                part.load_state_dict(saved["learner"][name])
-    except InputError:
-        same = False
-    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, ValueError) as error:
-        raise InputError(f"{path}: not a complete state of a run ({error}); begin anew with --overwrite") from None
-    if not same:
-        raise InputError(f"{path} belongs to another configuration; resume with the one that it was started with")
-    progress: dict[str, Any] = saved["progress"]
-    return progress
 
 
 def save_weights(

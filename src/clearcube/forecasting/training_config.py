@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from clearcube.errors import InputError
 from clearcube.forecasting.episode import HORIZON
 from clearcube.forecasting.weather import VARIABLES
 from clearcube.networks.forecast import ForecastConfig
-from clearcube.training.config import CubeSource, _build, _plain
+from clearcube.training.config import CubeSource, built, plain_values, table_in
 from clearcube.training.cube_sources import sources_from
 
 
@@ -111,7 +110,7 @@ class ForecastTraining:
 
     def plain(self) -> dict[str, Any]:
         """All values as tables, numbers, texts and lists."""
-        values: dict[str, Any] = _plain(asdict(self))
+        values: dict[str, Any] = plain_values(asdict(self))
         return values
 
 
@@ -122,13 +121,7 @@ def read_forecast_config(path: str | Path) -> ForecastTraining:
     ------
     InputError : no such file, not TOML, an unknown name, a value of the wrong type or out of range.
     """
-    try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such configuration file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a TOML file: {error}") from None
-    return forecast_config_from(table, str(path))
+    return forecast_config_from(table_in(path), str(path))
 
 
 def forecast_config_from(table: Mapping[str, Any], where: str = "the configuration") -> ForecastTraining:
@@ -139,7 +132,7 @@ def forecast_config_from(table: Mapping[str, Any], where: str = "the configurati
     InputError : an unknown name, a value of the wrong type or out of range.
     """
     sources = sources_from(table.get("train", ()), f"{where}, [[train]]")
-    return _build(ForecastTraining, dict(table) | {"train": sources}, where)
+    return built(ForecastTraining, dict(table) | {"train": sources}, where)
 
 
 def _require(holds: bool, message: str) -> None:

@@ -152,7 +152,7 @@ class TrainingConfig:
 
     def plain(self) -> dict[str, Any]:
         """All values as tables, numbers, texts and lists."""
-        values = cast("dict[str, Any]", _plain(asdict(self)))
+        values = cast("dict[str, Any]", plain_values(asdict(self)))
         return values | {"network": {"kind": kind_of(self.network)} | values["network"]}
 
 
@@ -163,15 +163,24 @@ def read_config(path: str | Path) -> TrainingConfig:
     ------
     InputError : no such file, not TOML, an unknown name, a value of the wrong type or out of range.
     """
+    return config_from(table_in(path), str(path))
+
+
+def table_in(path: str | Path) -> dict[str, Any]:
+    """What a TOML file says.
+
+    Raises
+    ------
+    InputError : no such file, or not TOML.
+    """
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such configuration file") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder; name the configuration file in it") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file: {error}") from None
-    return config_from(table, str(path))
 
 
 def config_from(table: Mapping[str, Any], where: str = "the configuration") -> TrainingConfig:
@@ -186,7 +195,7 @@ def config_from(table: Mapping[str, Any], where: str = "the configuration") -> T
         values[role] = sources_from(values.get(role, ()), f"{where}, [[{role}]]")
     if "network" in values:
         values["network"] = _network(values["network"], where)
-    return _build(TrainingConfig, values, where)
+    return built(TrainingConfig, values, where)
 
 
 def _network(table: Any, where: str) -> NetworkConfig:
@@ -200,10 +209,10 @@ def _network(table: Any, where: str) -> NetworkConfig:
         raise InputError(f"{where}: network: {error}") from None
     if kind_of(usual) == "frame2frame":
         sizes.setdefault("recurrent", False)
-    return _build(type(usual), sizes, f"{where}: network")
+    return built(type(usual), sizes, f"{where}: network")
 
 
-def _build(kind: type[T], table: Mapping[str, Any], where: str) -> T:
+def built(kind: type[T], table: Mapping[str, Any], where: str) -> T:
     """A configuration class from a table: names must be known, values of the type of the default."""
     defaults = {f.name: _default(f) for f in fields(cast("Any", kind))}
     unknown = sorted(set(table) - set(defaults))
@@ -221,7 +230,7 @@ def _value(default: Any, value: Any, where: str) -> Any:
     if is_dataclass(default) and is_dataclass(value):
         return value
     if is_dataclass(default) and isinstance(value, Mapping):
-        return _build(cast("type[Any]", type(default)), value, where)
+        return built(cast("type[Any]", type(default)), value, where)
     if isinstance(default, tuple) and isinstance(value, list | tuple):
         return tuple(_value(default[0], each, f"{where}: each of it") for each in value) if default else tuple(value)
     if isinstance(default, float) and type(value) is int:
@@ -240,7 +249,8 @@ def _default(f: Any) -> Any:
     return f.default if f.default is not MISSING else f.default_factory()
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
+    """Nested values with lists in place of tuples, as TOML and JSON have them."""
     if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
+        return {key: plain_values(each) for key, each in value.items()}
+    return [plain_values(each) for each in value] if isinstance(value, tuple | list) else value

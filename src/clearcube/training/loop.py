@@ -14,6 +14,7 @@ from clearcube.checksums import sha256_of
 from clearcube.errors import InputError
 from clearcube.networks.shipped import located
 from clearcube.networks.threads import torch_threads
+from clearcube.training.config import config_from
 from clearcube.training.devices import OneDevice, chosen
 from clearcube.training.drawing import clean_sampler_of, in_order, sampler_of
 from clearcube.training.log import RunLog
@@ -69,7 +70,7 @@ def train(
     learner, data = new_learner(begin), in_order(config, data)
     progress = Progress(start_sha256=sha256_of(begin.start) if begin.start else "")
     if resume:
-        progress = load_state(folder, learner, config)
+        progress = load_state(folder, learner, config, progress, config_from)
     tests = _tests(config, data)
     where = chosen(config.optimisation.devices)
     where.place(learner)

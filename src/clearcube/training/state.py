@@ -10,9 +10,9 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 
@@ -20,7 +20,6 @@ from clearcube.cores import usable_cores
 from clearcube.errors import InputError
 from clearcube.networks import checkpoint
 from clearcube.networks.adapters import bare
-from clearcube.training.config import config_from
 
 if TYPE_CHECKING:
     from clearcube.training.config import TrainingConfig
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from clearcube.training.packing import TrainingData
     from clearcube.training.step import Learner
 
+P = TypeVar("P")
 STATE = "state.pt"
 LAST, BEST = "last.safetensors", "best.safetensors"
 LICENCE = "Apache-2.0"
@@ -90,15 +90,43 @@ def clear_folder(folder: Path) -> None:
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
 
-def save_state(folder: Path, learner: Learner, progress: Progress, config: TrainingConfig) -> None:
-    """Write the state; it appears under its name only when complete."""
+class Restored(Protocol):
+    """What learns, as a state keeps it."""
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on, as tensors and plain values."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        ...
+
+
+class Configured(Protocol):
+    """A configuration."""
+
+    def plain(self) -> dict[str, Any]:
+        """All values as tables, numbers, texts and lists."""
+        ...
+
+
+def save_state(folder: Path, learner: Restored, progress: object, config: Configured) -> None:
+    """Write the state; it appears under its name only when complete. progress : a data class of plain values."""
     partial = folder / f".{STATE}.partial"
     torch.save({"config": json.dumps(config.plain()), "progress": vars(progress), "learner": learner.state()}, partial)
     partial.replace(folder / STATE)
 
 
-def load_state(folder: Path, learner: Learner, config: TrainingConfig) -> Progress:
+def load_state(
+    folder: Path,
+    learner: Restored,
+    config: Configured,
+    usual: P,
+    config_from: Callable[[Mapping[str, Any]], Configured],
+) -> P:
     """Put the saved state into the learner; returns how far the run was.
+
+    usual : the progress of a run that begins. config_from : makes a configuration of plain values.
 
     Raises
     ------
@@ -109,8 +137,8 @@ def load_state(folder: Path, learner: Learner, config: TrainingConfig) -> Progre
         raise InputError(f"{path}: no state to resume from; start without --resume")
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        own, progress = json.loads(saved["config"]), _progress(saved["progress"])
-        if not _same(own, config):
+        own, progress = json.loads(saved["config"]), _progress(saved["progress"], usual)
+        if not _same(own, config, config_from):
             raise InputError(f"{path} belongs to another configuration; resume with the one that it was started with")
         learner.restore(saved["learner"])
     except InputError:
@@ -122,24 +150,24 @@ def load_state(folder: Path, learner: Learner, config: TrainingConfig) -> Progre
     return progress
 
 
-def _same(plain: Mapping[str, Any], config: TrainingConfig) -> bool:
+def _same(plain: Mapping[str, Any], config: Configured, config_from: Callable[[Mapping[str, Any]], Configured]) -> bool:
     try:
         return config_from(plain) == config
     except InputError:
         return False
 
 
-def _progress(saved: Mapping[str, Any]) -> Progress:
-    """The progress from its values, each of the type of the default.
+def _progress(saved: Mapping[str, Any], usual: P) -> P:
+    """The progress from its values, each of the type of the usual one.
 
     Raises
     ------
     ValueError : one has another type.
     """
-    progress = Progress(**saved)
-    for each in fields(Progress):
-        if type(getattr(progress, each.name)) is not type(getattr(Progress(), each.name)):
-            raise ValueError(f"{each.name} is {getattr(progress, each.name)!r:.40}")
+    progress = type(usual)(**saved)
+    for name, value in vars(usual).items():
+        if type(getattr(progress, name)) is not type(value):
+            raise ValueError(f"{name} is {getattr(progress, name)!r:.40}")
     return progress
 
 

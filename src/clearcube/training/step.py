@@ -130,7 +130,7 @@ def train_step(
     norm = nn.utils.clip_grad_norm_(learner.generator.parameters(), rates.clip)
     _check_finite({"norm of the gradient": norm}, step, where)
     learner.optimiser.step()
-    _follow(learner, step, rates)
+    follow(learner.average, learner.generator, rates.average, step)
     return sums | {"norm": float(norm)}
 
 
@@ -169,13 +169,13 @@ def weighted(terms: dict[str, Tensor], weights: LossConfig) -> Tensor:
     return torch.stack(parts).sum()
 
 
-def _follow(learner: Learner, step: int, rates: OptimisationConfig) -> None:
-    """Move the average of the weights a little; faster in the first steps."""
-    decay = min(rates.average, (1 + step) / (10 + step))
+def follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Move the average of the weights a little towards the network's; faster in the first steps."""
+    kept = min(decay, (1 + step) / (10 + step))
     with torch.no_grad():
-        own = dict(learner.generator.state_dict())
-        for name, mean in learner.average.state_dict().items():
-            mean.lerp_(own[name].to(mean.dtype), 1 - decay)
+        own = dict(network.state_dict())
+        for name, mean in average.state_dict().items():
+            mean.lerp_(own[name].to(mean.dtype), 1 - kept)
 
 
 def _check_finite(terms: dict[str, Tensor], step: int, where: OneDevice) -> None:
