@@ -39,6 +39,24 @@ def test_clouds_of_other_cubes_are_pasted_and_a_fifth_is_missed():
         paste_clouds(own, [frame for frame in frames if frame.key == "own"], 0, "own")
 
 
+def test_a_fifth_is_missed_however_a_cloud_is_turned():
+    own, frames = block(0, 0.01), cloudy_frames([("other", block(1, 0.5))])
+    for seed in range(6):
+        pasted = paste_clouds(own, frames, seed)
+        clouds = np.isclose(pasted.block.reflectance, 0.9).all(axis=1) & own.observed
+        dates = np.flatnonzero(clouds.any(axis=(1, 2)))
+        assert dates.size
+        for t in dates:
+            assert pasted.missed[t].sum() == round(0.2 * clouds[t].sum())
+
+
+def test_pieces_are_the_same_of_a_turned_mask():
+    among = np.random.default_rng(0).random((9, 9)) > 0.3
+    upright, turned = (pieces(mask, 0.5, np.random.default_rng(1)) for mask in (among.copy(), np.asfortranarray(among)))
+    np.testing.assert_array_equal(upright, turned)
+    assert upright.sum() == round(0.5 * among.sum())
+
+
 def test_any_part_of_a_larger_frame_is_pasted():
     own = block(0, 0.01)
     corner = np.zeros((120, 120), bool)

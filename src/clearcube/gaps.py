@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -205,7 +205,7 @@ class MaskBank:
     def of(cls, series: Iterable[NDArray[np.bool_]]) -> MaskBank:
         """The bank of all masks in the given `observed` arrays, (T, H, W) bool each, that cover 10 to 95 %."""
         masks = (mask for observed in series for mask in observed)
-        return cls(tuple(mask for mask in masks if MASK_COVER[0] <= (~mask).mean() <= MASK_COVER[1]))
+        return cls(tuple(mask for mask in masks if covers(mask)))
 
     @classmethod
     def read(cls, folder: str | Path) -> MaskBank:
@@ -222,12 +222,23 @@ class MaskBank:
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.bool_]:
         """A random mask of the bank, (H, W) bool: rotated by a multiple of 90 degrees, tiled, cropped to the shape."""
-        mask = self.masks[generator.integers(len(self.masks))]
-        mask = np.rot90(mask, int(generator.integers(4)))
-        repeats = [-(-wanted // size) for wanted, size in zip(shape, mask.shape, strict=True)]
-        mask = np.tile(mask, repeats)
-        top, left = (generator.integers(size - wanted + 1) for wanted, size in zip(shape, mask.shape, strict=True))
-        return mask[top : top + shape[0], left : left + shape[1]]
+        return laid_over(self.masks[generator.integers(len(self.masks))], generator, shape)
+
+
+def covers(mask: NDArray[np.bool_]) -> bool:
+    """Whether a mask (H, W), True = observed, covers as much as those of a bank do."""
+    return bool(MASK_COVER[0] <= (~mask).mean() <= MASK_COVER[1])
+
+
+def laid_over(fields: NDArray[Any], generator: np.random.Generator, shape: tuple[int, int]) -> NDArray[Any]:
+    """Fields (..., H, W) rotated by a multiple of 90 degrees, tiled, cropped to a shape (h, w), at random."""
+    turned = np.rot90(fields, int(generator.integers(4)), axes=(-2, -1))
+    size = turned.shape[-2:]
+    repeats = [-(-wanted // there) for wanted, there in zip(shape, size, strict=True)]
+    tiled = np.tile(turned, [1] * (turned.ndim - 2) + repeats)
+    size = tiled.shape[-2:]
+    top, left = (generator.integers(there - wanted + 1) for wanted, there in zip(shape, size, strict=True))
+    return tiled[..., top : top + shape[0], left : left + shape[1]]
 
 
 def read_mask(path: str | Path) -> NDArray[np.bool_]:
@@ -310,7 +321,7 @@ def _scenario_named(name: str) -> Scenario:
         raise InputError(f"there is no scenario '{name}'; there are {', '.join(Scenario)}") from None
 
 
-def _generator(seed: int, purpose: str, key: str) -> np.random.Generator:
+def generator_of(seed: int, purpose: str, key: str) -> np.random.Generator:
     """Random numbers for one purpose at one cube, whatever else is drawn."""
     digest = hashlib.sha256(f"{purpose}\n{key}".encode()).digest()
     return np.random.default_rng([seed, int.from_bytes(digest)])
@@ -326,8 +337,8 @@ def _hidden_dates(
     if scenario is Scenario.TRAILING:
         return np.asarray(days > days[-1] - END_DAYS)
     if scenario in RUN_DAYS:
-        return _run(days, RUN_DAYS[scenario], _generator(seed, scenario, key))
-    return _half_of_inner(observed, _generator(seed, "dates", key))
+        return _run(days, RUN_DAYS[scenario], generator_of(seed, scenario, key))
+    return half_of_inner(observed, generator_of(seed, "dates", key))
 
 
 def _run(days: NDArray[np.int64], length: int, generator: np.random.Generator) -> NDArray[np.bool_]:
@@ -342,7 +353,7 @@ def _run(days: NDArray[np.int64], length: int, generator: np.random.Generator) -
     return np.asarray((days >= start) & (days < start + length))
 
 
-def _half_of_inner(observed: NDArray[np.bool_], generator: np.random.Generator) -> NDArray[np.bool_]:
+def half_of_inner(observed: NDArray[np.bool_], generator: np.random.Generator) -> NDArray[np.bool_]:
     """Half of the inner clear dates (rounded down, at least one), (T,) bool."""
     inner = clear_dates(observed)[1:-1]
     if not inner.size:
@@ -356,7 +367,7 @@ def _cloud_cover(hidden: NDArray[np.bool_], seed: int, key: str, bank: MaskBank 
     """A mask of the bank for every date on which something is hidden, (T, H, W) bool, True = left observed."""
     if bank is None or not bank.masks:
         raise ScenarioUnavailable("partial needs a bank of masks that cover 10 to 95 %; give cubes with clouds")
-    generator = _generator(seed, "masks", key)
+    generator = generator_of(seed, "masks", key)
     cover = np.ones(hidden.shape, bool)
     for t in np.flatnonzero(hidden.any(axis=(1, 2))):
         cover[t] = bank.draw(generator, (hidden.shape[1], hidden.shape[2]))

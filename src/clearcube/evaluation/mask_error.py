@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import logit
 
 from clearcube.evaluation.statistics import Sums
-from clearcube.gaps import MASK_COVER, ScenarioUnavailable, clear_dates
+from clearcube.gaps import ScenarioUnavailable, covers, generator_of, half_of_inner, laid_over
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,6 +48,11 @@ class CloudyFrame:
     reflectance: NDArray[np.float32]
     cloud: NDArray[np.bool_]
 
+    @property
+    def stack(self) -> NDArray[np.float32]:
+        """(1 + B, H, W): where the cloud is, and the reflectance."""
+        return np.concatenate([self.cloud[None].astype(np.float32), self.reflectance])
+
 
 def with_frames(kept: Mapping[str, CloudyFrame], key: str, block: Block) -> dict[str, CloudyFrame]:
     """What is kept of cloudy frames, checksum -> frame, with those of one more cube."""
@@ -56,13 +61,10 @@ def with_frames(kept: Mapping[str, CloudyFrame], key: str, block: Block) -> dict
         hashlib.sha256(f"{key}\n{t}".encode()).hexdigest(): CloudyFrame(
             key, block.reflectance[t].copy(), cloud[t].copy()
         )
-        for t in np.flatnonzero(_within(cloud.mean(axis=(1, 2))))
+        for t in range(len(cloud))
+        if covers(~cloud[t])
     }
     return dict(sorted({**kept, **added}.items())[:FRAMES])
-
-
-def _within(share: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return np.asarray((share >= MASK_COVER[0]) & (share <= MASK_COVER[1]))
 
 
 @dataclass(frozen=True)
@@ -86,19 +88,16 @@ def paste_clouds(block: Block, frames: Sequence[CloudyFrame], seed: int, key: st
     ScenarioUnavailable : no clear date between two others, or no cloudy frame of another cube with the same bands.
     """
     usable = [f for f in frames if f.key != key and len(f.reflectance) == len(block.bands)]
-    inner = clear_dates(block.observed)[1:-1]
-    if not inner.size:
-        raise ScenarioUnavailable("the cube has no clear date between two others; leave it out")
+    generator = generator_of(seed, MASK_ERROR, key)
+    dates = np.flatnonzero(half_of_inner(block.observed, generator))
     if not usable:
         raise ScenarioUnavailable("mask-error pastes clouds of other cubes, and none has cloudy dates with values")
-    digest = hashlib.sha256(f"{MASK_ERROR}\n{key}".encode()).digest()
-    generator = np.random.default_rng([seed, int.from_bytes(digest)])
     values, observed = block.reflectance.copy(), block.observed.copy()
     missed, hidden = np.zeros_like(observed), np.zeros_like(observed)
-    dates = np.sort(generator.choice(inner, max(1, inner.size // 2), replace=False))
+    frame = (observed.shape[1], observed.shape[2])
     for t in dates:
-        cloud, reflectance = _drawn(usable[generator.integers(len(usable))], observed.shape[1:], generator)
-        cloud &= block.observed[t]
+        drawn = laid_over(usable[generator.integers(len(usable))].stack, generator, frame)
+        cloud, reflectance = (drawn[0] > 0) & block.observed[t], drawn[1:]
         values[t] = np.where(cloud, reflectance, values[t])
         missed[t] = pieces(cloud, MISSED_SHARE, generator)
         observed[t] &= ~cloud | missed[t]
@@ -109,23 +108,10 @@ def paste_clouds(block: Block, frames: Sequence[CloudyFrame], seed: int, key: st
     return Pasted(replace(block, reflectance=values, observed=observed & ~hidden), hidden, missed)
 
 
-def _drawn(
-    frame: CloudyFrame, shape: tuple[int, ...], generator: np.random.Generator
-) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """A frame rotated by a multiple of 90 degrees, tiled and cropped to the shape at random."""
-    stack = np.concatenate([frame.cloud[None].astype(np.float32), frame.reflectance])
-    stack = np.rot90(stack, int(generator.integers(4)), axes=(1, 2))
-    repeats = [-(-wanted // size) for wanted, size in zip(shape, stack.shape[1:], strict=True)]
-    stack = np.tile(stack, (1, *repeats))
-    top, left = (generator.integers(size - wanted + 1) for wanted, size in zip(shape, stack.shape[1:], strict=True))
-    stack = stack[:, top : top + shape[0], left : left + shape[1]]
-    return stack[0] > 0, stack[1:]
-
-
 def pieces(among: NDArray[np.bool_], share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
     """Connected pieces that make up this share of the given pixels, (H, W) bool."""
     field = gaussian_filter(generator.normal(size=among.shape), PIECE)
-    chosen = np.zeros_like(among)
+    chosen = np.zeros(among.shape, bool)  # in C order, whatever that of the mask is
     order = np.flatnonzero(among)[np.argsort(field[among])]
     chosen.ravel()[order[: round(share * order.size)]] = True
     return chosen

@@ -17,7 +17,7 @@ from clearcube.evaluation.experiments import Disbelief, Experiment, NamedCube, e
 from clearcube.evaluation.judging import Networks, judge
 from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame
 from clearcube.evaluation.records import UNREADABLE, Outcome, Record, load, save
-from clearcube.gaps import MASK_COVER, MaskBank, ScenarioUnavailable
+from clearcube.gaps import MaskBank, ScenarioUnavailable, covers
 from clearcube.stopping import Stop
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ KEEP_S = 10.0
 """Seconds of work that are lost at most, but for the fill in hand, where a run is killed."""
 WEIGHTS = "weights"
 """Name of the checksums of checkpoints, by method, among the settings."""
+PASTED = "a fifth of the pixels of every pasted cloud is missed"
+"""Part of the checksum of clouds: sums that were measured when clouds were pasted otherwise are measured again."""
 DRAWN = {"bank": "partial", "clouds": MASK_ERROR}
 """Name of the checksum of what a scenario draws from, among the settings -> the scenario; None = not used."""
 
@@ -182,9 +184,7 @@ def _outcome(make: Callable[[], Filler], test: Experiment, bands: Sequence[str],
 def with_masks(kept: Mapping[str, NDArray[np.bool_]], key: str, observed: NDArray[np.bool_]) -> dict[str, Any]:
     """What is kept for a bank, checksum -> mask, with the masks of one more cube."""
     added = {
-        hashlib.sha256(f"{key}\n{t}".encode()).hexdigest(): mask
-        for t, mask in enumerate(observed)
-        if MASK_COVER[0] <= (~mask).mean() <= MASK_COVER[1]
+        hashlib.sha256(f"{key}\n{t}".encode()).hexdigest(): mask for t, mask in enumerate(observed) if covers(mask)
     }
     return dict(sorted({**kept, **added}.items())[:BANK_SIZE])
 
@@ -198,8 +198,8 @@ def digest_of(bank: MaskBank) -> str:
 
 
 def digest_of_clouds(frames: Sequence[CloudyFrame]) -> str:
-    """Checksum of what can be pasted: where the clouds lie, and how they look."""
-    digest = hashlib.sha256(digest_of(MaskBank(tuple(frame.cloud for frame in frames))).encode())
+    """Checksum of what is pasted: how, where the clouds lie, and how they look."""
+    digest = hashlib.sha256(PASTED.encode() + digest_of(MaskBank(tuple(frame.cloud for frame in frames))).encode())
     for frame in frames:
         digest.update(frame.reflectance[:, frame.cloud].tobytes())
     return digest.hexdigest()

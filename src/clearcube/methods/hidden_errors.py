@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearcube.filler import Block, at_dates
+from clearcube.gaps import scored, without
 from clearcube.methods.error_kernels import OBSERVED, cells_of
 from clearcube.methods.sampling import draw_pixels
 from clearcube.methods.whittaker_kernels import residual_pixels
@@ -128,15 +129,15 @@ def _errors(
     predict: Predict, block: Block, hidden: Bools, believed: Bools
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8], object]:
     """Errors (B, N), cells (N,) and dates (N,) at the hidden, believed pixels still observed at another date."""
-    left = block.observed & ~hidden
-    scored = hidden & believed & left.any(axis=0)
+    left = without(block.observed, hidden)
+    chosen = believed & scored(block.observed, hidden)
     kept = np.where(left[:, None], block.reflectance, np.float32(np.nan))
     mean = predict(Block(kept, left, block.dates, block.bands))
-    error = np.moveaxis(mean - block.reflectance, 1, 0)[:, scored]
+    error = np.moveaxis(mean - block.reflectance, 1, 0)[:, chosen]
     finite = np.isfinite(error).all(axis=0)
-    cell = cells_of(left, block.days)[scored]
+    cell = cells_of(left, block.days)[chosen]
     assert not (cell == OBSERVED).any()
-    return error[:, finite], cell[finite], np.nonzero(scored)[0][finite]
+    return error[:, finite], cell[finite], np.nonzero(chosen)[0][finite]
 
 
 def _runs(observed: Bools, days: NDArray[np.int64], kind: str, generator: np.random.Generator) -> Bools:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from clearcube.gaps import MaskBank
+from clearcube.gaps import MaskBank, scored, without
 from clearcube.network_filler.gap_kinds import gap_kinds
 from clearcube.training.config import SamplingConfig
 from clearcube.training.hiding import draw_hidden
@@ -88,13 +88,12 @@ def gap_errors(estimate: Callable[[Block], Estimates], sample: Sequence[Block], 
 
 def errors_at(estimate: Callable[[Block], Estimates], block: Block, hidden: Bools) -> GapErrors:
     """Errors at the hidden pixels (T, H, W) that are still observed at another date."""
-    left = block.observed & ~hidden
-    scored = hidden & left.any(axis=0)
+    left, chosen = without(block.observed, hidden), scored(block.observed, hidden)
     kept = np.where(left[:, None], block.reflectance, np.float32(np.nan))
     made = estimate(replace(block, reflectance=kept, observed=left))
-    error = np.moveaxis(made.means - block.reflectance, 2, 1)[:, :, scored]
-    std = np.moveaxis(made.std, 1, 0)[:, scored]
-    return GapErrors(error, std, gap_kinds(left, block.dates)[scored], np.nonzero(scored)[0])
+    error = np.moveaxis(made.means - block.reflectance, 2, 1)[:, :, chosen]
+    std = np.moveaxis(made.std, 1, 0)[:, chosen]
+    return GapErrors(error, std, gap_kinds(left, block.dates)[chosen], np.nonzero(chosen)[0])
 
 
 def _some_hidden(block: Block, rng: np.random.Generator) -> Bools:
