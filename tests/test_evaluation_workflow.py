@@ -2,10 +2,12 @@
 
 import inspect
 import json
+import warnings
 
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from builders import cloudy_cube
 from test_evaluation_pictures import alexnet, tiny_inception
 from test_network_filler import saved
@@ -243,6 +245,22 @@ def test_evaluate_and_score_read_inputs_as_fill_does(store, tmp_path):
     assert run("score", part, store, "--on", "all").exit_code == 2
     result = run("score", part, store, "--on", "all", "--time", f"{first}/{last}")
     assert result.exit_code == 0, result.output
+
+
+def test_a_fill_of_another_program_is_scored_whatever_it_calls_time(store, tmp_path):
+    cube = place(0)
+    hidden = np.zeros(cube["observed"].shape, bool)
+    hidden[3] = cube["observed"].values[3]
+    np.save(tmp_path / "hidden.npy", hidden)
+    bands = {name: cube["reflectance"].sel(band=name, drop=True) for name in ("blue", "green", "red", "nir")}
+    theirs = xr.Dataset({**bands, "reflectance_std": cube["observed"].astype(float)}).drop_vars("spatial_ref")
+    for dim in ("t", "time"):  # one with a std that is none of the bands
+        path = tmp_path / f"{dim}.nc"
+        theirs.rename({"time": dim} if dim == "t" else {}).to_netcdf(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its CRS, which it has not
+            found = score_files(str(path), str(store), "hidden", str(tmp_path / "hidden.npy"))
+        assert {"psnr", "ssim"} <= {each.metric for each in found} and "crps" not in {each.metric for each in found}
 
 
 @pytest.mark.parametrize("damage", ["cut.npz", "plain.npz", "empty.npz", "archive.npy", "numbers.npy"])

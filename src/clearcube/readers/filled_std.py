@@ -45,18 +45,21 @@ def std_within(path: str, filled: xr.Dataset, rows: slice, columns: slice) -> St
 def _of_store(path: str, filled: xr.Dataset, rows: slice, columns: slice) -> Stds:
     dataset = open_store(path)
     bands = [str(name) for name in filled["band"].values]
+    names = (*(f"{band}_std" for band in bands), "ndvi_std", "reflectance_std")
+    there = {name: dataset.variables[name] for name in names if name in dataset.variables}
+    there = {name: stored for name, stored in there.items() if {"time", "y", "x"} <= set(stored.dims)}
+    if not there or "time" not in dataset.variables:
+        return {}
     dates = decoded_dates(dataset, "time", path).astype("datetime64[D]")
     found: Stds = {}
-    for name in (*(f"{band}_std" for band in bands), "ndvi_std", "reflectance_std"):
-        stored = dataset.variables.get(name)
-        if stored is None or not {"time", "y", "x"} <= set(stored.dims):
-            continue
+    for name, stored in there.items():
         at = stored.isel(y=rows, x=columns).transpose("time", ..., "y", "x")
         values = mask_decoding(at.attrs, at.dtype).apply(at.values)
         kept = _on_dates(dates_of(filled), {date: values[t] for t, date in enumerate(dates)}, values[0])
-        parts = np.moveaxis(kept, 1, 0) if name == "reflectance_std" else [kept]
-        labels = bands if name == "reflectance_std" else [name.removesuffix("_std")]
-        found |= dict(zip(labels, parts, strict=True))
+        if name != "reflectance_std":
+            found[name.removesuffix("_std")] = kept
+        elif kept.ndim == 4 and kept.shape[1] == len(bands):
+            found |= dict(zip(bands, np.moveaxis(kept, 1, 0), strict=True))
     return found
 
 
