@@ -1,8 +1,9 @@
 """Score a checkpoint on cubes by the protocol: gain over linear in PSNR, per cube and scenario, as a Markdown table.
 
-python scripts/score_weights.py CHECKPOINT [--seeds 0 1] [--scenarios partial frames] CUBE [CUBE ...]
+python scripts/score_weights.py CHECKPOINT CUBE [CUBE ...] [--seeds 0 1] [--scenarios partial frames] [--adapt STEPS]
 
-Each CUBE is a path, or several of one place joined by commas.
+Each CUBE is a path, or several of one place joined by commas. With --adapt the network is first trained on what is left
+of each experiment's cube, as `clearcube fill --adapt` does.
 """
 
 from __future__ import annotations
@@ -87,10 +88,11 @@ def main() -> None:
     parser.add_argument("cubes", nargs="+")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--scenarios", nargs="+", default=list(ValidationConfig().scenarios))
+    parser.add_argument("--adapt", type=int, default=0, help="steps of training on the cube; 0 = none")
     given = parser.parse_args()
     config = ValidationConfig(scenarios=tuple(given.scenarios), seeds=tuple(given.seeds))
     tests = experiments([opened(cube) for cube in given.cubes], config)
-    found = list(rows(tests, NetworkFiller(given.checkpoint, "seq2seq")))
+    found = list(rows(tests, NetworkFiller(given.checkpoint, "seq2seq", adapt=given.adapt)))
     sys.stdout.write(table(found, given.scenarios) + "\n")
 
 

@@ -88,3 +88,27 @@ def test_bad_checkpoints_are_refused_and_nothing_is_written(tmp_path, weights, m
     absent = tmp_path / "no" / "out.safetensors"
     assert_refused(run("weights", "convert", weights / "GANFilling.pt", absent), "cannot write", "out.safetensors")
     assert contents(tmp_path) == before
+
+
+def test_an_average_is_the_mean_of_the_weights(tmp_path):
+    models = [Generator(GanFillingConfig(width=2)) for _ in range(3)]
+    paths, out = [tmp_path / f"step_{i}.safetensors" for i in range(3)], tmp_path / "mean.safetensors"
+    for i, (model, path) in enumerate(zip(models, paths, strict=True)):
+        provenance = {"seed": 0, "steps": i}
+        checkpoint.save(path, model, METADATA | {"provenance": provenance, "mixture_prior": {"gram": [i]}})
+    result = run("weights", "average", *paths, out)
+    assert result.exit_code == 0, result.output
+    assert "mean of 3 checkpoints" in result.output
+    made, metadata = checkpoint.load(out)
+    states = [model.state_dict() for model in models]
+    for name, value in made.state_dict().items():
+        torch.testing.assert_close(value, sum(state[name] for state in states) / 3)
+    assert metadata["provenance"]["steps"] == 2
+    assert metadata["provenance"]["average_of"] == {path.name: sha256_of(path) for path in paths}
+    assert "mixture_prior" not in metadata, "it was measured for one of them"
+    assert_refused(run("weights", "average", *paths, out), "exists", "--overwrite")
+    assert run("weights", "average", *paths[:2], out, "--overwrite").exit_code == 0
+    assert_refused(run("weights", "average", paths[0], tmp_path / "one.safetensors"), "at least two")
+    checkpoint.save(paths[1], Generator(GanFillingConfig(width=4)), METADATA)
+    assert_refused(run("weights", "average", *paths, tmp_path / "no.safetensors"), "step_1", "another kind or size")
+    assert not (tmp_path / "no.safetensors").exists()

@@ -99,6 +99,18 @@ def test_a_run_leaves_a_checkpoint_that_says_how_it_was_made(tmp_path):
     assert losses(tmp_path) == [json.loads(json.dumps(each)) for each in losses(tmp_path)]
 
 
+def test_checkpoints_stay_on_request(tmp_path, small_bank):
+    check = ValidationConfig(every=4, save=2, keep=3, scenarios=("frames", "trailing"))
+    made = config(tmp_path, check=check)
+    train(made, DATA)
+    kept = sorted(path.name for path in tmp_path.glob("step_*"))
+    assert kept == ["step_000003.safetensors", "step_000006.safetensors"]
+    assert [checkpoint.load(tmp_path / name)[1]["provenance"]["steps"] for name in kept] == [3, 6]
+    other = dataclasses.replace(made, optimisation=OptimisationConfig(steps=2, precision="float32"))
+    train(other, DATA, overwrite=True)
+    assert not list(tmp_path.glob("step_*")), "another run's checkpoints are gone"
+
+
 def test_the_adversarial_part_joins_after_the_warm_up(tmp_path):
     weights = LossConfig(adversarial=0.01)
     rates = OptimisationConfig(steps=4, precision="float32", warm_up=0.5)

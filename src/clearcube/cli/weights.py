@@ -1,4 +1,4 @@
-"""`clearcube weights`: list, show, verify, convert."""
+"""`clearcube weights`: list, show, verify, convert, average."""
 
 from __future__ import annotations
 
@@ -72,3 +72,17 @@ def convert(
 
         found = converted(source, target, overwrite=overwrite)
     typer.echo(f"{target}: {found.network}, {found.parameters:,} parameters, sha256 {found.sha256[:12]}")
+
+
+@app.command()
+def average(
+    sources: Annotated[list[Path], typer.Argument(metavar="CHECKPOINT...", help="Two files or more.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="File to write.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+) -> None:
+    """Average the weights of checkpoints of one training (`keep` in its configuration leaves them)."""
+    with explained():
+        from clearcube.workflows.weights import average as averaged
+
+        found = averaged(sources, target, overwrite=overwrite)
+    typer.echo(f"{target}: mean of {len(sources)} checkpoints, sha256 {found.sha256[:12]}")

@@ -111,12 +111,14 @@ class OptimisationConfig:
 class ValidationConfig:
     """When and on what the weights are judged.
 
-    every : steps between validations; save : steps between saves of the state; log : steps whose mean makes a record of
-    the log; patience : validations without a better one after which the run ends, 0 = never.
+    every : steps between validations; save : steps between saves of the state; keep : steps between checkpoints that
+    stay beside the last one, 0 = none; log : steps whose mean makes a record of the log; patience : validations without
+    a better one after which the run ends, 0 = never.
     """
 
     every: int = 250
     save: int = 250
+    keep: int = 0
     log: int = 25
     scenarios: tuple[str, ...] = ("partial", "frames", "run30", "run60", "leading", "trailing")
     seeds: tuple[int, ...] = (0,)

@@ -21,6 +21,7 @@ from clearcube.training.log import RunLog
 from clearcube.training.pictures import picture, write_png
 from clearcube.training.state import (
     BEST,
+    KEPT,
     LAST,
     Progress,
     check_folder,
@@ -151,6 +152,8 @@ def _loop(run: Run, log: RunLog, until: int | None) -> None:
         if where.rank == 0 and (done or progress.step % config.check.save == 0):
             save_state(run.folder, run.learner, progress, config)
             save_weights(run.folder / LAST, run.learner, config, progress, run.data)
+        if where.rank == 0 and config.check.keep and progress.step % config.check.keep == 0:
+            save_weights(run.folder / KEPT.format(progress.step), run.learner, config, progress, run.data)
         if progress.step == until:
             return
         done = where.agreed(_done(config, progress))  # validation may have been the last one

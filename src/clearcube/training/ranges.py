@@ -78,7 +78,7 @@ def _check_optimisation(rates: OptimisationConfig) -> None:
 
 def _check_validation(check: ValidationConfig) -> None:
     _positive("check", check, ("every", "save", "log"))
-    _not_negative("check", check, ("patience",))
+    _not_negative("check", check, ("keep", "patience"))
     _require(bool(check.seeds) and min(check.seeds) >= 0, "check.seeds must be whole numbers of 0 or more")
     _require(bool(check.scenarios), "check.scenarios must name at least one scenario")
     for scenario in check.scenarios:

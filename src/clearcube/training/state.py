@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 STATE = "state.pt"
 LAST, BEST = "last.safetensors", "best.safetensors"
+KEPT = "step_{:06d}.safetensors"
+"""What a checkpoint is called that stays when the run goes on, by its step."""
 LICENCE = "Apache-2.0"
 DAMAGED = (
     *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, AssertionError),
@@ -85,8 +87,8 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
 
 def clear_folder(folder: Path) -> None:
     """Take away what another run left, so that nothing of it is taken for this one's."""
-    for name in (STATE, LAST, BEST, "sample.png"):
-        (folder / name).unlink(missing_ok=True)
+    for path in (*(folder / name for name in (STATE, LAST, BEST, "sample.png")), *folder.glob("step_*.safetensors")):
+        path.unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
 

@@ -1,17 +1,20 @@
-"""Checkpoints: what ships, what is in one, whether it is what it was, and bringing the authors' files into ours."""
+"""Checkpoints: what ships, what is in one, whether it is what it was; converting and averaging them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import torch
 from safetensors import SafetensorError
+from torch import nn
 
 from clearcube.errors import InputError
 from clearcube.network_filler.checkpoints import SUFFIX, embedded, is_published, located, opened, sha256_of
 from clearcube.network_filler.published import BANDS
+from clearcube.network_filler.seq2seq import PRIOR
 from clearcube.networks.checkpoint import architecture_of, save
 from clearcube.networks.published import load_published
 from clearcube.training.kinds import NetworkConfig, kind_of
@@ -105,18 +108,56 @@ def convert(source: Path, target: Path, *, overwrite: bool = False) -> Checkpoin
     ------
     InputError : the source is none of theirs, or the target exists or is not called .safetensors.
     """
-    if target.suffix != SUFFIX:
-        raise InputError(f"{target}: name the converted checkpoint *{SUFFIX}")
-    if target.exists() and not overwrite:
-        raise InputError(f"{target} exists: choose another name, or replace it with --overwrite")
+    _check_target(target, overwrite)
     if source.is_file() and not is_published(source):
         raise InputError(f"{source} is no file of torch, as the authors' are; clearcube's own need no conversion")
     model, metadata = load_published(source)
+    _write(target, model, metadata | {"source_sha256": sha256_of(source)})
+    return describe(str(target))
+
+
+def average(sources: Sequence[Path], target: Path, *, overwrite: bool = False) -> CheckpointInfo:
+    """Write the mean of the weights of checkpoints of one training, which often does better on data unlike training's.
+
+    What the checkpoints say of themselves is taken from the last one; which ones were averaged is added to it. A prior
+    that was measured for one of them (`scripts/calibrate_weights.py`) does not hold for the mean and is left out.
+
+    Source: Izmailov et al., Averaging weights leads to wider optima and better generalization, UAI 2018.
+
+    Raises
+    ------
+    InputError : fewer than two checkpoints, one cannot be used, they hold networks of different kinds or sizes, or the
+        target exists or is not called .safetensors.
+    """
+    _check_target(target, overwrite)
+    if len(sources) < 2:
+        raise InputError("an average needs at least two checkpoints")
+    models, metadata = zip(*(opened(path) for path in sources), strict=True)
+    model = models[-1]
+    for path, other in zip(sources, models, strict=True):
+        if type(other) is not type(model) or other.config != model.config:
+            raise InputError(f"{path} holds a network of another kind or size than {sources[-1]}; average only of one")
+    states = [each.state_dict() for each in models]
+    model.load_state_dict({name: torch.stack([s[name].double() for s in states]).mean(dim=0) for name in states[-1]})
+    kept = {name: value for name, value in metadata[-1].items() if name != PRIOR}
+    averaged = {path.name: sha256_of(path) for path in sources}
+    _write(target, model, kept | {"provenance": {**kept["provenance"], "average_of": averaged}})
+    return describe(str(target))
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    """Whether a checkpoint may be written there."""
+    if target.suffix != SUFFIX:
+        raise InputError(f"{target}: name the checkpoint to write *{SUFFIX}")
+    if target.exists() and not overwrite:
+        raise InputError(f"{target} exists: choose another name, or replace it with --overwrite")
+
+
+def _write(target: Path, model: nn.Module, metadata: Mapping[str, object]) -> None:
     try:
-        save(target, model, metadata | {"source_sha256": sha256_of(source)})
+        save(target, model, metadata)
     except (OSError, SafetensorError) as error:
         raise InputError(f"cannot write {target} ({error}); choose a place where you may") from error
-    return describe(str(target))
 
 
 def _sums(path: Path) -> dict[str, str]:
