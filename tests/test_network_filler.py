@@ -15,6 +15,7 @@ from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
 from clearcube.network_filler import NetworkFiller, make_network_filler
 from clearcube.network_filler import seq2seq as own
+from clearcube.network_filler.gap_kinds import GAP_KINDS
 from clearcube.network_filler.mixture import ESTIMATES
 from clearcube.networks import checkpoint
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
@@ -237,7 +238,22 @@ def test_fill_uses_the_embedded_weights():
     assert np.isfinite(filled["reflectance"].values[:, :, 20:, 20:]).all()
 
 
-@pytest.mark.parametrize("prior", [5, {"gram": "x", "spread": 1}, {"gram": [[1.0]], "spread": [1.0]}, {}])
+GRAM, SPREAD = np.tile(np.eye(2), (GAP_KINDS, 1, 1)).tolist(), [1.0] * GAP_KINDS
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        5,
+        {},
+        {"gram": "x", "spread": 1},
+        {"gram": [[1.0]], "spread": [1.0]},
+        {"gram": GRAM, "spread": [0.0, *SPREAD[1:]]},
+        {"gram": GRAM, "spread": [-1.0, *SPREAD[1:]]},
+        {"gram": [[[-1.0, 0.0], [0.0, 1.0]], *GRAM[1:]], "spread": SPREAD},
+        {"gram": [[[1.0, 0.5], [0.0, 1.0]], *GRAM[1:]], "spread": SPREAD},
+    ],
+)
 def test_metadata_that_mean_nothing_are_refused(tmp_path, prior):
     path = tmp_path / "w.safetensors"
     checkpoint.save(path, Seq2Seq(TINY), METADATA | {"mixture_prior": prior})

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from clearcube.errors import InputError
-from clearcube.networks.checkpoint import HEADER, load, save
+from clearcube.networks.checkpoint import HEADER, assembled, load, save
 from clearcube.networks.ganfilling import GanFillingConfig, Generator
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
 from clearcube.networks.utilise import Utilise, UtiliseConfig
@@ -135,10 +135,31 @@ def test_damaged_tensors_are_refused(parts):
     rewrite(path, {**tensors, name: tensors[name].int()}, header)
     with pytest.raises(InputError, match="not finite"):
         load(path)
+    rewrite(path, {**tensors, name: tensors[name].double() + 1e300}, header)
+    with pytest.raises(InputError, match="not finite"):
+        load(path)
+    rewrite(path, {**tensors, name: tensors[name].to(torch.float8_e4m3fn)}, header)
+    with pytest.raises(InputError, match="not finite"):
+        load(path)
     del tensors[name]
     rewrite(path, tensors, header)
     with pytest.raises(InputError, match="file none"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.zeros(1).expand(2, 3), torch.zeros(2, 3).to_sparse(), torch.zeros(2, 3, device="meta")],
+    ids=["not all stored", "sparse", "meta"],
+)
+def test_tensors_that_are_no_arrays_of_numbers_are_refused(tensor):
+    class Net(torch.nn.Module):
+        def __init__(self, config):
+            super().__init__()
+            self.config, self.weight = config, torch.nn.Parameter(torch.zeros(2, 3))
+
+    with pytest.raises(InputError, match=r"x.pt: tensor 'weight' holds values that are not"):
+        assembled(Net, 0, {"weight": tensor}, "x.pt")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999])

@@ -265,7 +265,8 @@ def test_a_calendar_adds_dates_and_marks_those_wanted(tmp_path):
     assert dates_of(cube).astype(str).tolist() == ["2020-01-03", "2020-01-07", "2020-01-08", "2020-01-11", "2020-01-13"]
     assert cube.wanted.values.tolist() == [True, True, False, True, False]
     assert cube.observed.all(("y", "x")).values.tolist() == [True, False, True, False, True]
-    assert "wanted" not in open_cube(file).coords
+    assert cube.acquired.values.tolist() == [True, False, True, False, True]
+    assert not {"wanted", "acquired"} & set(open_cube(file).coords)
     later = open_cube(file, dates=["2020-02-01"])
     assert later.wanted.values.tolist() == [False, False, False, True]
 

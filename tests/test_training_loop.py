@@ -31,7 +31,7 @@ from clearcube.training.log import RunLog
 from clearcube.training.loop import train
 from clearcube.training.packing import TrainingData
 from clearcube.training.samples import Sampler
-from clearcube.training.state import Progress, load_state, save_state
+from clearcube.training.state import Progress, alone_in, load_state, save_state
 from clearcube.training.step import new_learner, one_cycle, train_step
 from clearcube.training.validation import NamedBlock, experiments, gains, overall
 from clearcube.workflows.train import train_network
@@ -195,7 +195,9 @@ def test_another_run_is_replaced_only_on_request(tmp_path, small_bank):
     assert checkpoint.load(tmp_path / "last.safetensors")[1]["provenance"]["seed"] == 4
     assert not (tmp_path / "best.safetensors").exists()
     (tmp_path / "state.pt").unlink()
-    with pytest.raises(InputError, match=r"holds another run \(last.safetensors\): set output to another folder"):
+    with pytest.raises(
+        InputError, match=r"holds another run \(last.safetensors, log.jsonl\): set output"
+    ):
         train(made, TrainingData())
     with pytest.raises(InputError, match=r"log.jsonl is a file; set output to a folder"):
         train(dataclasses.replace(made, output=str(tmp_path / "log.jsonl" / "run")), TrainingData())
@@ -315,6 +317,40 @@ def test_validation_that_does_not_get_better_ends_the_run(tmp_path):
     check = ValidationConfig(every=1, save=50, scenarios=("frames",), patience=2)
     progress = train(config(tmp_path, optimisation=rates, check=check), DATA)
     assert progress.step < 10
+    for name in ("last.safetensors", "best.safetensors"):
+        assert checkpoint.load(tmp_path / name)[1]["provenance"]["steps"] <= progress.step
+    assert checkpoint.load(tmp_path / "last.safetensors")[1]["provenance"]["steps"] == progress.step
+    assert losses(tmp_path)[-1]["step"] == progress.step
+    assert "loss" in losses(tmp_path)[-1]
+
+
+@pytest.mark.parametrize("data", [DATA, TrainingData()], ids=["validated", "not validated"])
+def test_weights_that_are_ruined_in_the_last_step_are_not_saved(tmp_path, monkeypatch, small_bank, data):
+    def step(learner, *_, **__):
+        with torch.no_grad():
+            for value in learner.average.parameters():
+                value.fill_(torch.nan)
+        return {"distance": 1.0}
+
+    monkeypatch.setattr(loop, "train_step", step)
+    made = config(tmp_path, optimisation=OptimisationConfig(steps=1, precision="float32"))
+    with pytest.raises(InputError, match=r"not finite numbers after step 1; lower optimisation.learning_rate"):
+        train(made, data)
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_two_runs_cannot_write_into_one_folder(tmp_path, small_bank):
+    made = config(tmp_path, optimisation=OptimisationConfig(steps=1, precision="float32"))
+    with alone_in(tmp_path), pytest.raises(InputError, match="another run writes into"):
+        train(made, TrainingData())
+    train(made, TrainingData())
+
+
+def test_a_log_is_never_without_what_is_kept_of_it(tmp_path, monkeypatch):
+    lines = [f'{{"step": {i}}}\n' for i in (1, 2, 3)]
+    (tmp_path / "log.jsonl").write_text("".join(lines))
+    with RunLog(tmp_path, print, every=1, sums={}, step=2):
+        assert (tmp_path / "log.jsonl").read_text() == "".join(lines[:2]), "before anything else is written"
 
 
 def test_the_learning_rate_rises_and_falls():

@@ -34,8 +34,9 @@ def test_cubes_are_gathered_with_their_checksums(tmp_path):
 
 
 def test_a_pack_holds_the_same_cubes(tmp_path):
-    stored(tmp_path / "a.nc")
-    data = gathered(config_from({"train": [str(tmp_path / "a.nc")], "validation": [str(tmp_path / "a.nc")]}))
+    for name, seed in (("a", 0), ("b", 1)):
+        stored(tmp_path / f"{name}.nc", seed=seed)
+    data = gathered(config_from({"train": [str(tmp_path / "a.nc")], "validation": [str(tmp_path / "b.nc")]}))
     write_pack(tmp_path / "p.npz", data)
     back = read_pack(tmp_path / "p.npz")
     for mine, theirs in zip(data.train + data.validation, back.train + back.validation, strict=True):
@@ -53,6 +54,13 @@ def test_files_that_only_measure_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(packing, "test_sums", lambda: {digest: "secret.nc"})
     with pytest.raises(InputError, match=r"files that only measure \(secret.nc\); take it out of 'validation'"):
         gathered(config_from({"validation": [str(path)]}))
+
+
+def test_what_trains_cannot_judge(tmp_path):
+    train, judge = stored(tmp_path / "a.nc"), tmp_path / "b.nc"
+    judge.write_bytes(train.read_bytes())
+    with pytest.raises(InputError, match=r"b.nc is to train and to validate; what trains cannot judge"):
+        gathered(config_from({"train": [str(train)], "validation": [str(judge)]}))
 
 
 def test_the_shipped_list_names_the_test_files(shared):
@@ -123,12 +131,12 @@ def test_a_pack_never_replaces_what_it_is_made_of(tmp_path, config, name):
 
 
 def test_cubes_of_the_same_name_keep_their_checksums_and_names_apart(tmp_path):
-    for i, folder in enumerate("ab"):
+    for i, folder in enumerate("abcd"):
         (tmp_path / folder).mkdir()
         stored(tmp_path / folder / "x.nc", seed=i)
-    data = gathered(config_from({"train": f"{tmp_path}/*/x.nc", "validation": f"{tmp_path}/?/x.nc"}))
-    assert list(data.files) == ["a/x.nc", "b/x.nc"] and len(set(data.files.values())) == 2
-    assert [cube.name for cube in data.validation] == ["a/x", "b/x"]
+    data = gathered(config_from({"train": f"{tmp_path}/[ab]/x.nc", "validation": f"{tmp_path}/[cd]/x.nc"}))
+    assert list(data.files) == [f"{folder}/x.nc" for folder in "abcd"] and len(set(data.files.values())) == 4
+    assert [cube.name for cube in data.validation] == ["c/x", "d/x"]
 
 
 def test_names_are_as_short_as_tells_files_apart(tmp_path, monkeypatch):

@@ -46,7 +46,7 @@ def show(
     typer.echo(f"sha256      {found.sha256}")
     for key, value in ({"config": found.config} | dict(found.metadata)).items():
         shown = value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False, default=list)
-        typer.echo(f"{key:<12}{shown}" if len(shown) < 100 and "\n" not in shown else f"{key}\n{shown}")
+        typer.echo(f"{key:<11} {shown}" if len(shown) < 100 and "\n" not in shown else f"{key}\n{shown}")
 
 
 @app.command()

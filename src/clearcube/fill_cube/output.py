@@ -58,13 +58,15 @@ def output_dataset(
     place = cube.isel(time=np.flatnonzero(wanted_dates(cube)))
     kept = {str(key): place[key] for key in place.data_vars if set(place[key].dims) <= {"y", "x"}}
     filled = {key: (DIMS[key], array) for key, array in variables.items()}
-    output = xr.Dataset({**filled, **kept}, place.drop_vars("wanted", errors="ignore").coords)
+    output = xr.Dataset({**filled, **kept}, place.drop_vars(["wanted", "acquired"], errors="ignore").coords)
     return annotated(output, _attrs(cube, settings, name, prepared))
 
 
 def _attrs(cube: xr.Dataset, settings: FillSettings, name: str, prepared: PreparedFiller) -> dict[str, Any]:
     chosen = {key: value for key, value in asdict(settings).items() if value not in (None, False)}
     dates = dates_of(cube)
+    if "acquired" in cube.coords:
+        dates = dates[cube["acquired"].values]
     return dict(cube.attrs) | {
         "clearcube_version": __version__,
         "method": name,

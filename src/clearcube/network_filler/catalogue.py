@@ -79,6 +79,8 @@ def _make_published(name: str, path: str) -> Filler:
 
 
 def _make_seq2seq(path: str, adapt: bool | int = False) -> Filler:
+    if not isinstance(adapt, int):
+        raise InputError(f"adapt is {adapt!r:.40}; it is True, or a number of steps")
     return NetworkFiller(path, "seq2seq", adapt=STEPS if adapt is True else int(adapt))
 
 

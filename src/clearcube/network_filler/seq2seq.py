@@ -277,11 +277,20 @@ def prior_of(path: str) -> Prior:
     try:
         prior = Prior.of(metadata_at(path).get(PRIOR))
         shapes = prior.gram.shape, prior.spread.shape
-        if shapes != ((GAP_KINDS, count, count), (GAP_KINDS,)) or not np.isfinite(prior.gram).all():
+        if shapes != ((GAP_KINDS, count, count), (GAP_KINDS,)):
             raise ValueError(f"shapes {shapes}")
+        if not _is_gram(prior.gram) or not np.isfinite(prior.spread).all() or prior.spread.min() <= 0:
+            raise ValueError("no mean products of errors, or no factors of a std")
     except (TypeError, KeyError, ValueError) as error:
         raise InputError(f"{path}: '{PRIOR}' in the checkpoint's metadata cannot be used ({error})") from error
     return prior
+
+
+def _is_gram(gram: NDArray[np.float64]) -> bool:
+    """Whether these (..., E, E) can be mean products of errors: finite, symmetric, squares above 0."""
+    squares = np.diagonal(gram, axis1=-2, axis2=-1)
+    symmetric = np.allclose(gram, gram.swapaxes(-1, -2))
+    return bool(np.isfinite(gram).all() and symmetric and (squares > 0).all())
 
 
 def _some(blocks: Sequence[Block]) -> list[Block]:

@@ -29,6 +29,8 @@ FORMAT = 1
 REQUIRED = ("scaling", "provenance", "licence")
 LATER = frozenset({"causal", "masks", "anomalies"})
 """Fields of configurations that earlier checkpoints lack; their defaults say what those networks did."""
+NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""What the tensors of a checkpoint may be made of."""
 LARGEST_NUMBER = 100_000
 LONGEST_LIST = 16
 ARCHITECTURES: dict[str, tuple[type[Any], type[nn.Module]]] = {
@@ -122,7 +124,8 @@ def assembled(
 
     Raises
     ------
-    InputError : names or shapes differ from those of the configuration, or a value is not finite.
+    InputError : names or shapes differ from those of the configuration, or a tensor is none of numbers that are finite
+        as float32 and all of which are in the file.
     """
     with torch.device("meta"):  # nothing is allocated before the shapes are known to be those of the file
         model = network(config)
@@ -136,12 +139,19 @@ def assembled(
             "or of another architecture"
         )
     for key, value in tensors.items():
-        if not value.is_floating_point() or not bool(value.isfinite().all()):
+        if not _is_plain(value) or not bool(value.float().isfinite().all()):
             raise InputError(f"{path}: tensor '{key}' holds values that are not finite numbers; the file is damaged")
     model.load_state_dict({key: value.float() for key, value in tensors.items()}, assign=True)
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     return model.eval()
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether it is an array of usual numbers, each of them stored: a small file may claim to hold a large tensor."""
+    if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.dtype not in NUMBERS:
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -13,9 +13,14 @@ FOLDER = "weights"
 SUFFIX = ".safetensors"
 
 
+def embedded_folder() -> Path:
+    """Where the checkpoints lie that ship with the package."""
+    return Path(str(files("clearcube"))) / FOLDER
+
+
 def embedded() -> list[Path]:
     """The checkpoints that ship with the package, by name."""
-    return sorted((Path(str(files("clearcube"))) / FOLDER).glob(f"*{SUFFIX}"))
+    return sorted(embedded_folder().glob(f"*{SUFFIX}"))
 
 
 def embedded_weights(name: str) -> Path | None:

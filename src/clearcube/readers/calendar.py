@@ -81,8 +81,8 @@ def calendar(
 def on_calendar(cube: xr.Dataset, wanted: NDArray[np.datetime64]) -> xr.Dataset:
     """The cube with an empty date (NaN, nothing observed) for each wanted date that nobody acquired.
 
-    All acquisitions stay, so that they inform the filling; the coordinate `wanted` (time) bool tells which dates the
-    output shall have.
+    All acquisitions stay, so that they inform the filling; the coordinates `wanted` and `acquired` (time) bool tell
+    which dates the output shall have and which are the input's own.
     """
     own = cube["time"].values.astype("datetime64[D]")
     union = np.union1d(own, wanted)
@@ -92,7 +92,7 @@ def on_calendar(cube: xr.Dataset, wanted: NDArray[np.datetime64]) -> xr.Dataset:
     if len(union) > len(own):
         fill_value = {name: value for name, value in fill_value.items() if name in timed}
         full = cube.reindex(time=union.astype("datetime64[ns]"), fill_value=fill_value)
-    return full.assign_coords(wanted=("time", np.isin(union, wanted)))
+    return full.assign_coords(wanted=("time", np.isin(union, wanted)), acquired=("time", np.isin(union, own)))
 
 
 def _parse_edge(text: str, last: bool) -> np.datetime64 | None:

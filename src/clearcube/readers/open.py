@@ -96,7 +96,10 @@ def open_cube(
     observed, reflectance, described_mask = _observed(series, spec, mask_options, bbox, described(sources))
     reflectance, observed = merge_days(reflectance, observed, series.products)
     if reflectance.sizes["time"] < 2:
-        raise InputError(f"{described(sources)}: only one date; a series needs at least two")
+        raise InputError(
+            f"{described(sources)}: only one date; a series needs at least two. Where each file is one date, name "
+            "their folder"
+        )
     attrs = {
         "format": name,
         **series.attrs,

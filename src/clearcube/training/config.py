@@ -209,8 +209,8 @@ def _network(table: Any, where: str) -> NetworkConfig:
         usual = kind_named(table.get("kind", "seq2seq"))
     except InputError as error:
         raise InputError(f"{where}: network: {error}") from None
-    if kind_of(usual) == "frame2frame":
-        sizes.setdefault("recurrent", False)
+    if kind_of(usual) == "frame2frame" and sizes.setdefault("recurrent", False) is not False:
+        raise InputError(f"{where}: network: a frame2frame has no recurrence; with it the kind is ganfilling")
     return built(type(usual), sizes, f"{where}: network")
 
 

@@ -33,9 +33,9 @@ class RunLog:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         place = Path(os.devnull) if quiet else folder / "log.jsonl"
-        kept = lines_until(place, step) if step and not quiet else []
-        self._file = place.open("w", encoding="utf-8")
-        self._file.writelines(kept)
+        if not quiet:
+            keep_lines(place, lines_until(place, step) if step else [])
+        self._file = place.open("a", encoding="utf-8")
         self._report = report
         self._board = None if quiet else _board(folder, step)
         self._every, self._sums = every, sums
@@ -56,6 +56,11 @@ class RunLog:
             before = self._sums.get(name, [0.0, 0])
             self._sums[name] = [before[0] + value, before[1] + 1]
         if last or step % self._every == 0:
+            self.rest(step, seconds)
+
+    def rest(self, step: int, seconds: float) -> None:
+        """Write the mean of the steps since the last record, if there are any."""
+        if self._sums:
             means = {name: total / count for name, (total, count) in self._sums.items()}
             self._sums.clear()
             self._write({"step": step, "seconds": round(seconds, 1), "loss": means})
@@ -70,13 +75,20 @@ class RunLog:
             self._board.add_image(name, image, step, dataformats="HWC")
 
     def _write(self, record: dict[str, Any]) -> None:
-        self._file.write(json.dumps(_rounded(record)) + "\n")
+        self._file.write(json.dumps(_rounded(record), allow_nan=False) + "\n")
         self._file.flush()
         self._report(record)
         if self._board is not None:
             for group in ("loss", "gain_db"):
                 for name, value in record.get(group, {}).items():
                     self._board.add_scalar(f"{group}/{name}", value, record["step"])
+
+
+def keep_lines(path: Path, kept: list[str]) -> None:
+    """Leave these lines of a log; it is never without them, so that a run that is killed here loses none."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text("".join(kept), encoding="utf-8")
+    partial.replace(path)
 
 
 def lines_until(path: Path, step: int) -> list[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from clearcube.checksums import sha256_of
 from clearcube.errors import InputError
@@ -24,6 +26,7 @@ from clearcube.training.state import (
     KEPT,
     LAST,
     Progress,
+    alone_in,
     check_folder,
     clear_folder,
     load_state,
@@ -75,13 +78,13 @@ def train(
     tests = _tests(config, data)
     where = chosen(config.optimisation.devices)
     where.place(learner)
-    if overwrite and not resume and where.rank == 0:
-        clear_folder(folder)
     run = Run(config, data, learner, progress, where, tests)
     heard, quiet = (report, False) if where.rank == 0 else (_unheard, True)
-    log = RunLog(folder, heard, every=config.check.log, sums=progress.sums, step=progress.step, quiet=quiet)
-    with torch_threads(config.optimisation.threads), log:
-        _loop(run, log, until)
+    with torch_threads(config.optimisation.threads), nullcontext() if quiet else alone_in(folder):
+        if overwrite and not resume and not quiet:
+            clear_folder(folder)
+        with RunLog(folder, heard, every=config.check.log, sums=progress.sums, step=progress.step, quiet=quiet) as log:
+            _loop(run, log, until)
     return progress
 
 
@@ -145,26 +148,41 @@ def _loop(run: Run, log: RunLog, until: int | None) -> None:
             raise InputError(f"{error}{_what_is_good(run)}") from None
         progress.step += 1
         progress.seconds = time.monotonic() - started
-        done = where.agreed(_done(config, progress))
-        log.step(progress.step, progress.seconds, terms, last=done)
-        if where.rank == 0 and (done or progress.step % config.check.every == 0):
+        spent = where.agreed(_done(config, progress))
+        log.step(progress.step, progress.seconds, terms, last=spent)
+        if where.rank == 0 and (spent or progress.step % config.check.every == 0):
             _validate(run, log)
+        done = where.agreed(_done(config, progress))  # validation may have been the last one
+        if done:
+            log.rest(progress.step, progress.seconds)
         if where.rank == 0 and (done or progress.step % config.check.save == 0):
+            _check_weights(run)
             save_state(run.folder, run.learner, progress, config)
             save_weights(run.folder / LAST, run.learner, config, progress, run.data)
         if where.rank == 0 and config.check.keep and progress.step % config.check.keep == 0:
             save_weights(run.folder / KEPT.format(progress.step), run.learner, config, progress, run.data)
         if progress.step == until:
             return
-        done = where.agreed(_done(config, progress))  # validation may have been the last one
 
 
 def _what_is_good(run: Run) -> str:
-    """How to keep what a run had learnt before it failed."""
-    last = run.folder / LAST
-    if not last.is_file():
+    """How to use what a run had learnt before it failed: its best weights, else those that were saved last."""
+    kept = next((path for path in (run.folder / BEST, run.folder / LAST) if path.is_file()), None)
+    if kept is None:
         return ""
-    return f'; what it had learnt is kept: with start = "{last}" and another output it goes on from there'
+    return f'; what it had learnt is kept: with start = "{kept}" and another output a run begins with it'
+
+
+def _check_weights(run: Run) -> None:
+    """Refuse weights that are not numbers before they replace what was saved."""
+    if not all(bool(value.isfinite().all()) for value in run.learner.average.state_dict().values()):
+        _fail(run, "the weights are not finite numbers")
+
+
+def _fail(run: Run, what: str) -> NoReturn:
+    raise InputError(
+        f"{what} after step {run.progress.step}; lower optimisation.learning_rate and begin anew{_what_is_good(run)}"
+    )
 
 
 def _share(config: TrainingConfig, progress: Progress) -> float:
@@ -188,6 +206,8 @@ def _validate(run: Run, log: RunLog) -> None:
     config, progress, average = run.config, run.progress, run.learner.average
     found = gains(average, run.tests, config.optimisation.precision)
     means = overall(found)
+    if not all(map(math.isfinite, means.values())):
+        _fail(run, "the network's estimates are not finite numbers")
     progress.validations.append({"step": progress.step, "gains": means})
     log.validation(progress.step, progress.seconds, means)
     if config.check.pictures:

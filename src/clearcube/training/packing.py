@@ -54,10 +54,16 @@ def gathered(config: TrainingConfig) -> TrainingData:
     found = {role: _found(getattr(config, role)) for role in ROLES}
     names = distinct_names(path for each in found.values() for source, cube in each for path in (cube, *beside(source)))
     read: dict[str, str] = {}
+    role_of: dict[frozenset[str], str] = {}
     for role, cubes in found.items():
         for source, cube in cubes:
             for path in (cube, *beside(source)):
-                read |= _checked_sums(path, names[path], role)
+                sums = _checked_sums(path, names[path], role)
+                read |= sums
+                if path == cube and role_of.setdefault(frozenset(sums.values()), role) != role:
+                    raise InputError(
+                        f"{path} is to train and to validate; what trains cannot judge: take it out of one"
+                    )
     train, validation = (_blocks(found[role]) for role in ROLES)
     return TrainingData(train, validation, read)
 
@@ -155,7 +161,7 @@ def _opened(path: Path, options: Mapping[str, Any], name: str) -> NamedBlock:
 
     cube = open_cube(str(path), **options).load()
     block = Block(cube["reflectance"].values, cube["observed"].values, dates_of(cube), bands_of(cube))
-    check_reflectance(block.reflectance, block.observed, str(path), "options ")
+    check_reflectance(block.reflectance, block.observed, str(path), "")
     return NamedBlock(name, _usable(block, path), elevation_of(cube))
 
 

@@ -26,6 +26,10 @@ SCHEDULES = ("one-cycle", "constant")
 WAYS = ("hidden", "masked", "delivered")
 SCENARIOS = tuple(str(each) for each in Scenario)
 LARGEST_SEED = 2**63 - 1
+MOST_PIXELS, MOST_FRAMES, MOST_DATES = 1024, 10_000, 1000
+"""Of a sample's side, of the dates of a batch, of the dates of a sample: what memory may hold."""
+LEAST_JUDGED = 32
+"""Pixels along a side from which the published discriminator has more than one value to normalise."""
 SHARES = (
     "patterns", "simulated", "free_bands", "sparse", "second_gap", "uncovered", "disturbed", "shifted",
     "pasted",
@@ -50,14 +54,22 @@ def check_ranges(config: TrainingConfig) -> None:
         not config.sampling.free_bands or isinstance(config.network, Seq2SeqConfig),
         f"a network of the kind {kind_of(config.network)} has a fixed number of bands; set sampling.free_bands to 0",
     )
+    _require(
+        isinstance(config.network, Seq2SeqConfig)
+        or not config.loss.adversarial
+        or config.sampling.size >= LEAST_JUDGED,
+        f"the published discriminator needs a sampling.size of {LEAST_JUDGED} or more; or set loss.adversarial to 0",
+    )
     _check_loss(config.loss, config)
 
 
 def _check_sampling(sampling: SamplingConfig) -> None:
     _one_of("sampling.way", sampling.way, WAYS)
     _require(sampling.size >= 16 and sampling.size % 16 == 0, "sampling.size must be a multiple of 16")
-    _require(sampling.frames > 0, "sampling.frames must be positive")
-    _require(min(sampling.dates, default=0) >= 3, "sampling.dates must be numbers of at least 3")
+    _require(sampling.size <= MOST_PIXELS, f"sampling.size must not be above {MOST_PIXELS}")
+    _require(0 < sampling.frames <= MOST_FRAMES, f"sampling.frames must lie between 1 and {MOST_FRAMES}")
+    low, high = min(sampling.dates, default=0), max(sampling.dates, default=0)
+    _require(low >= 3 and high <= MOST_DATES, f"sampling.dates must be numbers from 3 to {MOST_DATES}")
     _shares("sampling", sampling, SHARES)
     _not_negative("sampling", sampling, GAPS)
     _require(any(getattr(sampling, name) for name in GAPS), f"one of sampling.{', '.join(GAPS)} must be above 0")
@@ -67,8 +79,8 @@ def _check_optimisation(rates: OptimisationConfig) -> None:
     _require(rates.steps > 0 and rates.hours > 0, "steps and hours must be positive")
     _one_of("optimisation.precision", rates.precision, PRECISIONS)
     _one_of("optimisation.schedule", rates.schedule, SCHEDULES)
-    _not_negative("optimisation", rates, ("learning_rate", "discriminator_rate", "weight_decay"))
-    _shares("optimisation", rates, ("average", "warm_up"))
+    _shares("optimisation", rates, ("learning_rate", "discriminator_rate", "weight_decay", "warm_up"))
+    _require(0 <= rates.average < 1, "optimisation.average must be 0 or more, and below 1")
     _positive("optimisation", rates, ("clip", "accumulation", "threads", "devices"))
     _require(
         len(rates.betas) == 2 and all(0 <= beta < 1 for beta in rates.betas),

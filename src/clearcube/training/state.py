@@ -9,7 +9,8 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 STATE = "state.pt"
 LAST, BEST = "last.safetensors", "best.safetensors"
+LOG = "log.jsonl"
 KEPT = "step_{:06d}.safetensors"
 """What a checkpoint is called that stays when the run goes on, by its step."""
 LICENCE = "Apache-2.0"
@@ -76,7 +78,7 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     for place in (folder, *folder.parents):
         if place.exists() and not place.is_dir():
             raise InputError(f"{place} is a file; set output to a folder that is new or empty")
-    found = [name for name in (STATE, LAST, BEST) if (folder / name).exists()]
+    found = [name for name in (STATE, LAST, BEST, LOG) if (folder / name).exists()]
     if found and not resume and not overwrite:
         onward = "go on with --resume, " if STATE in found else ""
         raise InputError(
@@ -87,9 +89,34 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
 
 def clear_folder(folder: Path) -> None:
     """Take away what another run left, so that nothing of it is taken for this one's."""
-    for path in (*(folder / name for name in (STATE, LAST, BEST, "sample.png")), *folder.glob("step_*.safetensors")):
+    for path in (
+        *(folder / name for name in (STATE, LAST, BEST, LOG, "sample.png")),
+        *folder.glob("step_*.safetensors"),
+    ):
         path.unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """No other run writes into the folder meanwhile, where filelock is installed (with clearcube it is).
+
+    Raises
+    ------
+    InputError : another one does.
+    """
+    try:
+        from filelock import FileLock, Timeout
+    except ImportError:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FileLock(folder / ".lock").acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"another run writes into {folder}; wait until it ends, or set another output") from None
+    with lock:
+        yield
 
 
 class Restored(Protocol):

@@ -17,6 +17,7 @@ from clearcube.network_filler.published import BANDS
 from clearcube.network_filler.seq2seq import PRIOR
 from clearcube.networks.checkpoint import architecture_of, save
 from clearcube.networks.published import load_published
+from clearcube.networks.shipped import embedded_folder
 from clearcube.training.kinds import NetworkConfig, kind_of
 
 SUMS = "SHA256SUMS"
@@ -87,10 +88,9 @@ def verify(folder: Path | None = None) -> list[str]:
     ------
     InputError : one differs, is missing or is not listed.
     """
-    paths = embedded() if folder is None else sorted(folder.glob(f"*{SUFFIX}"))
-    place = folder or Path(located("seq2seq")).parent
+    place = folder or embedded_folder()
     sums = _sums(place / SUMS)
-    found = {path.name: sha256_of(path) for path in paths}
+    found = {path.name: sha256_of(path) for path in sorted(place.glob(f"*{SUFFIX}"))}
     for name in sorted(sums.keys() | found.keys()):
         if name not in found:
             raise InputError(f"{place / name} is missing, though {SUMS} lists it; install clearcube again")

@@ -131,7 +131,7 @@ def _prepared(path: Path, output: Path, fingerprint: dict[str, Any], *, resume: 
     if manifest.exists() and not overwrite:
         if not resume:
             raise InputError(
-                f"an unfinished fill of {output} is in {path}: go on with --resume, or begin anew with --overwrite"
+                f"an unfinished run of {output} is in {path}: go on with --resume, or begin anew with --overwrite"
             )
         _refuse_changes(_read_manifest(manifest), fingerprint, output)
         return Stage(path, resumed=True)
