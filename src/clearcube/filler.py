@@ -70,6 +70,10 @@ def middle(block: Block, side: int) -> Block:
     return cut(block, (slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)))
 
 
+DISBELIEF = 0.5
+"""Probability of contamination from which an observed pixel is not believed, where a filler does not say itself."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What a filler makes of a block.
@@ -78,22 +82,40 @@ class Estimate:
         never observed in the block and that the filler cannot fill. Whoever called decides whether observed pixels
         keep their own values.
     std : (T, B, H, W) float32, one standard deviation of the error against a clear observation; where the pixel is
-        observed, the noise of an observation (never 0); NaN where the mean is NaN. None only from a filler that
-        offers no uncertainty.
+        observed and believed, the noise of an observation (never 0); NaN where the mean is NaN. None only from a
+        filler that offers no uncertainty.
     contamination : (T, H, W) float32 probability in [0, 1] that an observed pixel is cloud, haze or shadow all the
         same; None from fillers that do not judge.
+    believed : (T, H, W) bool, what the estimate rests on: observed and not judged contaminated (or the pixel would
+        have nothing left). Mean and std of other pixels are those of a gap. None: see `which_believed`.
     """
 
     mean: NDArray[np.float32]
     std: NDArray[np.float32] | None
     contamination: NDArray[np.float32] | None = None
+    believed: NDArray[np.bool_] | None = None
+
+    def which_believed(self, observed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(T, H, W) bool, which of the observed pixels (T, H, W) the filler believes.
+
+        Where it does not say, those that are more likely clear than contaminated, and all of a pixel that would have
+        nothing left; all, if it does not judge.
+        """
+        if self.believed is not None:
+            return observed & self.believed
+        if self.contamination is None:
+            return observed
+        clear = observed & (self.contamination < DISBELIEF)
+        return np.asarray(np.where(clear.any(axis=0), clear, observed))
 
     def cut(self, place: tuple[slice, slice]) -> Estimate:
         """The part in these rows and columns."""
-        parts = (self.mean, self.std, self.contamination)
-        mean, std, contamination = (None if part is None else part[(..., *place)] for part in parts)
-        assert mean is not None
-        return Estimate(mean, std, contamination)
+        return Estimate(
+            self.mean[(..., *place)],
+            None if self.std is None else self.std[(..., *place)],
+            None if self.contamination is None else self.contamination[(..., *place)],
+            None if self.believed is None else self.believed[(..., *place)],
+        )
 
 
 @runtime_checkable

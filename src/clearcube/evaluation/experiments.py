@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from clearcube.filler import Filler
 
-Disbelief = Callable[["NDArray[np.bool_]", "NDArray[np.float32]"], "NDArray[np.bool_]"]
-"""Observed pixels and their probability of contamination -> those that are not believed; (T, H, W) each."""
 MISSED_MASK, CLOUD_MASK = "_missed", "_cloud"
 """Endings of the names of masks of pasted pixels."""
 
@@ -140,19 +138,13 @@ class Fill:
     denoised: NDArray[np.float32]
 
 
-def filled_by(filler: Filler, block: Block, disbelieved: Disbelief | None = None) -> Fill:
-    """The complete block.
-
-    disbelieved : the rule by which `--denoise` replaces observed pixels, (observed, contamination) -> bool, all
-        (T, H, W); without it, and for fillers that do not judge, nothing is replaced.
-    """
+def filled_by(filler: Filler, block: Block) -> Fill:
+    """The complete block."""
     frame = (block.observed.shape[1], block.observed.shape[2])
     sample = [cut(block, window.slices) for window in sample_windows(frame)]
     prepared = filler.prepare([part for part in sample if part.observed.any()] or sample)
     estimate = prepared.fill(block)
     mean = np.where(block.observed[:, None], block.reflectance, estimate.mean)
-    denoised = mean
-    if disbelieved is not None and estimate.contamination is not None:
-        replaced = disbelieved(block.observed, estimate.contamination)
-        denoised = np.where(replaced[:, None], estimate.mean, mean)
+    believed = estimate.which_believed(block.observed)
+    denoised = np.where(believed[:, None], block.reflectance, estimate.mean)
     return Fill(replace(estimate, mean=mean), np.asarray(prepared.error_correlation), denoised)

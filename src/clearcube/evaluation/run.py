@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from clearcube.errors import InputError
-from clearcube.evaluation.experiments import Disbelief, Experiment, NamedCube, experiment, filled_by
+from clearcube.evaluation.experiments import Experiment, NamedCube, experiment, filled_by
 from clearcube.evaluation.judging import Networks, judge
 from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame
 from clearcube.evaluation.records import UNREADABLE, Outcome, Record, load, save
@@ -48,7 +48,6 @@ class Plan:
 
     fillers : method -> makes its filler. bank, clouds : what is drawn from.
     settings : what outcomes depend on besides, as JSON values. networks : that judge pictures.
-    disbelieved : the rule of `--denoise`, see `filled_by`.
     """
 
     fillers: Mapping[str, Callable[[], Filler]]
@@ -58,7 +57,6 @@ class Plan:
     settings: Mapping[str, Any]
     clouds: tuple[CloudyFrame, ...] = ()
     networks: Networks = field(default_factory=Networks)
-    disbelieved: Disbelief | None = None
 
 
 def evaluate_cube(
@@ -170,7 +168,7 @@ def _undone(record: Record, experiment: tuple[str, str, int]) -> bool:
 def _outcome(make: Callable[[], Filler], test: Experiment, bands: Sequence[str], plan: Plan) -> Outcome:
     """The sums of a method, or what went wrong."""
     try:
-        fill = filled_by(make(), test.given, plan.disbelieved)
+        fill = filled_by(make(), test.given)
         judged = judge(test, fill, bands, plan.networks)
     except Exception as error:  # a method may fail in any way; its failure is a result
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from clearcube.filler import Block, PreparedFiller
 
-DISBELIEF = 0.5
-"""Probability of contamination from which `denoise` replaces an observed value."""
-
 
 @dataclass(frozen=True)
 class FillSettings:
@@ -31,6 +28,7 @@ class FillSettings:
         in columns); 0 = none does.
     smooth : observed values too are replaced by the method's own.
     denoise : observed values that the method takes for contaminated are replaced, unless a pixel has no others.
+        Without it they are kept, and their std says how far from the method's estimate they are.
     ndvi : NDVI and its std are wanted too.
     """
 
@@ -90,8 +88,11 @@ def fill_window(prepared: PreparedFiller, block: Block, settings: FillSettings, 
     if settings.smooth:
         source[block.observed] = Source.SMOOTHED
     else:
-        if settings.denoise and made.contamination is not None:
-            source[disbelieved(block.observed, made.contamination)] = Source.REPLACED
+        doubted = block.observed & ~made.which_believed(block.observed)
+        if settings.denoise:
+            source[doubted] = Source.REPLACED
+        else:
+            _widen(std, mean - block.reflectance, doubted)
         keep_observed(mean, block.reflectance, source)
     if (source == Source.UNFILLED).any():
         blank_unfilled(mean, source)
@@ -99,10 +100,11 @@ def fill_window(prepared: PreparedFiller, block: Block, settings: FillSettings, 
     return Filled(mean, std, source, days)
 
 
-def disbelieved(observed: NDArray[np.bool_], contamination: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Observed pixels that are more likely contaminated than not, (T, H, W); none where nothing else is observed."""
-    believed = observed & (contamination < DISBELIEF)
-    return np.asarray(observed & ~believed & believed.any(axis=0))
+def _widen(std: NDArray[np.float32], distance: NDArray[np.float32], doubted: NDArray[np.bool_]) -> None:
+    """Add to the std (T, B, H, W) of doubted values that are kept how far the estimate is from them, in place."""
+    time, row, column = np.nonzero(doubted)
+    at = (time, slice(None), row, column)
+    std[at] = np.hypot(std[at], distance[at])
 
 
 def _own(values: NDArray[np.float32], block: Block) -> NDArray[np.float32]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.fill_cube.window import disbelieved
 from clearcube.filler import Estimate
 from clearcube.forecasting.episode import unfilled
 from clearcube.methods.temporal import fill_block
@@ -62,8 +61,8 @@ def filled_context(context: Block, filler: Filler | None) -> Block:
         return bare
     usable = context.observed & np.isfinite(context.reflectance).all(axis=1)
     estimate = _estimate(filler, replace(bare, observed=usable))
-    if isinstance(filler, Denoising) and estimate.contamination is not None:
-        usable &= ~disbelieved(usable, estimate.contamination)
+    if isinstance(filler, Denoising):
+        usable = estimate.which_believed(usable)
     filled = np.where(usable[:, None], bare.reflectance, estimate.mean).astype(np.float32)
     return replace(context, reflectance=filled, observed=usable)
 

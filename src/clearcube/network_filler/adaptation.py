@@ -134,7 +134,7 @@ def _both(model: Seq2Seq, trained: Seq2Seq, precision: str, block: Block) -> Est
     """What both networks make of a block."""
     made = [applied(each, block, precision) for each in (model, trained)]
     means = np.stack([output.estimate[0].float().numpy() for output in made])
-    return Estimates(means, made[0].std[0].float().numpy())
+    return Estimates(means, made[0].std[0].float().numpy(), made[0].believed[0].numpy())
 
 
 def _whole(block: Block, dates: Sequence[int]) -> Bools:

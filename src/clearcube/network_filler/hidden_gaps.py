@@ -31,10 +31,14 @@ APART = 10_000
 
 
 class Estimates(NamedTuple):
-    """Estimates of a block, (E, T, B, H, W), the first being linear interpolation; std (T, B, H, W) of one of them."""
+    """Estimates of a block, (E, T, B, H, W), the first being linear interpolation; std (T, B, H, W) of one of them.
+
+    believed : (T, H, W) bool, what they were made from: what was observed and was not judged contaminated.
+    """
 
     means: NDArray[np.float32]
     std: NDArray[np.float32]
+    believed: Bools
 
 
 class GapErrors(NamedTuple):
@@ -93,7 +97,7 @@ def errors_at(estimate: Callable[[Block], Estimates], block: Block, hidden: Bool
     made = estimate(replace(block, reflectance=kept, observed=left))
     error = np.moveaxis(made.means - block.reflectance, 2, 1)[:, :, chosen]
     std = np.moveaxis(made.std, 1, 0)[:, chosen]
-    return GapErrors(error, std, gap_kinds(left, block.dates)[chosen], np.nonzero(chosen)[0])
+    return GapErrors(error, std, gap_kinds(made.believed, block.dates)[chosen], np.nonzero(chosen)[0])
 
 
 def _some_hidden(block: Block, rng: np.random.Generator) -> Bools:

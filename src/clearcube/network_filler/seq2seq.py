@@ -175,14 +175,16 @@ class PreparedNetwork:
         size = cell_size(len(block.dates), self.filler.halo)
         mean, std = (np.full_like(block.reflectance, np.nan) for _ in range(2))
         contamination = np.full(block.observed.shape, np.nan, np.float32)
+        believed = np.zeros_like(block.observed)
         frame = (block.observed.shape[1], block.observed.shape[2])
         for cell in windows((rows.stop - rows.start, columns.stop - columns.start), size):
             window = cell.moved(rows.start, columns.start)
             outer = window.grown(self.filler.halo, frame, self.filler.multiple)
             part = self._fill(cut(block, outer.slices)).cut(window.within(outer))
             place = (..., *window.slices)
-            mean[place], std[place], contamination[place] = part.mean, part.std, part.contamination
-        return Estimate(mean, std, contamination)
+            mean[place], std[place] = part.mean, part.std
+            contamination[place], believed[place] = part.contamination, part.believed
+        return Estimate(mean, std, contamination, believed)
 
     def summary(self) -> Mapping[str, object]:
         """The checkpoint and what was measured."""
@@ -198,19 +200,18 @@ class PreparedNetwork:
         } | (self.adapted.summary() if self.adapted else {})
 
     def _fill(self, block: Block) -> Estimate:
-        """A part that is small enough."""
+        """A part that is small enough. A pixel that is not believed counts as a gap between those that are."""
         weights = self.adapted.weights if self.adapted else None
         with torch_threads(self.filler.threads):
             output = applied(_network(self.filler.path, self.digest, weights), block, precision())
-        kind = gap_kinds(block.observed, block.dates)
-        made = _estimates(output)
-        observed, believed = block.observed[:, None], _array(output.believed)[:, None]
-        mean = np.where(observed, _array(output.mean), self.mixture.mean(made.means, kind))
+        made = _estimates(output, block)
+        kind, believed = gap_kinds(made.believed, block.dates), made.believed[:, None]
+        mean = np.where(believed, _array(output.mean), self.mixture.mean(made.means, kind))
         std = np.where(believed, self.noise[:, None, None], self.mixture.std(made.std, kind))
         never = ~block.observed.any(axis=0)
         mean[..., never] = std[..., never] = np.nan
         contamination = torch.sigmoid(output.contamination_logit[0].float()).numpy()
-        return Estimate(mean.astype(np.float32), std.astype(np.float32), contamination)
+        return Estimate(mean.astype(np.float32), std.astype(np.float32), contamination, made.believed)
 
 
 def cell_size(n_dates: int, halo: int) -> int:
@@ -244,12 +245,23 @@ def estimates_of(filler: NetworkFiller, block: Block, *, weights: bytes | None =
     """All estimates of a block from what it observed alone. weights : those of the adapted network."""
     with torch_threads(filler.threads):
         output = applied(_network(filler.path, weights=weights), block, precision())
-    return _estimates(output)
+    return _estimates(output, block)
 
 
-def _estimates(output: Output) -> Estimates:
-    """The estimates in the order of `ESTIMATES`."""
-    return Estimates(np.stack([_array(output.base), _array(output.estimate)]), _array(output.std))
+def _estimates(output: Output, block: Block) -> Estimates:
+    """The estimates in the order of `ESTIMATES`.
+
+    Raises
+    ------
+    InputError : they are not finite: the weights are of no use.
+    """
+    made = Estimates(
+        np.stack([_array(output.base), _array(output.estimate)]), _array(output.std), _array(output.believed)
+    )
+    seen = block.observed.any()
+    if seen and not (np.isfinite(made.means).all() and np.isfinite(made.std).all()):
+        raise InputError("the network's estimates are not finite numbers: its weights cannot be used; give others")
+    return made
 
 
 def _array(values: torch.Tensor) -> NDArray[Any]:

@@ -123,8 +123,6 @@ def plan_of(
     cubes: Mapping[str, list[str]],
 ) -> Plan:
     """What is run, with what the scenarios draw from."""
-    from clearcube.fill_cube.window import disbelieved
-
     bank, clouds = _drawn_from(request, cubes)
     judges = {name: path for name, path in (("lpips", request.lpips), ("fid", request.fid)) if path is not None}
     settings = {
@@ -137,7 +135,7 @@ def plan_of(
         "clouds": None if clouds is None else digest_of_clouds(clouds),
     }
     scenarios, seeds = request.scenarios, request.seeds
-    return Plan(fillers, scenarios, seeds, bank or MaskBank(()), settings, clouds or (), networks, disbelieved)
+    return Plan(fillers, scenarios, seeds, bank or MaskBank(()), settings, clouds or (), networks)
 
 
 def _drawn_from(
