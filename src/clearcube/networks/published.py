@@ -64,7 +64,10 @@ def _ganfilling(state: dict[str, Tensor], path: str | os.PathLike[str]) -> tuple
     model = assembled(Generator, GanFillingConfig(width, bands), state, path)
     return model, {
         "scaling": "reflectance clipped to [0, 1], NaN = 1; bands blue, green, red, near infrared",
-        "provenance": f"published weights of GANFilling, doi 10.1016/j.isprsjprs.2025.01.016, file {Path(path).name}",
+        "provenance": {
+            "source": "published weights of GANFilling, doi 10.1016/j.isprsjprs.2025.01.016",
+            "file": Path(path).name,
+        },
         "licence": "BSD-2-Clause",
     }
 
@@ -74,7 +77,7 @@ def _utilise(state: dict[str, Tensor], path: str | os.PathLike[str]) -> tuple[nn
     model = assembled(Utilise, UtiliseConfig(bands, width), state, path)
     return model, {
         "scaling": "reflectance clipped to [0, 1], masked = 1, NaN = 0; bands blue, green, red, near infrared",
-        "provenance": f"published weights of U-TILISE, arXiv 2305.13277, file {Path(path).name}",
+        "provenance": {"source": "published weights of U-TILISE, arXiv 2305.13277", "file": Path(path).name},
         "licence": "MIT",
     }
 

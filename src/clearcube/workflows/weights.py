@@ -141,7 +141,9 @@ def average(sources: Sequence[Path], target: Path, *, overwrite: bool = False) -
     model.load_state_dict({name: torch.stack([s[name].double() for s in states]).mean(dim=0) for name in states[-1]})
     kept = {name: value for name, value in metadata[-1].items() if name != PRIOR}
     averaged = {path.name: sha256_of(path) for path in sources}
-    _write(target, model, kept | {"provenance": {**kept["provenance"], "average_of": averaged}})
+    told = kept["provenance"]
+    told = told if isinstance(told, Mapping) else {"source": told}  # a text in files of older versions
+    _write(target, model, kept | {"provenance": {**told, "average_of": averaged}})
     return describe(str(target))
 
 
