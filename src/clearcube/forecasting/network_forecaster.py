@@ -14,8 +14,7 @@ from torch import Tensor
 from clearcube.cube import day_of_year, red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Forecast
-from clearcube.forecasting.pack import relative_elevation
-from clearcube.forecasting.weather import network_weather
+from clearcube.forecasting.weather import network_weather, relative_elevation
 from clearcube.network_filler.checkpoints import located
 from clearcube.networks.checkpoint import load
 from clearcube.networks.forecast import MULTIPLE, Context, ForecastNet, at_leads

@@ -19,7 +19,7 @@ from clearcube.evaluation.run import in_parallel
 from clearcube.forecasting.contexts import filled_context
 from clearcube.forecasting.episode import Episode
 from clearcube.forecasting.simulated import simulate_episode
-from clearcube.forecasting.weather import VARIABLES, network_weather
+from clearcube.forecasting.weather import VARIABLES, network_weather, relative_elevation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     Fillers = Mapping[str, Filler | None]
 
-HUNDRED_METRES = 100.0
 SHARD = 20
 """Episodes in a file."""
 FORMAT = 2
@@ -97,14 +96,6 @@ def _filled(context: Block, filler: Filler | None) -> Block:
         return filled_context(context, filler)
     except InputError:
         return filled_context(context, None)
-
-
-def relative_elevation(elevation: NDArray[np.float32] | None, frame: tuple[int, ...]) -> NDArray[np.float32]:
-    """Hundreds of metres about the mean, as a network is given them, (H, W); 0 where unknown."""
-    known = np.zeros(frame, bool) if elevation is None else np.isfinite(elevation)
-    if elevation is None or not known.any():
-        return np.zeros(frame, np.float32)
-    return np.where(known, (elevation - elevation[known].mean()) / HUNDRED_METRES, 0).astype(np.float32)
 
 
 def _red_nir(context: Block) -> NDArray[np.float32]:

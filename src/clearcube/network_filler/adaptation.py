@@ -19,20 +19,18 @@ from clearcube.filler import Block, at_dates
 from clearcube.gaps import MaskBank
 from clearcube.network_filler.adapted import Adapted, tensors_as_bytes
 from clearcube.network_filler.hidden_gaps import Estimates, errors_at
+from clearcube.networks.inference import applied
 from clearcube.networks.seq2seq import Seq2Seq
 from clearcube.networks.threads import torch_threads
 from clearcube.training.config import OptimisationConfig, SamplingConfig, TrainingConfig
 from clearcube.training.drawing import OwnBandsSampler
 from clearcube.training.step import Learner, train_step
-from clearcube.training.validation import applied
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Bools = NDArray[np.bool_]
 
-STEPS = 200
-"""Steps of training where nothing else is said: about a minute on two cores."""
 SEEN_SHARE = 0.3
 """Share of the sample that a date must see to be held out or to count as one to learn from."""
 EVERY = 4

@@ -17,9 +17,9 @@ from clearcube.network_filler.cells import CELL, STEP, by_cells
 from clearcube.network_filler.checkpoints import network_at, sha256_of
 from clearcube.networks.adapters import wrapped
 from clearcube.networks.ganfilling import Generator
+from clearcube.networks.inference import applied
 from clearcube.networks.threads import torch_threads
 from clearcube.training.kinds import kind_of
-from clearcube.training.validation import applied
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from clearcube.errors import InputError
 from clearcube.networks.adapters import bare, learnt
 from clearcube.networks.checkpoint import load
+from clearcube.networks.inference import DTYPES
 from clearcube.networks.seq2seq import Output
 from clearcube.training.adversarial import judged
-from clearcube.training.devices import DTYPES as DTYPES
 from clearcube.training.devices import OneDevice
 from clearcube.training.kinds import new_discriminator, new_generator
 from clearcube.training.losses import loss_terms
