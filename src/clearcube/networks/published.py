@@ -21,6 +21,9 @@ from clearcube.networks.checkpoint import assembled
 from clearcube.networks.ganfilling import GanFillingConfig, Generator
 from clearcube.networks.utilise import Utilise, UtiliseConfig
 
+BANDS = ("blue", "green", "red", "nir")
+"""What the networks were published for, in order; `nir08` stands in for `nir`."""
+
 
 def load_published(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
     """Read `GANFilling.pt` or `utilise_earthnet2021.pth`: the network in evaluation mode, and metadata for `save`.
