@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from clearcube.cores import usable_cores
 from clearcube.filler import Block, at_dates
@@ -24,7 +23,7 @@ from clearcube.networks.seq2seq import Seq2Seq
 from clearcube.networks.threads import torch_threads
 from clearcube.training.config import OptimisationConfig, SamplingConfig, TrainingConfig
 from clearcube.training.drawing import OwnBandsSampler
-from clearcube.training.step import Learner, train_step
+from clearcube.training.step import learner_of, train_step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,23 +95,13 @@ def _trained(model: Seq2Seq, blocks: Sequence[Block], steps: int, precision: str
     )
     rates = OptimisationConfig(steps=steps, learning_rate=LEARNING_RATE, average=AVERAGE, precision=precision)
     config = TrainingConfig(seed=seed, network=model.config, sampling=sampling, optimisation=rates)
-    learner = _learner(model, rates)
+    learner = learner_of(copy.deepcopy(model).train().requires_grad_(True), rates)
     sampler = OwnBandsSampler(sampling, blocks, seed)
     for step in range(steps):
         train_step(learner, [sampler.batch(step)], config, step, step / steps)
     average = learner.average
     assert isinstance(average, Seq2Seq)
     return average
-
-
-def _learner(model: Seq2Seq, rates: OptimisationConfig) -> Learner:
-    """A learner that begins with this network."""
-    generator = copy.deepcopy(model).train().requires_grad_(True)
-    average = copy.deepcopy(model).eval().requires_grad_(False)
-    optimiser = torch.optim.AdamW(
-        generator.parameters(), rates.learning_rate, betas=rates.betas, weight_decay=rates.weight_decay
-    )
-    return Learner(generator, average, optimiser)
 
 
 def _gain(model: Seq2Seq, trained: Seq2Seq, blocks: Sequence[Block], held_out: Sequence[int], precision: str) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
+from clearcube.cube import OPTICAL_NM
 from clearcube.errors import InputError
 from clearcube.filler import Block, Estimate, cut, everywhere, middle
 from clearcube.methods.error_kernels import OBSERVED
@@ -26,7 +27,6 @@ from clearcube.network_filler.mixture import CAUTION_AT_ENDS, ESTIMATES, Mixture
 from clearcube.networks.checkpoint import architecture_of
 from clearcube.networks.inference import applied
 from clearcube.networks.seq2seq import Seq2Seq
-from clearcube.networks.spectral import LIMITS_NM
 from clearcube.networks.threads import torch_threads
 from clearcube.tiling import windows
 
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from clearcube.networks.seq2seq import Output
 
 FEWEST_DATES = 2
-CELL = 128
+LARGEST_CELL = 128
 """Side of the cells, pixels: squares on a grid of the frame whose values come from one look at them and their halo. So
 it does not matter to them which windows are filled, though the network sees farther than its halo."""
 PIXEL_DATES = 2_000_000
 """Pixels times dates that the network sees at once; bounds memory to about one gigabyte. In longer series cells are
-halves, quarters, ... of `CELL`."""
+halves, quarters, ... of `LARGEST_CELL`."""
 SMALLEST_CELL = 32
 PRIOR = "mixture_prior"
 """Where a checkpoint's metadata say what is to be believed of its errors before anything is measured."""
@@ -92,7 +92,7 @@ class NetworkFiller:
     @property
     def cell(self) -> int:
         """Windows that begin at multiples of this agree."""
-        return CELL
+        return LARGEST_CELL
 
     @property
     def digest(self) -> str:
@@ -222,7 +222,7 @@ def cell_size(n_dates: int, halo: int) -> int:
     >>> [cell_size(n, halo=32) for n in (10, 54, 73, 200)]
     [128, 128, 64, 32]
     """
-    size = CELL
+    size = LARGEST_CELL
     while size > SMALLEST_CELL and (size + 2 * halo) ** 2 * n_dates > PIXEL_DATES:
         size //= 2
     return size
@@ -297,7 +297,7 @@ def _some(blocks: Sequence[Block]) -> list[Block]:
 
 def unfit_bands(bands: Sequence[Band]) -> str:
     """Why the network cannot take these bands, in words; nothing where it can."""
-    low, high = LIMITS_NM
+    low, high = OPTICAL_NM
     for band in bands:
         if not low <= band.wavelength <= high:
             found = f"is {band.wavelength:g} nm" if band.wavelength == band.wavelength else "is not known"
