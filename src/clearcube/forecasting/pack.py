@@ -18,7 +18,7 @@ from clearcube.errors import InputError
 from clearcube.evaluation.run import in_parallel
 from clearcube.forecasting.contexts import filled_context
 from clearcube.forecasting.episode import Episode
-from clearcube.forecasting.simulated import simulate_episode
+from clearcube.forecasting.simulated import simulate_with_truth
 from clearcube.forecasting.weather import VARIABLES, network_weather, relative_elevation
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def simulated_pack(
 
 def _simulated(seeds: range, size: int, fillers: Fillers, step_days: int, steps: int) -> Iterator[PackedEpisodes]:
     for seed in seeds:
-        made = simulate_episode(seed, size=size)
+        made = simulate_with_truth(seed, size=size)
         target = made.clear_ndvi[len(made.episode.context.dates) :]
         yield packed(made.episode, target, fillers, step_days=step_days, steps=steps)
 

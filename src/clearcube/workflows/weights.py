@@ -12,11 +12,11 @@ from safetensors import SafetensorError
 from torch import nn
 
 from clearcube.errors import InputError
-from clearcube.network_filler.checkpoints import SUFFIX, embedded, is_published, located, opened, sha256_of
-from clearcube.network_filler.published import BANDS
+from clearcube.network_filler.checkpoints import is_published, opened, sha256_of
 from clearcube.network_filler.seq2seq import PRIOR
 from clearcube.networks.checkpoint import architecture_of, save
-from clearcube.networks.published import load_published
+from clearcube.networks.published import BANDS, load_published
+from clearcube.networks.shipped import SUFFIX, embedded, located
 from clearcube.training.kinds import NetworkConfig, kind_of
 
 SUMS = "SHA256SUMS"
