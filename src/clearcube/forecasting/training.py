@@ -95,7 +95,7 @@ class ErrorSums(NamedTuple):
     forecast: np.float64
     persistence: np.float64
     scaled: np.float64
-    count: np.float64
+    number: np.float64
 
 
 def new_learner(config: ForecastTraining) -> ForecastLearner:
@@ -297,15 +297,15 @@ def validated(
             batch = collated(one, size, dates, with_weather=config.network.weather > 0).to(device)
             parts.append(_errors(network, batch, config))
         sums = _total(parts)
-        found[name] = round(float(np.sqrt(sums.forecast / sums.count)), 5)
-        found[f"persistence {name}"] = round(float(np.sqrt(sums.persistence / sums.count)), 5)
+        found[name] = round(float(np.sqrt(sums.forecast / sums.number)), 5)
+        found[f"persistence {name}"] = round(float(np.sqrt(sums.persistence / sums.number)), 5)
         scores.append(sums)
     total = _total(scores)
-    return found | {"spread": round(float(np.sqrt(total.scaled / total.count)), 4)}
+    return found | {"spread": round(float(np.sqrt(total.scaled / total.number)), 4)}
 
 
 def _total(parts: Sequence[ErrorSums]) -> ErrorSums:
-    return ErrorSums(*np.sum(parts, axis=0))
+    return ErrorSums(*np.array(parts).sum(axis=0))
 
 
 def _errors(network: ForecastNet, batch: Batch, config: ForecastTraining) -> ErrorSums:
