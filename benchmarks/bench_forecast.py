@@ -17,7 +17,7 @@ from functools import partial
 
 from clearcube.forecasting.contexts import filled_context
 from clearcube.forecasting.registry import make_forecaster
-from clearcube.forecasting.simulated import simulated_episode
+from clearcube.forecasting.simulated import simulate_with_truth
 from clearcube.workflows.context_fills import context_filler
 
 LIMIT = 2.0
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--size", type=int, default=128)
     given = parser.parse_args()
-    episode = simulated_episode(0, size=given.size, evaluation=True)
+    episode = simulate_with_truth(0, size=given.size, evaluation=True).episode
     models = {name: make_forecaster(name) for name in BASELINES}
     models["convlstm"] = make_forecaster("convlstm", weights=given.weights)
     fillers = {name: context_filler(name, {}) for name in FILLS}

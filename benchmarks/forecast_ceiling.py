@@ -21,8 +21,9 @@ from clearcube.filler import Block
 from clearcube.forecasting.contexts import filled_context
 from clearcube.forecasting.episode import Forecaster
 from clearcube.forecasting.registry import make_forecaster
-from clearcube.forecasting.simulated import SimulatedEpisode, simulate_episode
-from clearcube.workflows.context_fills import NONE, context_filler
+from clearcube.forecasting.run import NONE
+from clearcube.forecasting.simulated import SimulatedEpisode, simulate_with_truth
+from clearcube.workflows.context_fills import context_filler
 
 FILLS = (NONE, "last", "linear", "seq2seq-kept", "seq2seq")
 EARLY = 5
@@ -84,7 +85,7 @@ def main() -> None:
     places = []
     for seed in range(given.seed, given.seed + given.cubes):
         try:
-            places.append(errors(model, simulate_episode(seed, size=given.size)))
+            places.append(errors(model, simulate_with_truth(seed, size=given.size)))
         except InputError:  # a context without any clear value
             continue
     print(f"{len(places)} places of {given.size} x {given.size} pixels\n")

@@ -25,7 +25,7 @@ from clearcube.forecasting.registry import make_forecaster
 from clearcube.forecasting.report import Chosen, introduction, sections
 from clearcube.forecasting.report_question import question, share
 from clearcube.forecasting.run import NONE
-from clearcube.forecasting.simulated import simulated_episode
+from clearcube.forecasting.simulated import simulate_with_truth
 from clearcube.network_filler import embedded_weights
 from clearcube.workflows.evaluate_forecast import FIGURE, ForecastEvaluationRequest, evaluate_forecasts
 
@@ -102,7 +102,7 @@ def goals(simulated: ForecastComparison, real: ForecastComparison | None, weight
 
 def seconds_of_a_forecast(weights: str | None) -> float:
     """Seconds that the network takes for a context that is filled already, the second time."""
-    episode, model = simulated_episode(0, evaluation=True), make_forecaster(MODEL, weights=weights)
+    episode, model = simulate_with_truth(0, evaluation=True).episode, make_forecaster(MODEL, weights=weights)
     for _ in range(2):
         start = time.perf_counter()
         model.forecast(episode.context, episode.target_dates)

@@ -24,7 +24,7 @@ from clearcube.forecasting.baselines import Harmonic, Persistence, Seasonal
 from clearcube.forecasting.baselines_series import days_since_seen
 from clearcube.forecasting.baselines_tables import CLIMATOLOGY, ERRORS, EVERYWHERE
 from clearcube.forecasting.episode import Forecaster, ndvi_of
-from clearcube.forecasting.simulated import random_season, simulate_episode
+from clearcube.forecasting.simulated import random_season, simulate_with_truth
 from clearcube.forecasting.vegetation import LEGENDS, legend_of
 from clearcube.readers.open import open_cube
 from clearcube.simulation import simulate
@@ -149,7 +149,7 @@ def main() -> None:
     for path in given.cubes:
         add_cube(courses, path)
     for seed in range(given.episodes):
-        made = simulate_episode(seed, size=given.size)
+        made = simulate_with_truth(seed, size=given.size)
         episode = made.episode
         assert episode.landcover is not None
         courses.add(

@@ -114,3 +114,24 @@ def test_an_average_is_the_mean_of_the_weights(tmp_path):
     checkpoint.save(paths[1], Generator(GanFillingConfig(width=4)), METADATA)
     assert_refused(run("weights", "average", *paths, tmp_path / "no.safetensors"), "step_1", "another kind or size")
     assert not (tmp_path / "no.safetensors").exists()
+
+
+def test_converted_weights_can_be_averaged(tmp_path, weights):  # noqa: F811
+    paths, out = [tmp_path / f"{name}.safetensors" for name in "ab"], tmp_path / "mean.safetensors"
+    for path in paths:
+        assert run("weights", "convert", weights / "GANFilling.pt", path).exit_code == 0
+    assert run("weights", "average", *paths, out).exit_code == 0
+    provenance = checkpoint.load(out)[1]["provenance"]
+    assert "GANFilling" in provenance["source"]
+    assert provenance["file"] == "GANFilling.pt"
+    assert list(provenance["average_of"]) == [path.name for path in paths]
+
+
+def test_files_of_older_versions_can_be_averaged(tmp_path):
+    paths, out = [tmp_path / f"{name}.safetensors" for name in "ab"], tmp_path / "mean.safetensors"
+    for path in paths:
+        checkpoint.save(path, Generator(GanFillingConfig(width=2)), METADATA | {"provenance": "in words"})
+    assert run("weights", "average", *paths, out).exit_code == 0
+    provenance = checkpoint.load(out)[1]["provenance"]
+    assert provenance["source"] == "in words"
+    assert list(provenance["average_of"]) == [path.name for path in paths]

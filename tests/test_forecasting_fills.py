@@ -3,7 +3,7 @@ import pytest
 
 from clearcube.errors import InputError
 from clearcube.forecasting.contexts import Denoising, filled_context
-from clearcube.forecasting.simulated import simulated_episode
+from clearcube.forecasting.simulated import simulate_with_truth
 from clearcube.forecasting.unmeasured import Unmeasured
 from clearcube.network_filler.seq2seq import NetworkFiller
 from clearcube.workflows.context_fills import context_filler, quick_context_filler, takes_weights
@@ -31,7 +31,7 @@ def test_fills_that_there_are_not(name):
 
 
 def test_quick_fills_are_near_the_measured_ones():
-    context = simulated_episode(3, size=32).context
+    context = simulate_with_truth(3, size=32).episode.context
     quick, measured = quick_context_filler("seq2seq"), context_filler("seq2seq", {})
     assert isinstance(quick.filler, Unmeasured)
     assert isinstance(quick_context_filler("seq2seq-kept"), Unmeasured)

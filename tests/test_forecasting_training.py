@@ -10,7 +10,7 @@ from clearcube.filler import Block, Estimate
 from clearcube.forecasting.batches import Batches
 from clearcube.forecasting.contexts import Denoising, filled_context
 from clearcube.forecasting.pack import PackedEpisodes, joined, packed, simulated_pack
-from clearcube.forecasting.simulated import simulate_episode, simulated_episode
+from clearcube.forecasting.simulated import simulate_with_truth
 from clearcube.forecasting.stretches import real_pack, stretches
 from clearcube.forecasting.training import (
     ForecastData,
@@ -66,7 +66,7 @@ def config(tmp_path, **changes):
 
 
 def test_simulated_episodes_are_the_same_for_a_seed_and_of_their_kind():
-    one, again, other = (simulated_episode(3, size=16, evaluation=kind) for kind in (True, True, False))
+    one, again, other = (simulate_with_truth(3, size=16, evaluation=kind).episode for kind in (True, True, False))
     assert np.array_equal(one.context.reflectance, again.context.reflectance, equal_nan=True)
     assert one.name != other.name
     assert one.context.dates[0] >= np.datetime64("2023-01-01")
@@ -76,7 +76,7 @@ def test_simulated_episodes_are_the_same_for_a_seed_and_of_their_kind():
 
 
 def test_context_of_an_episode_is_nan_where_not_observed():
-    episode = simulated_episode(1, size=16)
+    episode = simulate_with_truth(1, size=16).episode
     nan = np.isnan(episode.context.reflectance).any(axis=1)
     assert nan[~episode.context.observed].all()
     assert not nan[episode.context.observed].any()
@@ -84,7 +84,7 @@ def test_context_of_an_episode_is_nan_where_not_observed():
 
 
 def test_target_is_a_clear_observation_near_the_truth():
-    made = simulate_episode(2, size=24)
+    made = simulate_with_truth(2, size=24)
     episode = made.episode
     known = np.isfinite(episode.target_ndvi)
     assert 0.05 < known.mean() < 1
@@ -98,7 +98,7 @@ def test_belts_of_evaluation_are_narrow_and_apart():
 
 
 def test_filled_contexts_keep_observations_and_see_no_cloud():
-    context = simulated_episode(4, size=16).context
+    context = simulate_with_truth(4, size=16).episode.context
     cloudy = np.where(context.observed[:, None], context.reflectance, np.float32(0.9))
     seen = context.observed.any(axis=0)
     for name in ("last", "linear", "whittaker"):
@@ -112,7 +112,7 @@ def test_filled_contexts_keep_observations_and_see_no_cloud():
 
 
 def test_filled_contexts_are_those_of_the_prepared_filler():
-    context = simulated_episode(4, size=16).context
+    context = simulate_with_truth(4, size=16).episode.context
     filler = make_filler("linear")
     mean = filler.prepare([context]).fill(context).mean
     assert np.array_equal(filled_context(context, filler).reflectance, mean, equal_nan=True)
@@ -133,7 +133,7 @@ class Judge:
 
 
 def test_denoising_replaces_what_is_not_believed_and_says_so():
-    context = simulated_episode(4, size=16).context
+    context = simulate_with_truth(4, size=16).episode.context
     plain, clean = filled_context(context, Judge()), filled_context(context, Denoising(Judge()))
     assert np.array_equal(plain.observed, context.observed)
     elsewhere = (context.observed & (np.arange(10) != 3)[:, None, None]).any(axis=0)
@@ -146,12 +146,12 @@ def test_denoising_replaces_what_is_not_believed_and_says_so():
 
 
 def test_without_a_filler_the_context_stays_bare():
-    context = simulated_episode(4, size=16).context
+    context = simulate_with_truth(4, size=16).episode.context
     assert np.array_equal(filled_context(context, None).reflectance, context.reflectance, equal_nan=True)
 
 
 def test_a_pack_holds_what_the_episode_holds(pack):
-    made = simulate_episode(0, size=16)
+    made = simulate_with_truth(0, size=16)
     context = made.episode.context
     bare = context.reflectance[:, 2:].astype(np.float16)  # red and near infrared of blue, green, red, near infrared
     np.testing.assert_array_equal(pack.red_nir[0, 0], bare)
@@ -168,7 +168,7 @@ def test_episodes_are_read_again_from_their_files(folder, pack, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("made again")
 
-    monkeypatch.setattr("clearcube.forecasting.pack.simulate_episode", fail)
+    monkeypatch.setattr("clearcube.forecasting.pack.simulate_with_truth", fail)
     again = simulated_pack(folder, range(6), 16, fillers(), **GRID)
     assert np.array_equal(again.red_nir, pack.red_nir, equal_nan=True)
     with pytest.raises(AssertionError, match="made again"):
@@ -180,7 +180,7 @@ def test_a_context_that_cannot_be_filled_stays_bare():
         def prepare(self, sample):
             raise InputError("too little")
 
-    episode = simulated_episode(1, size=16)
+    episode = simulate_with_truth(1, size=16).episode
     pack = packed(episode, episode.target_ndvi, {"none": None, "x": Refusing()}, **GRID)
     assert np.array_equal(pack.red_nir[:, 0], pack.red_nir[:, 1], equal_nan=True)
 
@@ -378,7 +378,7 @@ def test_a_guided_run(data, tmp_path):
 
 
 def real_cube(times=40, size=20, step=4):
-    episode = simulated_episode(1, size=size)
+    episode = simulate_with_truth(1, size=size).episode
     rng = np.random.default_rng(0)
     reflectance = rng.uniform(0.1, 0.4, (times, 4, size, size)).astype(np.float32)
     observed = rng.random((times, size, size)) < 0.6

@@ -131,7 +131,7 @@ def test_tiles_agree_with_the_whole(random, monkeypatch):
 
 
 def test_windows_of_any_size_agree_with_the_embedded_weights(monkeypatch):
-    monkeypatch.setattr(own, "CELL", 32)
+    monkeypatch.setattr(own, "LARGEST_CELL", 32)
     scene = simulate(random_config(np.random.default_rng(7), height=90, width=84, n_dates=8, bands=BANDS), 7)
     cube = to_cube(scene, 10.0).drop_vars(["truth", "contamination"])
     once = clearcube.fill(cube, method="seq2seq", window=256)
@@ -142,7 +142,7 @@ def test_windows_of_any_size_agree_with_the_embedded_weights(monkeypatch):
 
 
 def test_the_centre_is_filled_as_the_whole_is(random, monkeypatch):
-    monkeypatch.setattr(own, "CELL", 32)
+    monkeypatch.setattr(own, "LARGEST_CELL", 32)
     whole = block(6, 96, 96, never=False)
     prepared = NetworkFiller(random).prepare([block(6, 32, 32, never=False)])
     everything = prepared.fill(whole)

@@ -12,7 +12,7 @@ from clearcube.errors import InputError
 from clearcube.filler import Block
 from clearcube.network_filler import adaptation, make_network_filler
 from clearcube.network_filler.adaptation import adapt, held_out_dates
-from clearcube.network_filler.adapted import Adapted, network_with, store, stored, tensors_as_bytes
+from clearcube.network_filler.adapted import STEPS, Adapted, network_with, store, stored, tensors_as_bytes
 from clearcube.networks import checkpoint
 from clearcube.networks.seq2seq import Seq2Seq
 
@@ -60,7 +60,8 @@ def test_it_learns_from_the_cube_and_is_reproducible(model, quick):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     one, two = (adapt(model, [noisy_block()], 20, "float32") for _ in range(2))
     assert one.gain > 0.5
-    assert one.weights == two.weights is not None
+    assert one.weights is not None
+    assert one.weights == two.weights
     assert one.summary() == {"adapted": True, "adaptation_steps": 20, "adaptation_gain_db": round(one.gain, 3)}
     assert not same(network_with(model, one.weights), model)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -80,7 +81,8 @@ def test_held_out_dates_are_never_seen(model, quick, monkeypatch):
     changed.reflectance[chosen] = 0.7
     monkeypatch.setattr(adaptation, "LEAST_GAIN", -1e9)
     one, two = (adapt(model, [each], 3, "float32") for each in (whole, changed))
-    assert one.weights == two.weights is not None
+    assert one.weights is not None
+    assert one.weights == two.weights
 
 
 def test_dates_are_held_out_where_enough_are_left():
@@ -105,7 +107,7 @@ def test_the_prepared_filler_carries_what_was_learnt(path, quick, tmp_path):
     assert prepared.summary()["adapted"] is True
     again = pickle.loads(pickle.dumps(prepared))
     np.testing.assert_array_equal(again.fill(whole).mean, prepared.fill(whole).mean)
-    assert make_network_filler("seq2seq", weights=path, adapt=True).adapt == adaptation.STEPS
+    assert make_network_filler("seq2seq", weights=path, adapt=True).adapt == STEPS
     with pytest.raises(InputError, match="adapt is -1 steps"):
         make_network_filler("seq2seq", weights=path, adapt=-1)
 
@@ -117,7 +119,7 @@ def test_what_was_learnt_is_kept_and_not_learnt_again(path, quick, tmp_path, mon
     whole = noisy_block()
     first = filler.prepare([whole])
     assert (tmp_path / "adapted.safetensors").is_file()
-    monkeypatch.setattr("clearcube.network_filler.seq2seq.adapt", None)
+    monkeypatch.setattr("clearcube.network_filler.adaptation.adapt", None)
     second = filler.prepare([whole])
     assert second.adapted.weights is not None
     np.testing.assert_array_equal(first.fill(whole).mean, second.fill(whole).mean)

@@ -14,8 +14,8 @@ from clearcube.networks.forecast import (
     ForecastNet,
     Steps,
     at_leads,
+    enlarged,
     ndvi_given,
-    padded,
     persistence,
     recent,
     static_maps,
@@ -139,7 +139,7 @@ def test_values_where_nothing_is_given_do_not_matter():
 
 
 def test_padding_repeats_the_edge():
-    grown = padded(context(size=6))
+    grown = enlarged(context(size=6))
     assert grown.given.shape[-2:] == (8, 8)
     assert torch.equal(grown.red_nir[..., 6:, :6], grown.red_nir[..., 5:6, :6].expand(-1, -1, -1, 2, -1))
     assert grown.observed.dtype == torch.bool

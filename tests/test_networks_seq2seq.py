@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clearcube.errors import InputError
 from clearcube.networks.band_unet import whole
-from clearcube.networks.features import NEVER, echo, series, smoother
+from clearcube.networks.features import NEVER_DAYS, echo, series, smoother
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
 from clearcube.networks.spectral import SpectralBasis, projection
 
@@ -203,7 +203,7 @@ def test_series_against_a_naive_loop():
         assert interpolation[t] == pytest.approx(expected, abs=1e-6)
         assert anomaly[t] == pytest.approx(values[t] - expected if valid[t] else 0.0, abs=1e-6)
         earlier = [days[t] - days[k] for k in range(t) if valid[k]]
-        assert s.before[t].item() == (min(earlier) if earlier else NEVER)
+        assert s.before[t].item() == (min(earlier) if earlier else NEVER_DAYS)
         expected = leave_one_out(anomaly, valid, days, t, lambda d, v, at: np.interp(at, d, v))
         assert echo(s)[t].item() == pytest.approx(expected, abs=1e-6)
 

@@ -5,8 +5,8 @@ import pytest
 
 from clearcube.errors import InputError
 from clearcube.readers import open_cube
-from clearcube.training.config import CubeSource, TrainingConfig, config_from, read_config
-from clearcube.training.cube_sources import OPTIONS
+from clearcube.training.config import TrainingConfig, config_from, read_config
+from clearcube.training.cube_sources import OPTIONS, CubeSource
 
 NO_LOSS = """
 [loss]

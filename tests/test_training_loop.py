@@ -195,9 +195,7 @@ def test_another_run_is_replaced_only_on_request(tmp_path, small_bank):
     assert checkpoint.load(tmp_path / "last.safetensors")[1]["provenance"]["seed"] == 4
     assert not (tmp_path / "best.safetensors").exists()
     (tmp_path / "state.pt").unlink()
-    with pytest.raises(
-        InputError, match=r"holds another run \(last.safetensors, log.jsonl\): set output"
-    ):
+    with pytest.raises(InputError, match=r"holds another run \(last.safetensors, log.jsonl\): set output"):
         train(made, TrainingData())
     with pytest.raises(InputError, match=r"log.jsonl is a file; set output to a folder"):
         train(dataclasses.replace(made, output=str(tmp_path / "log.jsonl" / "run")), TrainingData())

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 REFLECTANCE_DIMS = ("time", "band", "y", "x")
 OBSERVED_DIMS = ("time", "y", "x")
+OPTICAL_NM = (400.0, 2400.0)
+"""Shortest and longest centre wavelength of the bands that networks fill and scenes have, nm."""
 PLAUSIBLE_REFLECTANCE = (-0.2, 2.0)
 """Range of reflectance in nature with some room for noise, thin cloud and glint; unit 1."""
 IMPLAUSIBLE_SHARE = 0.01

@@ -48,6 +48,12 @@ class Block:
         days: NDArray[np.int64] = (self.dates - self.dates[0]).astype(np.int64)
         return days
 
+    def as_pixels(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Reflectance (T, B, P) and observed (T, P), contiguous, with the H x W pixels in one row."""
+        times, bands, height, width = self.reflectance.shape
+        reflectance = np.ascontiguousarray(self.reflectance).reshape(times, bands, height * width)
+        return reflectance, np.ascontiguousarray(self.observed).reshape(times, height * width)
+
 
 def cut(block: Block, place: tuple[slice, slice]) -> Block:
     """The part of a block in these rows and columns."""

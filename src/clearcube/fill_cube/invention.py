@@ -14,7 +14,7 @@ import numpy as np
 
 from clearcube.compilation import compiled
 from clearcube.cube import Source
-from clearcube.filler import NORMAL_90
+from clearcube.methods.noise import robust_std
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,10 +64,10 @@ def _spread(sample: Sequence[Block], band: int, distance: int) -> float:
     for block in sample:
         both: NDArray[np.bool_] = np.logical_and(block.observed[:, :, distance:], block.observed[:, :, :-distance])
         values = block.reflectance[:, band]
-        differences.append(np.abs(values[:, :, distance:] - values[:, :, :-distance])[both])
+        differences.append((values[:, :, distance:] - values[:, :, :-distance])[both])
     pooled = np.concatenate(differences)
     pooled = pooled[np.isfinite(pooled)]
-    return float(np.quantile(pooled, 0.9)) / NORMAL_90 if pooled.size >= 20 else float("nan")
+    return robust_std(pooled) if pooled.size >= 20 else float("nan")
 
 
 def to_invent(source: NDArray[np.uint8], days: NDArray[np.int16]) -> NDArray[np.bool_]:

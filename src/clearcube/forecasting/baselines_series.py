@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from clearcube.filler import Block
     from clearcube.forecasting.episode import Days, Floats
 
-YEAR_DAYS = 365
+SHIFT_DAYS = 365
+"""Whole days that stand for a year when a series is shifted by years."""
 NEAR_DAYS = 16
 """Farthest that an observation may lie outside the period a year before."""
 WAVES = 1
@@ -51,13 +52,13 @@ def years_before(dates: Days, target_dates: Days) -> list[np.timedelta64]:
     """
     near = np.timedelta64(NEAR_DAYS, "D")
     years: list[np.timedelta64] = []
-    for number in range(1, int((target_dates[-1] - dates[0]).astype(int)) // YEAR_DAYS + 1):
-        shift = np.timedelta64(number * YEAR_DAYS, "D")
+    for number in range(1, int((target_dates[-1] - dates[0]).astype(int)) // SHIFT_DAYS + 1):
+        shift = np.timedelta64(number * SHIFT_DAYS, "D")
         if dates[0] - near <= target_dates[0] - shift and target_dates[-1] - shift <= dates[-1] + near:
             years.append(shift)
     if not years:
         raise InputError(
-            f"seasonal forecasts need the year before: {target_dates[0]} to {target_dates[-1]} less {YEAR_DAYS} days, "
+            f"seasonal forecasts need the year before: {target_dates[0]} to {target_dates[-1]} less {SHIFT_DAYS} days, "
             f"but the context is of {dates[0]} to {dates[-1]}; give a longer context or use persistence"
         )
     return years

@@ -27,7 +27,8 @@ CLIMATOLOGY, ERRORS = "climatology.csv", "baseline_errors.csv"
 """Tables beside this module: kind, day of year, mean, std; and model, days, rms."""
 EVERYWHERE = "all"
 """Name of the course of all kinds together."""
-YEAR_DAYS = 366.0
+TABLE_DAYS = 366.0
+"""Days of the year in the table, that of a leap year among them."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Course:
     def at(self, dates: NDArray[np.datetime64]) -> tuple[Floats, Floats]:
         """Mean and std (T,) on dates: along a straight line between the days of the table, also around New Year."""
         day = day_of_year(dates) - 1.0
-        mean, std = (np.interp(day, self.days, values, period=YEAR_DAYS) for values in (self.mean, self.std))
+        mean, std = (np.interp(day, self.days, values, period=TABLE_DAYS) for values in (self.mean, self.std))
         return mean, std
 
 

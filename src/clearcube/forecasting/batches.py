@@ -36,7 +36,7 @@ class Batch(NamedTuple):
         return Batch(Context(**parts), self.target.to(device), self.leads.to(device))
 
 
-class Choice(NamedTuple):
+class Crop(NamedTuple):
     """An episode of a pack, a filling of its context, and where it is cropped."""
 
     pack: PackedEpisodes
@@ -78,11 +78,11 @@ class Batches:
         kept = int(rng.integers(min(FEWEST_DATES, count), count + 1))
         return np.append(np.sort(rng.choice(count - 1, kept - 1, replace=False)), count - 1)
 
-    def _chosen(self, rng: Generator) -> Choice:
+    def _chosen(self, rng: Generator) -> Crop:
         pack = self.packs[rng.choice(len(self.packs), p=self.shares)]
         size, crop = pack.observed.shape[-1], self.config.optimisation.crop
         top, left = rng.integers(0, size - crop + 1, 2)
-        return Choice(
+        return Crop(
             pack,
             int(rng.integers(len(pack))),
             int(rng.integers(pack.red_nir.shape[1])),
@@ -93,7 +93,7 @@ class Batches:
         )
 
 
-def collated(choices: Sequence[Choice], crop: int, dates: NDArray[np.intp], *, with_weather: bool) -> Batch:
+def collated(choices: Sequence[Crop], crop: int, dates: NDArray[np.intp], *, with_weather: bool) -> Batch:
     """The chosen samples side by side, with these dates of their contexts."""
     red_nir = np.stack([_cut(c, c.pack.red_nir[c.episode, c.filling][dates], crop) for c in choices])
     given = np.isfinite(red_nir).all(axis=2)
@@ -115,7 +115,7 @@ def collated(choices: Sequence[Choice], crop: int, dates: NDArray[np.intp], *, w
     return Batch(context, _tensor(target), _tensor(np.stack([c.pack.leads[c.episode] for c in choices])))
 
 
-def _cut(choice: Choice, x: NDArray[Any], crop: int) -> NDArray[Any]:
+def _cut(choice: Crop, x: NDArray[Any], crop: int) -> NDArray[Any]:
     part = x[..., choice.top : choice.top + crop, choice.left : choice.left + crop]
     part = np.rot90(part, choice.turns, axes=(-2, -1))
     return np.ascontiguousarray(part[..., ::-1] if choice.flip else part)

@@ -32,6 +32,19 @@ FEWEST_TILES = 5
 ERROR, ERROR25, ERROR_COUNTED, ERROR_GROUND = "rmse_clear", "rmse25_clear", "rmse", "rmse_ground"
 """RMSE of a cube over all clear target values, of the first 25 days of them, over GreenEarthNet's pixels and classes,
 and over all values of the simulated ground."""
+_PARTS = ("ols_published", "ols_strict", "emd")
+"""Parts of EarthNetScore that need NDVI alone."""
+_STATISTIC = {
+    ERROR: (CLEAR, "squared"),
+    ERROR25: (CLEAR, "squared"),
+    ERROR_GROUND: (GROUND, "squared"),
+    "mae_clear": (CLEAR, "absolute"),
+    "bias_clear": (CLEAR, "signed"),
+    "coverage90": (CLEAR, "inside90"),
+    "missing": (CLEAR, "missing"),
+    **{name: (PARTS, name) for name in _PARTS},
+}
+"""Metric -> set and statistic of the sums that it is made of."""
 
 
 @dataclass
@@ -120,9 +133,6 @@ def errors_by_lead(outcomes: Iterable[Outcome]) -> dict[str, float]:
     return {name: float(np.sqrt(t / w)) for name, t, w in values if w > 0}
 
 
-_PARTS = ("ols_published", "ols_strict", "emd")
-
-
 def leads_of(outcome: Outcome) -> list[int]:
     """Days of each target date after the context."""
     return [int(name) for _, name in outcome.strata]
@@ -135,18 +145,6 @@ def cube_values(outcome: Outcome) -> dict[str, float]:
         sums = _sums_of(outcome, metric)
         found[metric] = float("nan") if sums is None else _value(metric, sums)
     return found
-
-
-_STATISTIC = {
-    ERROR: (CLEAR, "squared"),
-    ERROR25: (CLEAR, "squared"),
-    ERROR_GROUND: (GROUND, "squared"),
-    "mae_clear": (CLEAR, "absolute"),
-    "bias_clear": (CLEAR, "signed"),
-    "coverage90": (CLEAR, "inside90"),
-    "missing": (CLEAR, "missing"),
-    **{name: (PARTS, name) for name in _PARTS},
-}
 
 
 def _sums_of(outcome: Outcome, metric: str) -> Sums | None:

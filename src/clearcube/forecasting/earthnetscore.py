@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 Variant = Literal["published", "strict"]
 Value = TypeVar("Value", np.float64, np.bool_)
 MAD_EXPONENT = 0.06649346971087526
+"""Power of the absolute differences of reflectance; this and the next two are the makers' numbers."""
 TREND_EXPONENT = 0.10082047548620601
-"""Of the trends and of the distributions."""
+"""Power of the distances between trends and between distributions of NDVI."""
 SSIM_EXPONENT = 10.31885115
+"""Power of the mean structural similarity."""
 DATA_RANGE = {"published": 2.0, "strict": 1.0}
 LONG, PART = 40, 20
 """Series of more dates than the one are cut into parts of the other for the trends."""

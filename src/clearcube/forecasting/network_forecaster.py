@@ -14,11 +14,10 @@ from torch import Tensor
 from clearcube.cube import day_of_year, red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Forecast
-from clearcube.forecasting.pack import relative_elevation
-from clearcube.forecasting.weather import network_weather
-from clearcube.network_filler.checkpoints import located
+from clearcube.forecasting.weather import network_weather, relative_elevation
 from clearcube.networks.checkpoint import load
 from clearcube.networks.forecast import MULTIPLE, Context, ForecastNet, at_leads
+from clearcube.networks.shipped import located
 from clearcube.networks.threads import torch_threads
 from clearcube.tiling import windows
 
@@ -37,6 +36,8 @@ LONGEST_CONTEXT = 12
 """Dates of a context that the network looks at, the last ones; it learnt from ten."""
 WINDOW = 256
 """Pixels per side that the network sees at once, a multiple of its coarsest pixels."""
+assert WINDOW % MULTIPLE == 0
+_NO_DAY = np.timedelta64(0, "D")
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,6 @@ class NetworkForecaster:
         return network_weather(
             known, dates[-LONGEST_CONTEXT:], target_dates[-1], step_days=config.step_days, steps=config.steps
         )
-
-
-_NO_DAY = np.timedelta64(0, "D")
 
 
 def make_network_forecaster(*, weights: str | os.PathLike[str] | None = None) -> NetworkForecaster:
@@ -231,6 +229,3 @@ def _cut(context: Context, place: tuple[slice, slice]) -> Context:
 
 def _moved(context: Context, device: torch.device) -> Context:
     return Context._make(None if part is None else part.to(device) for part in context)
-
-
-assert WINDOW % MULTIPLE == 0

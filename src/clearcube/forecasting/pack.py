@@ -18,8 +18,8 @@ from clearcube.errors import InputError
 from clearcube.evaluation.run import in_parallel
 from clearcube.forecasting.contexts import filled_context
 from clearcube.forecasting.episode import Episode
-from clearcube.forecasting.simulated import simulate_episode
-from clearcube.forecasting.weather import VARIABLES, network_weather
+from clearcube.forecasting.simulated import simulate_with_truth
+from clearcube.forecasting.weather import VARIABLES, network_weather, relative_elevation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     Fillers = Mapping[str, Filler | None]
 
-HUNDRED_METRES = 100.0
 SHARD = 20
 """Episodes in a file."""
 FORMAT = 2
@@ -99,14 +98,6 @@ def _filled(context: Block, filler: Filler | None) -> Block:
         return filled_context(context, None)
 
 
-def relative_elevation(elevation: NDArray[np.float32] | None, frame: tuple[int, ...]) -> NDArray[np.float32]:
-    """Hundreds of metres about the mean, as a network is given them, (H, W); 0 where unknown."""
-    known = np.zeros(frame, bool) if elevation is None else np.isfinite(elevation)
-    if elevation is None or not known.any():
-        return np.zeros(frame, np.float32)
-    return np.where(known, (elevation - elevation[known].mean()) / HUNDRED_METRES, 0).astype(np.float32)
-
-
 def _red_nir(context: Block) -> NDArray[np.float32]:
     pair = red_and_near_infrared([band.name for band in context.bands])
     return np.asarray(np.clip(context.reflectance[:, list(pair)], -1, 2))
@@ -145,7 +136,7 @@ def simulated_pack(
 
 def _simulated(seeds: range, size: int, fillers: Fillers, step_days: int, steps: int) -> Iterator[PackedEpisodes]:
     for seed in seeds:
-        made = simulate_episode(seed, size=size)
+        made = simulate_with_truth(seed, size=size)
         target = made.clear_ndvi[len(made.episode.context.dates) :]
         yield packed(made.episode, target, fillers, step_days=step_days, steps=steps)
 

@@ -28,7 +28,7 @@ SUMMARY = ("model", "fill", "metric", "value", "cube_mean", "cube_low", "cube_hi
 """Columns of `summary.csv`: the value over all cubes, and the mean over cubes of theirs with its interval; of which
 land cover and days after the context it is."""
 EVERY = "all"
-"""In the last two columns."""
+"""What the columns `landcover` and `days` of `SUMMARY` hold where a value is of all of them."""
 BY_CLASS = {"rmse": "RMSE", "nse": "NSE", "r2": "R2", "bias": "bias"}
 """Scores shown by land cover, and their heads."""
 METRICS = (

@@ -9,9 +9,11 @@ import numpy as np
 
 from clearcube.filler import Block
 from clearcube.forecasting.episode import CONTEXT_DATES, TARGET_DATES, Episode, Weather, ndvi_of
+from clearcube.forecasting.weather import VARIABLES
 from clearcube.simulation import SceneConfig, random_config, simulate
 from clearcube.simulation.climate import random_climate, random_latitude
 from clearcube.simulation.config import EARTHNET_FOUR, SENTINEL2_FOUR
+from clearcube.simulation.scene import CLEAN
 from clearcube.simulation.weather import DailyWeather, daily_weather
 
 if TYPE_CHECKING:
@@ -28,9 +30,6 @@ OFF_SEASON = 0.15
 """Share of contexts that begin on any day."""
 IRREGULAR = 0.3
 """Share of contexts of training whose dates are not every five days."""
-CLEAN = 0.03
-"""True contamination up to which a target pixel counts as clear."""
-WEATHER = ("temperature", "precipitation", "radiation")
 
 
 @dataclass(frozen=True)
@@ -46,13 +45,8 @@ class SimulatedEpisode:
     clear_context: NDArray[np.float32]
 
 
-def simulated_episode(seed: int, *, size: int = 128, evaluation: bool = False) -> Episode:
-    """An episode of size x size pixels of a place that the seed decides; see `simulate_episode`."""
-    return simulate_episode(seed, size=size, evaluation=evaluation).episode
-
-
-def simulate_episode(seed: int, *, size: int = 128, evaluation: bool = False) -> SimulatedEpisode:
-    """10 context and 20 target dates of a place with weather.
+def simulate_with_truth(seed: int, *, size: int = 128, evaluation: bool = False) -> SimulatedEpisode:
+    """10 context and 20 target dates of size x size pixels of a place with weather that the seed decides.
 
     evaluation : draw latitude (hence climate and season) and year from ranges that training never draws from, and
         dates every five days. Training also draws irregular contexts.
@@ -69,7 +63,7 @@ def simulate_episode(seed: int, *, size: int = 128, evaluation: bool = False) ->
 
 
 def random_season(rng: Generator, *, size: int, evaluation: bool) -> SceneConfig:
-    """A scene of 30 dates with a climate; see `simulate_episode`."""
+    """A scene of 30 dates with a climate; see `simulate_with_truth`."""
     bands = EARTHNET_FOUR if rng.random() < 0.5 else SENTINEL2_FOUR
     count = CONTEXT_DATES + TARGET_DATES
     drawn = random_config(rng, height=size, width=size, n_dates=count, bands=bands, evaluation=evaluation)
@@ -117,5 +111,5 @@ def _episode(scene: Scene, weather: DailyWeather, name: str) -> SimulatedEpisode
 
 
 def _weather(weather: DailyWeather) -> Weather:
-    values = np.stack([weather.temperature, weather.precipitation, weather.radiation], axis=1)
-    return Weather(weather.dates, values.astype(np.float32), WEATHER)
+    values = np.stack([getattr(weather, name) for name in VARIABLES], axis=1)
+    return Weather(weather.dates, values.astype(np.float32), VARIABLES)

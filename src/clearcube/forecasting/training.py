@@ -5,32 +5,32 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from clearcube.errors import InputError
-from clearcube.forecasting.batches import Batch, Batches, Choice, collated
+from clearcube.forecasting.batches import Batch, Batches, Crop, collated
 from clearcube.forecasting.training_config import forecast_config_from
-from clearcube.network_filler.checkpoints import located
 from clearcube.networks import checkpoint
 from clearcube.networks.forecast import ForecastNet, Steps, at_leads
+from clearcube.networks.shipped import located
 from clearcube.networks.threads import torch_threads
 from clearcube.training.log import lines_until
+from clearcube.training.progress import is_done, share_done
 from clearcube.training.state import (
     BEST,
     LAST,
     LICENCE,
     check_folder,
     clear_folder,
-    command,
-    hardware,
     load_state,
+    provenance,
     save_state,
 )
 from clearcube.training.step import follow, one_cycle
@@ -62,7 +62,7 @@ class ForecastData:
 
 
 @dataclass
-class Learner:
+class ForecastLearner:
     """The network, the moving average of its weights, and what moves them."""
 
     network: ForecastNet
@@ -80,7 +80,7 @@ class Learner:
 
 
 @dataclass
-class Progress:
+class ForecastProgress:
     """Steps and seconds done, the smallest mean error of a validation, and what all of them found."""
 
     step: int = 0
@@ -89,7 +89,16 @@ class Progress:
     validations: list[dict[str, Any]] = field(default_factory=list)
 
 
-def new_learner(config: ForecastTraining) -> Learner:
+class ErrorSums(NamedTuple):
+    """Sums of squared errors of forecast and persistence, of squared error over variance, and their number."""
+
+    forecast: np.float64
+    persistence: np.float64
+    scaled: np.float64
+    number: np.float64
+
+
+def new_learner(config: ForecastTraining) -> ForecastLearner:
     """A learner at its beginning; the seed decides its weights, or a checkpoint.
 
     Raises
@@ -105,7 +114,7 @@ def new_learner(config: ForecastTraining) -> Learner:
     optimiser = torch.optim.AdamW(
         network.parameters(), rates.learning_rate, betas=(0.9, 0.99), weight_decay=rates.weight_decay
     )
-    return Learner(network, copy.deepcopy(network).eval().requires_grad_(False), optimiser)
+    return ForecastLearner(network, copy.deepcopy(network).eval().requires_grad_(False), optimiser)
 
 
 def begin_with(network: ForecastNet, path: str) -> None:
@@ -153,7 +162,9 @@ def _within(steps: Steps, batch: Batch, step_days: int) -> Tensor:
     return batch.target.isfinite() & near[..., None, None]
 
 
-def train_step(learner: Learner, batch: Batch, config: ForecastTraining, step: int, share: float) -> dict[str, float]:
+def train_step(
+    learner: ForecastLearner, batch: Batch, config: ForecastTraining, step: int, share: float
+) -> dict[str, float]:
     """Learn from a batch at a share of the run that is done; the parts of the loss, and the norm of the gradient.
 
     Raises
@@ -188,7 +199,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     until: int | None = None,
-) -> Progress:
+) -> ForecastProgress:
     """Train as configured; writes state, log, `last.safetensors` and `best.safetensors` into the output folder.
 
     report : called with every record that is logged. resume : go on from the saved state. overwrite : begin anew where
@@ -203,7 +214,7 @@ def train(
     check_folder(folder, resume=resume, overwrite=overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    learner, progress = new_learner(config), Progress()
+    learner, progress = new_learner(config), ForecastProgress()
     if resume:
         progress = load_state(folder, learner, config, progress, forecast_config_from)
     for part in (learner.network, learner.average):
@@ -228,8 +239,8 @@ def train(
 def _loop(
     config: ForecastTraining,
     data: ForecastData,
-    learner: Learner,
-    progress: Progress,
+    learner: ForecastLearner,
+    progress: ForecastProgress,
     write: Report,
     device: torch.device,
     until: int | None,
@@ -237,12 +248,12 @@ def _loop(
     """Steps until the run is done."""
     batches, rates, folder = Batches(config, data.train), config.optimisation, Path(config.output)
     started, recent = time.monotonic() - progress.seconds, []
-    while progress.step < rates.steps and progress.seconds < 3600 * rates.hours and progress.step != until:
-        share = max(progress.step / rates.steps, progress.seconds / 3600 / rates.hours)
+    while not is_done(progress, rates) and progress.step != until:
+        share = share_done(progress, rates)
         recent.append(train_step(learner, batches.batch(progress.step).to(device), config, progress.step, share))
         progress.step += 1
         progress.seconds = time.monotonic() - started
-        done = progress.step >= rates.steps or progress.seconds >= 3600 * rates.hours
+        done = is_done(progress, rates)
         if progress.step % LOG_EVERY == 0:
             means = {name: round(float(np.mean([each[name] for each in recent])), 4) for name in recent[0]}
             write({"step": progress.step, "seconds": round(progress.seconds, 1), "loss": means})
@@ -276,24 +287,29 @@ def validated(
 
     `spread` is the root of the mean square of error over std, 1 where the std is right.
     """
-    found, scores = {}, []
+    found, scores = {}, list[ErrorSums]()
     pack, size = data.validation, data.validation.observed.shape[-1]
     dates = np.arange(pack.days.shape[1])
     for filling, name in enumerate(data.fills):
-        sums = np.zeros(4)
+        parts = []
         for i in range(len(pack)):
-            one = [Choice(pack, i, filling, 0, 0, 0, flip=False)]
+            one = [Crop(pack, i, filling, 0, 0, 0, flip=False)]
             batch = collated(one, size, dates, with_weather=config.network.weather > 0).to(device)
-            sums += _errors(network, batch, config)
-        found[name] = round(float(np.sqrt(sums[0] / sums[3])), 5)
-        found[f"persistence {name}"] = round(float(np.sqrt(sums[1] / sums[3])), 5)
+            parts.append(_errors(network, batch, config))
+        sums = _total(parts)
+        found[name] = round(float(np.sqrt(sums.forecast / sums.number)), 5)
+        found[f"persistence {name}"] = round(float(np.sqrt(sums.persistence / sums.number)), 5)
         scores.append(sums)
-    total = np.sum(scores, axis=0)
-    return found | {"spread": round(float(np.sqrt(total[2] / total[3])), 4)}
+    total = _total(scores)
+    return found | {"spread": round(float(np.sqrt(total.scaled / total.number)), 4)}
 
 
-def _errors(network: ForecastNet, batch: Batch, config: ForecastTraining) -> Any:
-    """Sums of squared errors of forecast and persistence, of squared error over variance, and their number."""
+def _total(parts: Sequence[ErrorSums]) -> ErrorSums:
+    return ErrorSums(*np.array(parts).sum(axis=0))
+
+
+def _errors(network: ForecastNet, batch: Batch, config: ForecastTraining) -> ErrorSums:
+    """The sums of a batch."""
     bfloat = config.optimisation.precision == "bfloat16"
     with torch.inference_mode(), torch.autocast(batch.target.device.type, torch.bfloat16, enabled=bfloat):
         steps = network(batch.context)
@@ -303,28 +319,19 @@ def _errors(network: ForecastNet, batch: Batch, config: ForecastTraining) -> Any
     square = (mean[known] - truth) ** 2
     still = (steps.base.unsqueeze(1).expand_as(batch.target)[known] - truth) ** 2
     scaled = square * torch.exp(-2 * log_std[known])
-    return np.array([float(square.sum()), float(still.sum()), float(scaled.sum()), float(known.sum())])
+    return ErrorSums(*(np.float64(part.sum().item()) for part in (square, still, scaled, known)))
 
 
 def save_weights(
-    path: Path, network: ForecastNet, config: ForecastTraining, data: ForecastData, progress: Progress
+    path: Path, network: ForecastNet, config: ForecastTraining, data: ForecastData, progress: ForecastProgress
 ) -> None:
     """Write the averaged weights as a checkpoint that says where it comes from."""
+    made = provenance(config, progress, data.files, config.optimisation.threads)
     metadata = {
         "scaling": "reflectance, unit 1; NDVI out; the network scales by itself",
         "licence": LICENCE,
         "guided": config.network.weather > 0,
-        "provenance": {
-            "command": command(),
-            "seed": config.seed,
-            "config": config.plain(),
-            "files": dict(data.files),
-            "episodes": dict(data.episodes),
-            "steps": progress.step,
-            "hours": round(progress.seconds / 3600, 3),
-            "hardware": hardware(config.optimisation.threads),
-            "torch": torch.__version__,
-        },
+        "provenance": made | {"episodes": dict(data.episodes)},
         "validation": {"history": progress.validations},
     }
     checkpoint.save(path, network, metadata)

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clearcube.errors import InputError
 from clearcube.forecasting.episode import HORIZON
 from clearcube.forecasting.weather import VARIABLES
 from clearcube.networks.forecast import ForecastConfig
-from clearcube.training.config import CubeSource, built, plain_values, table_in
-from clearcube.training.cube_sources import sources_from
+from clearcube.training.config import built, plain_values, table_in
+from clearcube.training.cube_sources import CubeSource, sources_from
+from clearcube.training.ranges import require
 
 
 @dataclass(frozen=True)
@@ -86,27 +86,27 @@ class ForecastTraining:
 
     def __post_init__(self) -> None:
         rates, episodes = self.optimisation, self.episodes
-        _require(rates.steps > 0 and rates.hours > 0, "optimisation.steps and hours must be positive")
-        _require(rates.crop % 4 == 0 and 8 <= rates.crop <= episodes.size, "crop must be a multiple of 4 up to size")
-        _require(rates.batch > 0 and rates.threads > 0, "optimisation.batch and threads must be positive")
-        _require(rates.learning_rate > 0 and rates.clip > 0, "optimisation.learning_rate and clip must be positive")
-        _require(min(rates.weight_decay, rates.likelihood) >= 0, "optimisation.weight_decay, likelihood must be >= 0")
-        _require(0 <= rates.average < 1, "optimisation.average must lie in [0, 1)")
-        _require(0 <= rates.fewer_dates <= 1, "optimisation.fewer_dates must lie in [0, 1]")
-        _require(rates.precision in ("float32", "bfloat16"), "optimisation.precision must be float32 or bfloat16")
-        _require(episodes.simulated > 0 and episodes.validation > 0, "episodes need simulated and validation places")
-        _require(0 <= episodes.real < 1, "episodes.real must lie in [0, 1)")
-        _require(len({*episodes.fills}) == len(episodes.fills), "episodes.fills names a method twice")
-        _require(
+        require(rates.steps > 0 and rates.hours > 0, "optimisation.steps and hours must be positive")
+        require(rates.crop % 4 == 0 and 8 <= rates.crop <= episodes.size, "crop must be a multiple of 4 up to size")
+        require(rates.batch > 0 and rates.threads > 0, "optimisation.batch and threads must be positive")
+        require(rates.learning_rate > 0 and rates.clip > 0, "optimisation.learning_rate and clip must be positive")
+        require(min(rates.weight_decay, rates.likelihood) >= 0, "optimisation.weight_decay, likelihood must be >= 0")
+        require(0 <= rates.average < 1, "optimisation.average must lie in [0, 1)")
+        require(0 <= rates.fewer_dates <= 1, "optimisation.fewer_dates must lie in [0, 1]")
+        require(rates.precision in ("float32", "bfloat16"), "optimisation.precision must be float32 or bfloat16")
+        require(episodes.simulated > 0 and episodes.validation > 0, "episodes need simulated and validation places")
+        require(0 <= episodes.real < 1, "episodes.real must lie in [0, 1)")
+        require(len({*episodes.fills}) == len(episodes.fills), "episodes.fills names a method twice")
+        require(
             self.network.horizon <= HORIZON,
             f"network.step_days x steps is {self.network.horizon} days; targets to learn from end after {HORIZON}",
         )
-        _require(
+        require(
             not (self.network.weather and self.train),
             "a network with weather learns from simulated places alone: take the cubes out of [[train]]",
         )
-        _require(self.network.weather in (0, len(VARIABLES)), f"network.weather must be 0 or {len(VARIABLES)}")
-        _require(self.check.every > 0 and self.check.save > 0, "check.every and check.save must be positive")
+        require(self.network.weather in (0, len(VARIABLES)), f"network.weather must be 0 or {len(VARIABLES)}")
+        require(self.check.every > 0 and self.check.save > 0, "check.every and check.save must be positive")
 
     def plain(self) -> dict[str, Any]:
         """All values as tables, numbers, texts and lists."""
@@ -133,8 +133,3 @@ def forecast_config_from(table: Mapping[str, Any], where: str = "the configurati
     """
     sources = sources_from(table.get("train", ()), f"{where}, [[train]]")
     return built(ForecastTraining, dict(table) | {"train": sources}, where)
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise InputError(message)

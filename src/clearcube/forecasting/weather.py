@@ -24,6 +24,8 @@ VARIABLES = ("temperature", "precipitation", "radiation")
 """What a guided network is given, in this order: mean of the day in degrees Celsius, mm a day, W/m2."""
 SCALE = ((10.0, 10.0), (0.0, 5.0), (150.0, 100.0))
 """What is taken off each variable, and by what the rest is divided, before a network sees it."""
+HUNDRED_METRES = 100.0
+"""Unit of the elevation that a network sees, metres."""
 LONGEST_HOLE = 5
 """Missing days in a row that are filled; more are refused."""
 EARTHNET = ("precipitation", "pressure", "temperature", "temperature_min", "temperature_max")
@@ -137,6 +139,14 @@ def network_weather(
     mean = (total[day] - total[first]) / (day - first)[:, None]
     offset, factor = np.array(SCALE).T
     return np.asarray((mean - offset) / factor, dtype=np.float32)
+
+
+def relative_elevation(elevation: NDArray[np.float32] | None, frame: tuple[int, ...]) -> NDArray[np.float32]:
+    """Hundreds of metres about the mean, as a network is given them, (H, W); 0 where unknown."""
+    known = np.zeros(frame, bool) if elevation is None else np.isfinite(elevation)
+    if elevation is None or not known.any():
+        return np.zeros(frame, np.float32)
+    return np.where(known, (elevation - elevation[known].mean()) / HUNDRED_METRES, 0).astype(np.float32)
 
 
 def complete(weather: Weather, first: np.datetime64, last: np.datetime64) -> NDArray[np.float32]:

@@ -132,9 +132,7 @@ def sampled_basis(sample: Sequence[Block], modes: int | None = None) -> Basis:
 
 def reconstruct_block(block: Block, *, basis: Basis) -> NDArray[np.float32]:
     """Mean and modes with each pixel's amplitudes, (T, B, H, W)."""
-    times, bands, height, width = block.reflectance.shape
-    reflectance = np.ascontiguousarray(block.reflectance).reshape(times, bands, height * width)
-    observed = np.ascontiguousarray(block.observed).reshape(times, height * width)
+    reflectance, observed = block.as_pixels()
     out = np.empty_like(reflectance)
     at_dates = basis.at(absolute_days(block.dates))
     reconstruct_pixels(reflectance, observed, basis.centre, basis.scale, at_dates, basis.variance, out)

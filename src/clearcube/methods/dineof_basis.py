@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearcube.methods.dineof_kernels import hidden_error, improve
-from clearcube.methods.whittaker import DEFAULT_SMOOTHNESS, residual_noise
-from clearcube.methods.whittaker_kernels import residual_pixels
+from clearcube.methods.whittaker import residual_noise
+from clearcube.methods.whittaker_kernels import DEFAULT_SMOOTHNESS, residual_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Generator

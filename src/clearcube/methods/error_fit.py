@@ -11,6 +11,7 @@ from scipy.optimize import isotonic_regression, nnls
 from clearcube.filler import NORMAL_90
 from clearcube.methods.error_kernels import CELLS, EDGES, LEADING, NEVER_SEEN, OBSERVED, SIDES, TRAILING
 from clearcube.methods.hidden_errors import HiddenErrors, without_empty_dates
+from clearcube.methods.noise import robust_std
 from clearcube.methods.sampling import draw_pixels
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Days = NDArray[np.int64]
 
-"""Half the central 90 % range of the standard normal distribution."""
 FLOOR = 1e-4
 """No std is smaller; reflectance."""
 UNKNOWN_STD = 0.05
@@ -51,15 +51,10 @@ SLOPE_DAYS = 30.0
 """Days after which a wrong slope errs by one noise, before it is fitted; keeps the terms of one size."""
 FEWEST_FOR_CORRELATION = 30
 ROUNDS = 5
-"""Of reweighting."""
+"""Rounds in which measured variances are weighted anew, and in which neighbouring sparse cells are averaged."""
 
 _CENTRES = np.array([*(np.add(EDGES[:-1], EDGES[1:]) - 1) / 2, 110.0])
 _LAG_CENTRES = np.array([*(np.add(LAGS[:-1], LAGS[1:]) - 1) / 2, 400.0])
-
-
-def robust_std(values: NDArray[np.floating]) -> float:
-    """The std whose Gaussian 90 % interval about 0 holds 90 % of the values."""
-    return float(np.quantile(np.abs(values), 0.9)) / NORMAL_90
 
 
 def fit_table(errors: HiddenErrors, sample: Sequence[Block]) -> NDArray[np.float32]:

@@ -33,19 +33,20 @@ _BEYOND = np.array([*EDGES[1:], _NOTHING], np.uint8)
 """How many of these the days reach is their bin; SIDES stands for "no observation on this side"."""
 
 
-def steps_between(days: NDArray[np.int64]) -> NDArray[np.uint8]:
+def binned_steps(days: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Days since the date before and to the date after, (2, T), at most the last edge; 0 where there is none."""
     steps = np.minimum(np.diff(days), EDGES[-1])
     return np.stack([np.append(0, steps), np.append(steps, 0)]).astype(np.uint8)
 
 
 @compiled()
-def _count_row(
+def _count_binned_row(
     seen: NDArray[np.bool_], nearer: NDArray[np.uint8], step: np.uint8, width: int, days: NDArray[np.uint8]
 ) -> None:
     """Days to an observation, at most the last edge, `step` days after a row where they are `nearer`.
 
-    All arithmetic fits into a byte, so that one instruction handles as many pixels as possible.
+    As `gaps.count_row`, but days beyond the last edge are of one bin anyway: so all arithmetic fits into a byte, and
+    one instruction handles twice as many pixels.
     """
     room = np.uint8(EDGES[-1] - step)
     for x in range(width):
@@ -96,11 +97,11 @@ def _find_cells(
     before = np.full((2, width), _NOTHING)
     nearer, bins, bins_after = before[0], np.empty(width, np.uint8), np.empty(width, np.uint8)
     for t in range(times - 1, -1, -1):
-        _count_row(observed[t, start:stop], nearer, steps[1, t], width, after[t])
+        _count_binned_row(observed[t, start:stop], nearer, steps[1, t], width, after[t])
         nearer = after[t]
     for t in range(times):
         seen, days = observed[t, start:stop], before[1 - t % 2]
-        _count_row(seen, before[t % 2], steps[0, t], width, days)
+        _count_binned_row(seen, before[t % 2], steps[0, t], width, days)
         _find_bins(days, width, bins)
         _find_bins(after[t], width, bins_after)
         _join_bins(seen, bins, bins_after, width, cells[t])
@@ -150,5 +151,5 @@ def cells_of(observed: NDArray[np.bool_], days: NDArray[np.int64]) -> NDArray[np
     """The cell of every pixel and date: observed (T, H, W), days (T,) -> (T, H, W) uint8."""
     cells = np.empty((len(days), observed[0].size), np.uint8)
     seen = np.ascontiguousarray(observed).reshape(cells.shape)
-    _find_cells(seen, steps_between(days), 0, seen.shape[1], np.empty_like(cells), cells)
+    _find_cells(seen, binned_steps(days), 0, seen.shape[1], np.empty_like(cells), cells)
     return cells.reshape(observed.shape)

@@ -14,9 +14,9 @@ from clearcube.methods.error_kernels import (
     OBSERVED,
     SIDES,
     TRAILING,
+    binned_steps,
     look_up,
     look_up_parallel,
-    steps_between,
 )
 from clearcube.methods.hidden_errors import collect_errors
 
@@ -62,7 +62,7 @@ class ErrorModel:
         """
         shape = (len(dates), len(self.table), *observed.shape[1:])
         std = np.empty(shape, np.float32) if out is None else out
-        steps = steps_between((dates - dates[0]).astype(np.int64))
+        steps = binned_steps((dates - dates[0]).astype(np.int64))
         seen = np.ascontiguousarray(observed).reshape(len(dates), -1)
         (look_up_parallel if parallel else look_up)(seen, steps, self.table, std.reshape(*shape[:2], -1))
         return std

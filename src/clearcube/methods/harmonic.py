@@ -13,6 +13,7 @@ from clearcube.errors import InputError
 from clearcube.filler import Estimate
 from clearcube.methods.error_model import ErrorModel, measure_errors
 from clearcube.methods.harmonic_kernels import YEAR, fit_pixels
+from clearcube.methods.noise import noise_about
 from clearcube.methods.sampling import absolute_days, draw_pixels
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ WAVE_STD = 0.1
 FIRST_NOISE = 0.02
 """Noise that the first of the rounds begins with, reflectance."""
 NOISE_ROUNDS = 4
-LEAST_NOISE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -110,15 +110,13 @@ def noise_of(reflectance: NDArray[np.float32], observed: NDArray[np.bool_], days
     """One standard deviation (B,) about the fit, which depends on it; reflectance (T, B, P), observed (T, P)."""
     noise = np.full(reflectance.shape[1], FIRST_NOISE)
     for _ in range(NOISE_ROUNDS):
-        noise = _noise(reflectance - fitted_pixels(reflectance, observed, days, noise, terms), observed)
+        noise = noise_about(reflectance - fitted_pixels(reflectance, observed, days, noise, terms), observed)
     return noise
 
 
 def fitted_block(block: Block, *, noise: Floats, terms: int) -> NDArray[np.float32]:
     """The fitted series of every pixel of the block, (T, B, H, W)."""
-    times, bands, height, width = block.reflectance.shape
-    reflectance = np.ascontiguousarray(block.reflectance).reshape(times, bands, height * width)
-    observed = np.ascontiguousarray(block.observed).reshape(times, height * width)
+    reflectance, observed = block.as_pixels()
     fitted = fitted_pixels(reflectance, observed, absolute_days(block.dates), noise, terms)
     return fitted.reshape(block.reflectance.shape)
 
@@ -147,11 +145,3 @@ def expected_size(terms: int) -> Floats:
     """Expected standard deviation of the coefficients (2 + 2 terms,); the constant is free."""
     sizes = [WAVE_STD / k**2 for k in range(1, terms + 1) for _ in range(2)]
     return np.array([np.inf, TREND_STD, *sizes])
-
-
-def _noise(residuals: NDArray[np.float32], observed: NDArray[np.bool_]) -> Floats:
-    """One standard deviation (B,) of residuals (T, B, P), from the median, so that clouds do not count."""
-    if not observed.any():
-        return np.full(residuals.shape[1], LEAST_NOISE)
-    by_band = [float(np.median(np.abs(residuals[:, b][observed]))) for b in range(residuals.shape[1])]
-    return np.maximum(np.array(by_band) / 0.6745, LEAST_NOISE)

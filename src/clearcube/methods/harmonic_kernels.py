@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-OBSERVATIONS_PER_COLUMN = 1
-"""Enough, since the ridge holds what observations do not settle."""
 SHORTEST_SPAN = 45.0
 """Days from the first to the last observation below which there is no yearly wave; half of a wave's multiple."""
 HUBER = 1.5
@@ -34,8 +32,11 @@ YEAR = 365.25
 
 @compiled()
 def columns_for(count: int, span: float, most: int) -> int:
-    """How many of the columns a pixel with `count` observations over `span` days can bear, at most `most`."""
-    bearable = min(most, count // OBSERVATIONS_PER_COLUMN)
+    """How many of the columns a pixel with `count` observations over `span` days can bear, at most `most`.
+
+    As many as observations are enough, since the ridge holds what these do not settle.
+    """
+    bearable = min(most, count)
     if bearable < 2:
         return 1
     if span < SHORTEST_SPAN:

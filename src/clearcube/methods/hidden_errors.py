@@ -10,8 +10,9 @@ import numpy as np
 from clearcube.filler import Block, at_dates
 from clearcube.gaps import scored, without
 from clearcube.methods.error_kernels import OBSERVED, cells_of
+from clearcube.methods.noise import noise_about
 from clearcube.methods.sampling import draw_pixels
-from clearcube.methods.whittaker_kernels import residual_pixels
+from clearcube.methods.whittaker_kernels import DEFAULT_SMOOTHNESS, residual_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
 
 LONGEST_RUN = 90
-"""Days."""
+"""Longest run that is hidden, days: that of the protocol's longest scenario."""
 PIXEL_DATES = 100_000
 """Pixels times dates of the sample that each repetition predicts."""
 KINDS = ("inner", "leading", "inner", "trailing") * 4
@@ -33,10 +34,6 @@ SQUARE = 8
 BELIEVED = 3.0
 """Distance from the pixel's smooth series, mean over the bands in units of their noise, up to which an observation
 is taken for clear and so for a truth. Lower values cut off real changes, higher ones let clouds widen the intervals."""
-SMOOTHNESS = 3000.0
-"""Of that series, days^3."""
-LEAST_NOISE = 1e-4
-"""Reflectance."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +92,15 @@ def _as_one_row(blocks: Sequence[Block]) -> Block:
 
 def _believed(block: Block) -> Bools:
     """Observations that do not stand out from their pixel's series in all bands together, (T, H, W)."""
-    times, bands, height, width = block.reflectance.shape
-    observed = np.ascontiguousarray(block.observed).reshape(times, height * width)
-    values = np.where(observed[:, None], block.reflectance.reshape(times, bands, -1), np.float32(0))
+    reflectance, observed = block.as_pixels()
+    values = np.where(observed[:, None], reflectance, np.float32(0))
     residuals = np.empty_like(values)
-    residual_pixels(values, observed, block.days.astype(np.float64), SMOOTHNESS, residuals)
+    residual_pixels(values, observed, block.days.astype(np.float64), DEFAULT_SMOOTHNESS, residuals)
     known = np.isfinite(residuals[:, 0])
     if not known.any():
         return block.observed
-    noise = np.array([np.median(np.abs(residuals[:, band][known])) for band in range(bands)]) / 0.6745
-    excess = np.abs((residuals / np.maximum(noise, LEAST_NOISE)[:, None]).mean(axis=1))
+    noise = noise_about(residuals, known, np.float32)
+    excess = np.abs((residuals / noise[:, None]).mean(axis=1))
     believed: Bools = observed & ~(excess > BELIEVED)
     return believed.reshape(block.observed.shape)
 

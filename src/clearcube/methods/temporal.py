@@ -97,10 +97,8 @@ def fill_block(
     block: Block, *, rule: int, parallel: bool = False, out: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
     """The mean of every pixel and date by the rule, (T, B, H, W); written into `out`, contiguous, if given."""
-    shape = block.reflectance.shape
-    mean = np.empty(shape, np.float32) if out is None else out
+    mean = np.empty(block.reflectance.shape, np.float32) if out is None else out
     fill = fill_parallel if parallel else fill_serial
-    reflectance = np.ascontiguousarray(block.reflectance).reshape(*shape[:2], -1)
-    observed = np.ascontiguousarray(block.observed).reshape(shape[0], -1)
+    reflectance, observed = block.as_pixels()
     fill(reflectance, observed, block.days.astype(np.float32), rule, mean.reshape(reflectance.shape))
     return mean

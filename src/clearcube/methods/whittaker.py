@@ -11,8 +11,10 @@ import numpy as np
 from clearcube.errors import InputError
 from clearcube.filler import Estimate
 from clearcube.methods.error_model import ErrorModel, measure_errors
+from clearcube.methods.noise import noise_about
 from clearcube.methods.sampling import absolute_days, draw_pixels
 from clearcube.methods.whittaker_kernels import (
+    DEFAULT_SMOOTHNESS,
     FEWEST_FOR_CURVE,
     misfit_and_roughness,
     residual_pixels,
@@ -35,8 +37,6 @@ HALF_POWER_SPACINGS = (3.0, 6.0)
 STEPS = 25
 EQUALLY_SHARP = 1.1
 """Corners of the V-curve up to this many times its lowest value count as equally good; the smoothest is taken."""
-DEFAULT_SMOOTHNESS = 3000.0
-LEAST_NOISE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,8 @@ class PreparedWhittaker:
 
 def smooth_block(block: Block, *, smoothness: float, noise: NDArray[np.float64]) -> NDArray[np.float32]:
     """The smooth series of every pixel of the block, (T, B, H, W)."""
-    times, bands, height, width = block.reflectance.shape
-    out = np.empty((times, bands, height * width), np.float32)
-    reflectance = np.ascontiguousarray(block.reflectance).reshape(out.shape)
-    observed = np.ascontiguousarray(block.observed).reshape(times, height * width)
+    reflectance, observed = block.as_pixels()
+    out = np.empty_like(reflectance)
     smooth_pixels(reflectance, observed, absolute_days(block.dates), smoothness, noise, out)
     return out.reshape(block.reflectance.shape)
 
@@ -169,8 +167,4 @@ def residual_noise(
     """One standard deviation of values about their curves, (B,), from the median, so that clouds do not count."""
     residuals = np.empty_like(reflectance)
     residual_pixels(reflectance, observed, days, smoothness, residuals)
-    by_band = np.abs(np.moveaxis(residuals, 1, 0).reshape(reflectance.shape[1], -1))
-    by_band = by_band[:, np.isfinite(by_band[0])]
-    if by_band.shape[1] == 0:
-        return np.full(reflectance.shape[1], LEAST_NOISE)
-    return np.maximum(np.median(by_band, axis=1).astype(np.float64) / 0.6745, LEAST_NOISE)
+    return noise_about(residuals, np.isfinite(residuals[:, 0]))

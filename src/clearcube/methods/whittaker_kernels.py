@@ -27,6 +27,8 @@ BRIGHT = 3.0
 LEAST_WEIGHT = 1e-3
 BRIDGE = 30.0
 """Days between two observations from where the curve is flattened towards their chord."""
+DEFAULT_SMOOTHNESS = 3000.0
+"""Smoothness, days^3, where a sample cannot tell it, and of the series that clouds are told from."""
 FEWEST_FOR_CURVE = 5
 """Observations below which a pixel says nothing about the smoothness."""
 

@@ -12,27 +12,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from clearcube.cores import usable_cores
 from clearcube.filler import Block, at_dates
 from clearcube.gaps import MaskBank
 from clearcube.network_filler.adapted import Adapted, tensors_as_bytes
 from clearcube.network_filler.hidden_gaps import Estimates, errors_at
+from clearcube.networks.inference import applied
 from clearcube.networks.seq2seq import Seq2Seq
 from clearcube.networks.threads import torch_threads
 from clearcube.training.config import OptimisationConfig, SamplingConfig, TrainingConfig
 from clearcube.training.drawing import OwnBandsSampler
-from clearcube.training.step import Learner, train_step
-from clearcube.training.validation import applied
+from clearcube.training.step import learner_of, train_step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Bools = NDArray[np.bool_]
 
-STEPS = 200
-"""Steps of training where nothing else is said: about a minute on two cores."""
 SEEN_SHARE = 0.3
 """Share of the sample that a date must see to be held out or to count as one to learn from."""
 EVERY = 4
@@ -98,23 +95,13 @@ def _trained(model: Seq2Seq, blocks: Sequence[Block], steps: int, precision: str
     )
     rates = OptimisationConfig(steps=steps, learning_rate=LEARNING_RATE, average=AVERAGE, precision=precision)
     config = TrainingConfig(seed=seed, network=model.config, sampling=sampling, optimisation=rates)
-    learner = _learner(model, rates)
+    learner = learner_of(copy.deepcopy(model).train().requires_grad_(True), rates)
     sampler = OwnBandsSampler(sampling, blocks, seed)
     for step in range(steps):
         train_step(learner, [sampler.batch(step)], config, step, step / steps)
     average = learner.average
     assert isinstance(average, Seq2Seq)
     return average
-
-
-def _learner(model: Seq2Seq, rates: OptimisationConfig) -> Learner:
-    """A learner that begins with this network."""
-    generator = copy.deepcopy(model).train().requires_grad_(True)
-    average = copy.deepcopy(model).eval().requires_grad_(False)
-    optimiser = torch.optim.AdamW(
-        generator.parameters(), rates.learning_rate, betas=rates.betas, weight_decay=rates.weight_decay
-    )
-    return Learner(generator, average, optimiser)
 
 
 def _gain(model: Seq2Seq, trained: Seq2Seq, blocks: Sequence[Block], held_out: Sequence[int], precision: str) -> float:

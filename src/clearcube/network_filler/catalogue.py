@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from clearcube.errors import InputError
 from clearcube.methods import MethodInfo
-from clearcube.network_filler.adaptation import STEPS
+from clearcube.network_filler.adapted import STEPS
 from clearcube.network_filler.cells import CELL
-from clearcube.network_filler.checkpoints import default_weights, embedded, located, network_at
+from clearcube.network_filler.checkpoints import default_weights, network_at
 from clearcube.network_filler.published import PublishedFiller
 from clearcube.network_filler.seq2seq import NetworkFiller
+from clearcube.networks.shipped import embedded, located
 from clearcube.training.kinds import NetworkConfig, kind_of
 
 if TYPE_CHECKING:

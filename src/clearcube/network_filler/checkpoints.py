@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from functools import lru_cache
@@ -12,13 +11,11 @@ from typing import Any
 
 from torch import nn
 
+from clearcube import checksums
 from clearcube.errors import InputError
 from clearcube.networks.checkpoint import load
 from clearcube.networks.published import load_published
-from clearcube.networks.shipped import SUFFIX as SUFFIX
-from clearcube.networks.shipped import embedded as embedded
-from clearcube.networks.shipped import embedded_weights as embedded_weights
-from clearcube.networks.shipped import located as located
+from clearcube.networks.shipped import embedded_weights
 
 DEFAULTS: Mapping[str, tuple[str, ...]] = MappingProxyType({"ganfilling": ("ganfilling", "ganfilling-small")})
 """Network -> names of the embedded checkpoints that it takes without `weights`, the first that is there; by default
@@ -100,5 +97,4 @@ def _opened(path: str, stamp: tuple[int, int]) -> tuple[nn.Module, dict[str, Any
 
 @lru_cache(maxsize=16)
 def _sha256(path: str, stamp: tuple[int, int]) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return checksums.sha256_of(path)

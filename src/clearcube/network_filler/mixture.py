@@ -83,15 +83,22 @@ class Mixture:
         return np.asarray(std * np.moveaxis(self.spread[kind], -1, 1))
 
 
-def mixture(errors: GapErrors | None, prior: Prior, bands: int, *, alone: bool = False) -> Mixture:
+def mixture(
+    errors: GapErrors | None,
+    prior: Prior,
+    bands: int,
+    *,
+    alone: bool = False,
+    caution_at_ends: float = CAUTION_AT_ENDS,
+) -> Mixture:
     """The mixture with the least expected square of errors in each kind of gap.
 
     The fewer hidden dates a kind has (or none: `errors` None), the more it follows the prior.
-    alone : the network is all there is of the mixture.
+    alone : the network is all there is of the mixture. caution_at_ends : see `CAUTION_AT_ENDS`.
     """
 
     def chosen(gram: Floats, kind: int) -> Floats:
-        return np.eye(len(gram))[-1] if alone else _careful(best_shares(gram), kind)
+        return np.eye(len(gram))[-1] if alone else _careful(best_shares(gram), kind, caution_at_ends)
 
     shares = np.zeros(prior.gram.shape[:2], np.float32)
     spread = np.ones((GAP_KINDS, bands), np.float32)
@@ -110,11 +117,11 @@ def mixture(errors: GapErrors | None, prior: Prior, bands: int, *, alone: bool =
     return Mixture(shares, spread, _correlation(left), left.shape[1])
 
 
-def _careful(shares: Floats, kind: int) -> Floats:
+def _careful(shares: Floats, kind: int, caution_at_ends: float) -> Floats:
     """The shares, or, in the kinds of gaps in which least is known, less of all but interpolation."""
     if kind < AT_END:
         return shares
-    kept = CAUTION_AT_ENDS if kind % (GAP_KINDS // 2) == AT_END else CAUTION
+    kept = caution_at_ends if kind % (GAP_KINDS // 2) == AT_END else CAUTION
     return np.asarray(kept * shares + (1 - kept) * np.eye(len(shares))[0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -17,9 +18,10 @@ from clearcube.network_filler.cells import CELL, STEP, by_cells
 from clearcube.network_filler.checkpoints import network_at, sha256_of
 from clearcube.networks.adapters import wrapped
 from clearcube.networks.ganfilling import Generator
+from clearcube.networks.inference import applied
+from clearcube.networks.published import BANDS
 from clearcube.networks.threads import torch_threads
 from clearcube.training.kinds import kind_of
-from clearcube.training.validation import applied
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 
     from clearcube.cube import Band
 
-BANDS = ("blue", "green", "red", "nir")
-"""What the networks were published for, in order; `nir08` stands in for `nir`."""
 SAMPLE_PIXELS = 64
 """Side of the square that errors are measured on: these networks are slow."""
 SAMPLE_DATES = 20
@@ -177,8 +177,7 @@ def _network(path: str, name: str, digest: str) -> nn.Module:
     """The network with the call of `Seq2Seq`; as frame2frame without memory."""
     network = network_at(path, digest)
     if isinstance(network, Generator) and name == "frame2frame" and network.config.recurrent:
-        alone = Generator.__new__(Generator)
-        alone.__dict__.update(vars(network))  # the same tensors
+        alone = copy.copy(network)  # the same tensors
         alone.config = replace(network.config, recurrent=False)
         network = alone
     return wrapped(network)

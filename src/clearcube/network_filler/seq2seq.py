@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 
+from clearcube.cube import OPTICAL_NM
 from clearcube.errors import InputError
 from clearcube.filler import Block, Estimate, cut, everywhere, middle
 from clearcube.methods.error_kernels import OBSERVED
@@ -18,18 +19,16 @@ from clearcube.methods.error_model import measure_errors
 from clearcube.methods.hidden_errors import without_empty_dates
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
-from clearcube.network_filler.adaptation import adapt
 from clearcube.network_filler.adapted import Adapted, network_with, store, stored
 from clearcube.network_filler.checkpoints import metadata_at, network_at, sha256_of
 from clearcube.network_filler.gap_kinds import GAP_KINDS, gap_kinds
 from clearcube.network_filler.hidden_gaps import Estimates, gap_errors
-from clearcube.network_filler.mixture import ESTIMATES, Mixture, Prior, mixture
+from clearcube.network_filler.mixture import CAUTION_AT_ENDS, ESTIMATES, Mixture, Prior, mixture
 from clearcube.networks.checkpoint import architecture_of
+from clearcube.networks.inference import applied
 from clearcube.networks.seq2seq import Seq2Seq
-from clearcube.networks.spectral import LIMITS_NM
 from clearcube.networks.threads import torch_threads
 from clearcube.tiling import windows
-from clearcube.training.validation import applied
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,12 +37,12 @@ if TYPE_CHECKING:
     from clearcube.networks.seq2seq import Output
 
 FEWEST_DATES = 2
-CELL = 128
+LARGEST_CELL = 128
 """Side of the cells, pixels: squares on a grid of the frame whose values come from one look at them and their halo. So
 it does not matter to them which windows are filled, though the network sees farther than its halo."""
 PIXEL_DATES = 2_000_000
 """Pixels times dates that the network sees at once; bounds memory to about one gigabyte. In longer series cells are
-halves, quarters, ... of `CELL`."""
+halves, quarters, ... of `LARGEST_CELL`."""
 SMALLEST_CELL = 32
 PRIOR = "mixture_prior"
 """Where a checkpoint's metadata say what is to be believed of its errors before anything is measured."""
@@ -59,6 +58,7 @@ class NetworkFiller:
     adapt : steps of training on the cube's sample, 0 = none. keep : file in which the outcome of that is kept, and
     from which it is taken where it is there already.
     alone : the network's estimate is not mixed with interpolation.
+    caution_at_ends : see `mixture`; the same for all fills, so no field.
 
     Raises
     ------
@@ -71,6 +71,7 @@ class NetworkFiller:
     adapt: int = 0
     keep: str | None = None
     alone: bool = False
+    caution_at_ends: ClassVar[float] = CAUTION_AT_ENDS
 
     def __post_init__(self) -> None:
         _network(self.path)
@@ -91,7 +92,7 @@ class NetworkFiller:
     @property
     def cell(self) -> int:
         """Windows that begin at multiples of this agree."""
-        return CELL
+        return LARGEST_CELL
 
     @property
     def digest(self) -> str:
@@ -132,7 +133,7 @@ class NetworkFiller:
         errors = gap_errors(partial(estimates_of, self, weights=weights), _some(blocks))
         if adapted and weights and errors:
             errors = errors.on_dates(adapted.held_out)
-        settled = mixture(errors, prior, len(noise), alone=self.alone)
+        settled = mixture(errors, prior, len(noise), alone=self.alone, caution_at_ends=self.caution_at_ends)
         return PreparedNetwork(self, self.digest, settled, noise, adapted)
 
     def _adapted(self, blocks: Sequence[Block]) -> Adapted:
@@ -140,6 +141,8 @@ class NetworkFiller:
         network, digest = _network(self.path), self.digest
         if self.keep and Path(self.keep).is_file():
             return stored(Path(self.keep), digest)
+        from clearcube.network_filler.adaptation import adapt  # no other fill needs what trains
+
         adapted = adapt(network, blocks, self.adapt, precision(), judged_on=_some(blocks))
         if self.keep:
             store(Path(self.keep), adapted, network, digest)
@@ -220,7 +223,7 @@ def cell_size(n_dates: int, halo: int) -> int:
     >>> [cell_size(n, halo=32) for n in (10, 54, 73, 200)]
     [128, 128, 64, 32]
     """
-    size = CELL
+    size = LARGEST_CELL
     while size > SMALLEST_CELL and (size + 2 * halo) ** 2 * n_dates > PIXEL_DATES:
         size //= 2
     return size
@@ -315,7 +318,7 @@ def _some(blocks: Sequence[Block]) -> list[Block]:
 
 def unfit_bands(bands: Sequence[Band]) -> str:
     """Why the network cannot take these bands, in words; nothing where it can."""
-    low, high = LIMITS_NM
+    low, high = OPTICAL_NM
     for band in bands:
         if not low <= band.wavelength <= high:
             found = f"is {band.wavelength:g} nm" if band.wavelength == band.wavelength else "is not known"

@@ -61,7 +61,8 @@ def save(path: str | os.PathLike[str], model: nn.Module, metadata: Mapping[str, 
     """Write a checkpoint; the file appears under its name only when complete.
 
     half : store float16 numbers, half the size; they are float32 again when loaded.
-    metadata : plain values (str, numbers, lists, dicts of them) with at least 'scaling', 'provenance', 'licence'.
+    metadata : plain values (str, numbers, lists, dicts of them) with at least 'scaling', 'provenance' (a dict),
+        'licence'.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from clearcube.networks import features
 from clearcube.networks.feature_kernels import neighbours_kernel, series_kernel
-from clearcube.networks.features import LARGEST_ANOMALY, NEVER, SUPPORT, Offers, Series
+from clearcube.networks.features import LARGEST_ANOMALY, NEVER_DAYS, SUPPORT, Offers, Series
 from clearcube.networks.offer_kernels import offers_kernel
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def days_to_neighbours(valid: Tensor, days: Tensor) -> tuple[Tensor, Tensor]:
     if valid.device.type != "cpu":
         return features.days_to_neighbours(valid, days)
     before, after, position = (days.new_empty(valid.shape) for _ in range(3))
-    given = (_dates(valid), _array(days), np.float32(NEVER))
+    given = (_dates(valid), _array(days), np.float32(NEVER_DAYS))
     neighbours_kernel(*given, _dates(before), _dates(after), _dates(position), 0, valid[0, 0].numel())
     return before, after
 
@@ -41,7 +41,7 @@ def series(values: Tensor, valid: Tensor, days: Tensor) -> Series:
     clean, interpolation, difference, anomaly = (values.new_empty(values.shape) for _ in range(4))
     before, after, position = (values.new_empty(valid.shape) for _ in range(3))
     found = Series(clean, valid, before, after, interpolation, difference, anomaly, position)
-    limits = (np.float32(NEVER), np.float32(LARGEST_ANOMALY))
+    limits = (np.float32(NEVER_DAYS), np.float32(LARGEST_ANOMALY))
     given = (_pixels(values), _dates(valid), _array(days), *limits)
     banded = (_pixels(part) for part in (interpolation, difference, anomaly))
     _each_part(series_kernel, *given, _pixels(clean), _dates(before), _dates(after), *banded, _dates(position))
@@ -61,7 +61,7 @@ def offers(s: Series, days: Tensor, scale: float) -> Offers:
 
 def _completed(s: Series, base: Tensor) -> Tensor:
     """The interpolation of `features.completed`; completes `base` in place, at the few pixels that have a hole."""
-    alone = torch.minimum(s.before, s.after) >= NEVER
+    alone = torch.minimum(s.before, s.after) >= NEVER_DAYS
     unseen = alone & ~s.valid
     mean = base.sum((-1, -2)) / (~unseen).sum((-1, -2)).clamp(min=1)
     t, n, _, y, x = alone.nonzero(as_tuple=True)

@@ -45,7 +45,7 @@ def series_kernel(
     """Fill the fields of `features.Series` for the pixels from `start` to `stop`.
 
     given, values, interpolation, difference, anomaly : (T, N, B, P); valid, before, after, position : (T, N, P);
-    days : (T, N). never, largest : `features.NEVER` and `features.LARGEST_ANOMALY`.
+    days : (T, N). never, largest : `features.NEVER_DAYS` and `features.LARGEST_ANOMALY`.
     """
     times, samples, bands, _ = given.shape
     following = np.empty((times, SEGMENT), np.float32)

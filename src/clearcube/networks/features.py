@@ -11,8 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+YEAR_DAYS = 365.25
+"""Period of the season that networks are told."""
 CAP_DAYS = 60.0
-NEVER = 1e6
+NEVER_DAYS = 1e6
 """Days to an observation that does not exist."""
 LARGEST_ANOMALY = 0.3
 SUPPORT = 0.1
@@ -25,7 +27,7 @@ class Series:
 
     values : (T, N, B, H, W) reflectance where valid, else 0.
     valid : (T, N, 1, H, W) bool.
-    before, after : (T, N, 1, H, W) days to the previous and to the next valid date of the pixel, `NEVER` if none.
+    before, after : (T, N, 1, H, W) days to the previous and to the next valid date of the pixel, `NEVER_DAYS` if none.
     interpolation : (T, N, B, H, W) linear by date between these two, whether or not the date itself is valid (so it
         is the leave-one-out interpolation where it is); holds the only one at the ends; 0 where the pixel has none.
     difference : (T, N, B, H, W) the next less the previous, 0 where one of them is missing.
@@ -71,22 +73,22 @@ def held_back(values: Tensor, valid: Tensor) -> Tensor:
 
 
 def days_to_neighbours(valid: Tensor, days: Tensor) -> tuple[Tensor, Tensor]:
-    """Days from each date to the previous and to the next valid one, `NEVER` where there is none.
+    """Days from each date to the previous and to the next valid one, `NEVER_DAYS` where there is none.
 
     valid : (T, N, 1, H, W) bool; days : (T, N) float, ascending.
     """
     at = days[:, :, None, None, None]
     shifted = (at - days[0].min() + 1).expand(valid.shape)  # positive, so that 0 means none
     previous, following = held(shifted, valid), held_back(shifted, valid)
-    before = torch.where(previous > 0, shifted - previous, NEVER)
-    return before, torch.where(following > 0, following - shifted, NEVER)
+    before = torch.where(previous > 0, shifted - previous, NEVER_DAYS)
+    return before, torch.where(following > 0, following - shifted, NEVER_DAYS)
 
 
 def series(values: Tensor, valid: Tensor, days: Tensor) -> Series:
     """The series of `values` (T, N, B, H, W), finite where valid (T, N, 1, H, W), at days (T, N)."""
     values = torch.where(valid, values, 0.0)
     before, after = days_to_neighbours(valid, days)
-    first, last = before >= NEVER, after >= NEVER
+    first, last = before >= NEVER_DAYS, after >= NEVER_DAYS
     position = torch.where(last, 0.0, before / (before + after)).masked_fill_(first, 1.0)
     previous, following = held(values, valid), held_back(values, valid)
     # where the pixel has no neighbour at all, both are 0
@@ -102,9 +104,9 @@ def series_so_far(values: Tensor, valid: Tensor, days: Tensor) -> Series:
     values = torch.where(valid, values, 0.0)
     before, _ = days_to_neighbours(valid, days)
     previous = held(values, valid)
-    comparable = valid & (before < NEVER)
+    comparable = valid & (before < NEVER_DAYS)
     anomaly = (values - previous).mul_(comparable).clamp_(-LARGEST_ANOMALY, LARGEST_ANOMALY)
-    after, position = torch.full_like(before, NEVER), torch.zeros_like(before)
+    after, position = torch.full_like(before, NEVER_DAYS), torch.zeros_like(before)
     return Series(values, valid, before, after, previous, torch.zeros_like(values), anomaly, position)
 
 
@@ -147,7 +149,7 @@ def completed(s: Series) -> tuple[Tensor, Tensor]:
 
     A pixel's only observation stands for itself; pixels without any take the mean of the others at this date.
     """
-    alone = (s.before >= NEVER) & (s.after >= NEVER)
+    alone = (s.before >= NEVER_DAYS) & (s.after >= NEVER_DAYS)
     seen = s.valid | ~alone
     base = torch.where(s.valid, s.values, s.interpolation)
     mean = base.sum((-1, -2), keepdim=True) / seen.sum((-1, -2), keepdim=True).clamp(min=1)

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from clearcube.errors import InputError
 from clearcube.networks.convlstm import State, each_frame, step
+from clearcube.networks.features import YEAR_DAYS
+from clearcube.networks.padding import padded
 
-YEAR_DAYS = 365.25
 LOG_STD_LIMITS = (-5.0, 0.0)
 START_LOG_STD = -2.0
 FALLBACK_NDVI = 0.4
@@ -156,7 +157,7 @@ class ForecastNet(nn.Module):
     def forward(self, context: Context) -> Steps:
         """The forecast at the end of each step."""
         height, width = context.given.shape[-2:]
-        context = padded(context)
+        context = enlarged(context)
         ndvi = ndvi_given(context)
         base = persistence(ndvi, context.given)
         maps = self._maps(context, ndvi, base)
@@ -255,24 +256,13 @@ def recent(ndvi: Tensor, context: Context, base: Tensor, scale: float) -> Tensor
     return torch.where(total > 0, (weight * ndvi).sum(1) / total.clamp(min=1e-12), base)
 
 
-def padded(context: Context) -> Context:
+def enlarged(context: Context) -> Context:
     """The context with edges repeated until height and width are multiples of `MULTIPLE`."""
-    height, width = context.given.shape[-2:]
-    below, right = -height % MULTIPLE, -width % MULTIPLE
-    if not below and not right:
-        return context
-
-    def grown(x: Tensor) -> Tensor:
-        flat = x.reshape(-1, 1, height, width)
-        pads = (0, right, 0, below)
-        return F.pad(flat.float(), pads, mode="replicate").to(x.dtype).reshape(*x.shape[:-2], height + below, -1)
-
-    elevation = None if context.elevation is None else grown(context.elevation)
     return context._replace(
-        red_nir=grown(context.red_nir),
-        given=grown(context.given),
-        observed=grown(context.observed),
-        elevation=elevation,
+        red_nir=padded(context.red_nir, MULTIPLE),
+        given=padded(context.given, MULTIPLE),
+        observed=padded(context.observed, MULTIPLE),
+        elevation=None if context.elevation is None else padded(context.elevation, MULTIPLE),
     )
 
 

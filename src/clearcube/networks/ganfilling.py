@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from clearcube.errors import InputError
 from clearcube.networks.convlstm import ConvLSTMCell, each_frame
+from clearcube.networks.padding import padded
 
 LEVELS = range(1, 8)
 MULTIPLE = 2 ** len(LEVELS)
@@ -68,7 +69,7 @@ class Generator(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Fill a series (N, bands, H, W, T) of `published_input`; any H, W, T. Gives the same shape."""
         height, width = images.shape[2:4]
-        sequence = _padded(images.permute(4, 0, 1, 2, 3))
+        sequence = padded(images.permute(4, 0, 1, 2, 3), MULTIPLE)
         return self._fill(sequence)[..., :height, :width].permute(1, 2, 3, 4, 0)
 
     def _fill(self, x: Tensor) -> Tensor:
@@ -136,11 +137,3 @@ def initialise(network: nn.Module) -> None:
 def _doubled(x: Tensor) -> Tensor:
     """Nearest upsampling by 2 of (T, N, C, h, w)."""
     return each_frame(lambda y: F.interpolate(y, scale_factor=2.0, mode="nearest"), x)
-
-
-def _padded(x: Tensor) -> Tensor:
-    """(T, N, C, H, W) grown to the right and below to multiples of 128, edge values repeated."""
-    bottom, right = -x.shape[-2] % MULTIPLE, -x.shape[-1] % MULTIPLE
-    if not bottom and not right:
-        return x
-    return each_frame(lambda y: F.pad(y, (0, right, 0, bottom), mode="replicate"), x)

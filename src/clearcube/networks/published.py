@@ -21,6 +21,9 @@ from clearcube.networks.checkpoint import assembled
 from clearcube.networks.ganfilling import GanFillingConfig, Generator
 from clearcube.networks.utilise import Utilise, UtiliseConfig
 
+BANDS = ("blue", "green", "red", "nir")
+"""What the networks were published for, in order; `nir08` stands in for `nir`."""
+
 
 def load_published(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
     """Read `GANFilling.pt` or `utilise_earthnet2021.pth`: the network in evaluation mode, and metadata for `save`.
@@ -64,7 +67,10 @@ def _ganfilling(state: dict[str, Tensor], path: str | os.PathLike[str]) -> tuple
     model = assembled(Generator, GanFillingConfig(width, bands), state, path)
     return model, {
         "scaling": "reflectance clipped to [0, 1], NaN = 1; bands blue, green, red, near infrared",
-        "provenance": f"published weights of GANFilling, doi 10.1016/j.isprsjprs.2025.01.016, file {Path(path).name}",
+        "provenance": {
+            "source": "published weights of GANFilling, doi 10.1016/j.isprsjprs.2025.01.016",
+            "file": Path(path).name,
+        },
         "licence": "BSD-2-Clause",
     }
 
@@ -74,7 +80,7 @@ def _utilise(state: dict[str, Tensor], path: str | os.PathLike[str]) -> tuple[nn
     model = assembled(Utilise, UtiliseConfig(bands, width), state, path)
     return model, {
         "scaling": "reflectance clipped to [0, 1], masked = 1, NaN = 0; bands blue, green, red, near infrared",
-        "provenance": f"published weights of U-TILISE, arXiv 2305.13277, file {Path(path).name}",
+        "provenance": {"source": "published weights of U-TILISE, arXiv 2305.13277", "file": Path(path).name},
         "licence": "MIT",
     }
 

@@ -9,18 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clearcube.errors import InputError
 from clearcube.networks import features
 from clearcube.networks.band_unet import BandUNet, Situation, assembled, plain, quartered, whole
 from clearcube.networks.compiled_features import offers, series
-from clearcube.networks.convlstm import each_frame
-from clearcube.networks.features import Offers, Series, series_so_far
+from clearcube.networks.features import YEAR_DAYS, Offers, Series, series_so_far
+from clearcube.networks.padding import padded
 from clearcube.networks.spectral import SpectralBasis, projection
 
-YEAR_DAYS = 365.25
 RESIDUAL_SCALE = 25.0
 PLAIN_REFLECTANCE = 0.16
 """Brings reflectance to about the size of the anomalies in whose place it stands."""
@@ -158,8 +156,11 @@ class Seq2Seq(nn.Module):
         """
         height, width = reflectance.shape[-2:]
         with torch.no_grad(), torch.autocast(reflectance.device.type, enabled=False):
-            padded = _padded(reflectance.float(), observed, self.config.multiple)
-            values, observed = (quartered(part) for part in padded)
+            values = reflectance.float()
+            known = (observed & values.sum(2).isfinite()).unsqueeze(2)
+            values, observed = (
+                quartered(padded(part.transpose(0, 1), self.config.multiple)) for part in (values, known)
+            )
             first = self._series(values, observed, _origin(days))
         with torch.autocast(reflectance.device.type, enabled=False):
             wavelengths = wavelengths.reshape(-1, wavelengths.shape[-1])
@@ -256,15 +257,3 @@ def _season(day_of_year: Tensor) -> Tensor:
     """Sine and cosine of the season, (T, N, 2)."""
     phase = day_of_year.float().transpose(0, 1) * (2 * torch.pi / YEAR_DAYS)
     return torch.stack([phase.sin(), phase.cos()], -1)
-
-
-def _padded(reflectance: Tensor, observed: Tensor, multiple: int) -> tuple[Tensor, Tensor]:
-    """Time-major values (T, N, B, H, W) and observed (T, N, 1, H, W), grown to the right and below by edge values."""
-    observed = (observed & reflectance.sum(2).isfinite()).unsqueeze(2).transpose(0, 1)
-    values = reflectance.transpose(0, 1)
-    bottom, right = (-size % multiple for size in values.shape[-2:])
-    if not bottom and not right:
-        return values, observed
-    pad = (0, right, 0, bottom)
-    values, mask = (each_frame(lambda y: F.pad(y, pad, mode="replicate"), x) for x in (values, observed.float()))
-    return values, mask > 0

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LIMITS_NM = (400.0, 2400.0)
+from clearcube.cube import OPTICAL_NM
+
 HARMONICS = 4
 RIDGE = 0.05
 """Added to the normal matrix: bands whose basis rows are nearer than its root are read mostly as their sum."""
@@ -28,7 +29,7 @@ class SpectralBasis(nn.Module):
 
     def forward(self, wavelengths: Tensor) -> Tensor:
         """E (..., B, size) at wavelengths (..., B) in nm, 400 to 2,400; every row has unit length."""
-        low, high = (math.log(limit) for limit in LIMITS_NM)
+        low, high = (math.log(limit) for limit in OPTICAL_NM)
         u = (wavelengths.float().unsqueeze(-1).log() - low) / (high - low) * 2 - 1
         phase = u * torch.arange(1, HARMONICS + 1, device=u.device) * (math.pi / 2)
         return F.normalize(self.curve(torch.cat([u, phase.sin(), phase.cos()], -1)), dim=-1)

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from clearcube.networks.compiled_features import days_to_neighbours
 from clearcube.networks.convlstm import BidirectionalConvLSTM, each_frame, pointwise
-from clearcube.networks.features import NEVER, relative_days
+from clearcube.networks.features import NEVER_DAYS, relative_days
 
 SLOPE = 0.1
-"""Of the rectifiers below zero."""
+"""Slope of the leaky rectifiers below zero."""
 CONTEXT = 3
 """Inputs of a memory beside its features: share of valid pixels, days since and until a date that saw something."""
 
@@ -69,7 +69,7 @@ class Memory(nn.Module):
         with torch.no_grad():
             present = each_frame(lambda y: F.avg_pool2d(y, 3, stride=1, padding=1), share) > 0
             before, after = days_to_neighbours(present, days)
-            after = torch.full_like(after, NEVER) if self.causal else after
+            after = torch.full_like(after, NEVER_DAYS) if self.causal else after
             context = torch.cat([share, relative_days(before), relative_days(after)], 2)
         # gates are split by channel, so this part runs with channels before pixels in memory
         sequence = torch.unflatten(x.contiguous(), 0, share.shape[:2])

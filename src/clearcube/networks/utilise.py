@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from clearcube.errors import InputError
 from clearcube.networks.convlstm import each_frame
+from clearcube.networks.padding import padded
 
 HEADS = 4
 KEYS = 4
@@ -64,7 +65,7 @@ class Utilise(nn.Module):
         """Fill a series (N, T, bands, H, W) of `published_input`; any H, W, T; `days` (N, T) is the day of year."""
         height, width = images.shape[-2:]
         samples = images.shape[:2]
-        features = [self.in_conv(_padded(images.flatten(0, 1)))]
+        features = [self.in_conv(padded(images.flatten(0, 1), MULTIPLE, 2 * MULTIPLE))]
         for down in self.down_blocks:
             features.append(down(features[-1]))
         x, attention = self.temporal_encoder[0](torch.unflatten(features.pop(), 0, samples), days)
@@ -221,9 +222,3 @@ def _aggregated(features: Tensor, attention: Tensor) -> Tensor:
 
 def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, size, stride, padding=1, padding_mode="reflect")
-
-
-def _padded(x: Tensor) -> Tensor:
-    """(N, C, H, W) grown to the right and below to multiples of 8 (16 at least), edge values repeated."""
-    bottom, right = (max(-size % MULTIPLE, 2 * MULTIPLE - size) for size in x.shape[-2:])
-    return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x

@@ -189,10 +189,15 @@ class SceneConfig:
         return np.array(self.orbits or (0,) * len(self.days))
 
 
+def usual_four(rng: Generator) -> tuple[Band, ...]:
+    """The usual four bands, with the wider or the narrower near infrared."""
+    return SENTINEL2_FOUR if rng.random() < 0.5 else EARTHNET_FOUR
+
+
 def random_bands(rng: Generator) -> tuple[Band, ...]:
     """A set of bands: Sentinel-2's four most often, other sensors' sets, random parts of them, a single band."""
     if rng.random() < 0.35:
-        return SENTINEL2_FOUR if rng.random() < 0.5 else EARTHNET_FOUR
+        return usual_four(rng)
     names = sorted(BAND_SETS)
     chosen = BAND_SETS[names[rng.integers(len(names))]]
     draw = rng.random()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Curves = NDArray[np.float32]
 
 YEAR = 365.25
-NEVER = 1e6
+NEVER_DAYS = 1e6
 """A day that does not come."""
 CATCH_CROP_SHARE = 0.35
 """Share of harvested parcels that carry a catch crop through autumn."""
@@ -96,7 +96,7 @@ def _harvested(drivers: Drivers | None, years: NDArray[np.int64]) -> Callable[[C
     if drivers is None:
         return lambda due: due
     first = (YEAR * years).astype(np.float32)[:, None, None]
-    return lambda due: np.where(due < NEVER, drivers.harvested(due + first) - first, due)
+    return lambda due: np.where(due < NEVER_DAYS, drivers.harvested(due + first) - first, due)
 
 
 def _season(
@@ -120,7 +120,7 @@ def _season(
         grass = (cover == LandCover.GRASSLAND).reshape(shape) | (cover == LandCover.BARE).reshape(shape)
         rise, fall = np.where(grass, spread - 40, rise), np.where(grass, spread + 140, fall)
     sown = value("harvest") > 0
-    harvest = np.where(sown, value("harvest") + 0.7 * late + rng.normal(0, 5, shape), NEVER).astype(np.float32)
+    harvest = np.where(sown, value("harvest") + 0.7 * late + rng.normal(0, 5, shape), NEVER_DAYS).astype(np.float32)
     harvest = harvested(harvest)
     delay = np.maximum(rng.gamma(1.2, 1.0, shape) * np.maximum(value("end") - value("harvest"), 0), 1)
     end = np.where(sown, harvest + delay, rise + YEAR).astype(np.float32)
@@ -181,22 +181,22 @@ def _wetness(
     """Wetness of the soil by rain, which falls on all, and by irrigation, parcel by parcel; (T, P) in [0, 1]."""
     count = len(irrigated)
     rate = 1 / 4 if latitude > 50 else 1 / 7 if latitude > 42 else 1 / 16
-    rain = _events(rng, day, rate, 1)
+    rain = _events(rng, day, rate)
     amount = rng.gamma(1.5, 0.3, len(rain))
     if drivers is not None:
         rain, amount = drivers.rains()
     drying = rng.uniform(2, 7, count)
     wet = _decayed(day, rain, drying, amount[:, None] * rng.uniform(0.7, 1.0, count))
     for parcel in np.flatnonzero(irrigated):
-        own = _events(rng, day, 1 / 9, 1)
+        own = _events(rng, day, 1 / 9)
         wet[:, parcel] += _decayed(day, own, drying[parcel : parcel + 1], np.full((len(own), 1), 0.6))[:, 0]
     return np.clip(wet + 0.06 * rng.random((len(day), count)), 0, 1).astype(np.float32)
 
 
-def _events(rng: Generator, day: NDArray[np.float64], rate: float, least: int) -> NDArray[np.float64]:
-    """Days of events at this rate, from a month before the first date on; sorted."""
+def _events(rng: Generator, day: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
+    """Days of events at this rate, from a month before the first date on, at least one; sorted."""
     span = day[-1] - day[0] + 30
-    return np.sort(rng.uniform(day[0] - 30, day[-1], max(least, rng.poisson(rate * span))))
+    return np.sort(rng.uniform(day[0] - 30, day[-1], max(1, rng.poisson(rate * span))))
 
 
 def _decayed(

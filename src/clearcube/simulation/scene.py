@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from clearcube.cube import Band
     from clearcube.simulation.config import SceneConfig
 
+CLEAN = 0.03
+"""True contamination up to which an observed pixel counts as clean."""
 GROWTH_FIELD_DAYS = 30.0
 """Days in which the smooth field of growth turns into another one."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clearcube.cube import OPTICAL_NM
 from clearcube.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from clearcube.cube import Band
 
-RANGE = (400.0, 2400.0)
-"""Shortest and longest centre wavelength of a band, nm."""
 RELATIVE_WIDTH = 0.06
 """Full width at half maximum of a band, as a share of its centre wavelength; real bands lie around it."""
 WIDTHS = (15.0, 180.0)
@@ -78,17 +77,17 @@ def band_optics(bands: Sequence[Band]) -> BandOptics:
 
     Raises
     ------
-    InputError : a wavelength is unknown or outside `RANGE`.
+    InputError : a wavelength is unknown or outside `OPTICAL_NM`.
 
     References
     ----------
     Ångström (1929) for the power law of aerosol; Lekner & Dorf (1988) for the darkening of wet soil.
     """
     for band in bands:
-        if not RANGE[0] <= band.wavelength <= RANGE[1]:
+        if not OPTICAL_NM[0] <= band.wavelength <= OPTICAL_NM[1]:
             raise InputError(
                 f"cannot simulate band '{band.name}' with centre wavelength {band.wavelength} nm; "
-                f"give its wavelength, between {RANGE[0]:.0f} and {RANGE[1]:.0f} nm"
+                f"give its wavelength, between {OPTICAL_NM[0]:.0f} and {OPTICAL_NM[1]:.0f} nm"
             )
     return _optics(tuple(band.wavelength for band in bands))
 

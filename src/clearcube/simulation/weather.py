@@ -109,12 +109,12 @@ def _dry_sky(climate: Climate) -> tuple[float, float]:
     return 6.0 * climate.bright, 6.0 * (1 - climate.bright)
 
 
-def above_the_air(day_of_year: Floats, latitude: float) -> Floats:
-    """Radiation from the sun above the air, W/m2, mean of the day.
+def above_the_air(days: Floats, latitude: float) -> Floats:
+    """Radiation from the sun above the air, W/m2, mean of the day. days : since New Year, 0 on 1 January.
 
     Reference: Allen et al. (1998), Crop evapotranspiration, FAO paper 56, equations 21 to 25.
     """
-    turn = 2 * np.pi * day_of_year / 365
+    turn = 2 * np.pi * days / 365
     declination, phi = 0.409 * np.sin(turn - 1.39), np.radians(latitude)
     sunset = np.arccos(np.clip(-np.tan(phi) * np.tan(declination), -1, 1))
     height = sunset * np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.sin(sunset)

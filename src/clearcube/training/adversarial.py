@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clearcube.networks.ganfilling import Discriminator
-from clearcube.training.devices import DTYPES
+from clearcube.networks.inference import DTYPES
 
 if TYPE_CHECKING:
     from clearcube.networks.seq2seq import Output

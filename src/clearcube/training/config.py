@@ -11,8 +11,7 @@ from typing import Any, TypeVar, cast
 
 from clearcube.errors import InputError
 from clearcube.networks.seq2seq import Seq2SeqConfig
-from clearcube.training.cube_sources import CubeSource as CubeSource
-from clearcube.training.cube_sources import sources_from
+from clearcube.training.cube_sources import CubeSource, sources_from
 from clearcube.training.kinds import NetworkConfig, kind_named, kind_of
 from clearcube.training.ranges import check_ranges
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from clearcube.training.step import Learner
 
 T = TypeVar("T")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""Precision -> what networks compute in."""
 
 
 class OneDevice:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from clearcube.cube import Band
 from clearcube.errors import InputError
+from clearcube.networks.published import BANDS
 from clearcube.networks.seq2seq import Seq2SeqConfig
 from clearcube.simulation.config import EARTHNET_FOUR, SENTINEL2_FOUR
 from clearcube.training.kinds import kind_of
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from clearcube.training.packing import TrainingData
     from clearcube.training.validation import NamedBlock
 
-PUBLISHED = ("blue", "green", "red", "nir")
-"""Bands that the published networks were made for, in order."""
 USUAL_BANDS = tuple({band.name for band in bands} for bands in (SENTINEL2_FOUR, EARTHNET_FOUR))
 CLEAN_DATES, CLEAN_SIZE = 4, 64
 """Dates and pixels along a side of what the published discriminator looks at."""
@@ -108,9 +107,9 @@ def in_order(config: TrainingConfig, data: TrainingData) -> TrainingData:
                 f"{cube.name} has {_names(cube.block)}; a {kind} of {count} bands trains on cubes "
                 "of so many: choose them with the option 'bands' of its entry, or set network.bands"
             )
-    if count != len(PUBLISHED) and not data.train:
-        raise InputError(f"a {kind} of {count} bands needs cubes to train on; without, scenes have {len(PUBLISHED)}")
-    wanted = PUBLISHED if count == len(PUBLISHED) else _common(data.train[0].block)
+    if count != len(BANDS) and not data.train:
+        raise InputError(f"a {kind} of {count} bands needs cubes to train on; without, scenes have {len(BANDS)}")
+    wanted = BANDS if count == len(BANDS) else _common(data.train[0].block)
     train, validation = (tuple(_ordered(cube, wanted, kind) for cube in part) for part in (data.train, data.validation))
     return replace(data, train=train, validation=validation)
 

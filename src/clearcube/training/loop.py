@@ -21,6 +21,7 @@ from clearcube.training.devices import OneDevice, chosen
 from clearcube.training.drawing import clean_sampler_of, in_order, sampler_of
 from clearcube.training.log import RunLog
 from clearcube.training.pictures import picture, write_png
+from clearcube.training.progress import is_done, share_done
 from clearcube.training.state import (
     BEST,
     KEPT,
@@ -140,7 +141,7 @@ def _loop(run: Run, log: RunLog, until: int | None) -> None:
     started = time.monotonic() - progress.seconds
     done = where.agreed(_done(config, progress))
     while not done:
-        share = where.agreed(_share(config, progress))
+        share = where.agreed(share_done(progress, config.optimisation))
         given, clean = ([where.moved(batch) for batch in parts] for parts in next(batches))
         try:
             terms = train_step(run.learner, given, config, progress.step, share, clean=clean, where=where)
@@ -185,18 +186,9 @@ def _fail(run: Run, what: str) -> NoReturn:
     )
 
 
-def _share(config: TrainingConfig, progress: Progress) -> float:
-    """How much of the run is done: of its steps or of its time, whichever is more."""
-    return max(progress.step / config.optimisation.steps, progress.seconds / 3600 / config.optimisation.hours)
-
-
 def _done(config: TrainingConfig, progress: Progress) -> bool:
-    rates, patience = config.optimisation, config.check.patience
-    return (
-        progress.step >= rates.steps
-        or progress.seconds >= rates.hours * 3600
-        or (patience > 0 and progress.since_best >= patience)
-    )
+    patience = config.check.patience
+    return is_done(progress, config.optimisation) or (patience > 0 and progress.since_best >= patience)
 
 
 def _validate(run: Run, log: RunLog) -> None:

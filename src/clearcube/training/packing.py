@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearcube.checksums import sha256_of
+from clearcube.cube import OPTICAL_NM
 from clearcube.errors import InputError
 from clearcube.filler import Block
-from clearcube.networks.spectral import LIMITS_NM
 from clearcube.training.names import distinct_names, distinct_stems
 from clearcube.training.validation import NamedBlock
 
 if TYPE_CHECKING:
-    from clearcube.training.config import CubeSource, TrainingConfig
+    from clearcube.training.config import TrainingConfig
+    from clearcube.training.cube_sources import CubeSource
 
 HEADER = "clearcube_training_data"
 ROLES = ("train", "validation")
@@ -168,10 +169,10 @@ def _opened(path: Path, options: Mapping[str, Any], name: str) -> NamedBlock:
 def _usable(block: Block, path: Path | str) -> Block:
     """The block, if its bands have wavelengths and something is observed."""
     for band in block.bands:
-        if not LIMITS_NM[0] <= band.wavelength <= LIMITS_NM[1]:
+        if not OPTICAL_NM[0] <= band.wavelength <= OPTICAL_NM[1]:
             raise InputError(
                 f"{path}: band '{band.name}' has the centre wavelength {band.wavelength} nm; training needs optical "
-                f"bands from {LIMITS_NM[0]:.0f} to {LIMITS_NM[1]:.0f} nm. Name them by their common names, or choose "
+                f"bands from {OPTICAL_NM[0]:.0f} to {OPTICAL_NM[1]:.0f} nm. Name them by their common names, or choose "
                 "with the option 'bands'"
             )
     if not block.observed.any():

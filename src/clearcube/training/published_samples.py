@@ -6,31 +6,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clearcube.cube import day_of_year
 from clearcube.filler import Block
 from clearcube.simulation import random_config, simulate
-from clearcube.simulation.config import EARTHNET_FOUR, SENTINEL2_FOUR
+from clearcube.simulation.config import SENTINEL2_FOUR, usual_four
 from clearcube.training.patterns import draw_pattern
-from clearcube.training.samples import PATTERN_CLOUDS, PATTERN_LOST, Sample, Sampler, cropped, uncovered
+from clearcube.training.samples import Sample, Sampler, cropped, uncovered
 
 if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
     from clearcube.cube import Band
-
-
-class Series(NamedTuple):
-    """Reflectance (T, B, H, W), NaN where nothing came; observed (T, H, W); dates (T,); the bands."""
-
-    reflectance: NDArray[np.float32]
-    observed: NDArray[np.bool_]
-    dates: NDArray[np.datetime64]
-    bands: tuple[Band, ...]
 
 
 class PublishedSampler(Sampler):
@@ -45,39 +36,39 @@ class PublishedSampler(Sampler):
             return _to_reconstruct(self._delivered(rng, n_dates, bands))
         return self._to_complete(rng, self._gap_free(rng, n_dates, bands))
 
-    def _delivered(self, rng: Generator, n_dates: int, bands: tuple[Band, ...]) -> Series:
+    def _delivered(self, rng: Generator, n_dates: int, bands: tuple[Band, ...]) -> Block:
         """A series as it came."""
         size = self.config.size
         if rng.random() < self.config.patterns:
             truth, dates = draw_pattern(rng, n_dates, size, bands)
             observed = self._masks(rng, n_dates)
-            return Series(np.where(observed[:, None], truth, np.float32(np.nan)), observed, dates, bands)
+            return Block(np.where(observed[:, None], truth, np.float32(np.nan)), observed, dates, bands)
         block = self._block(rng, n_dates) if rng.random() >= self.config.simulated else None
         if block is not None:
             part = cropped(rng, block, n_dates, size)
             seen = part.observed & np.isfinite(part.reflectance).all(axis=1)
-            return Series(part.reflectance, seen, part.dates, part.bands)
+            return Block(part.reflectance, seen, part.dates, part.bands)
         config = random_config(rng, height=size, width=size, n_dates=n_dates, bands=bands)
         scene = simulate(config, int(rng.integers(2**31)))
         given, observed, _ = uncovered(rng, scene, self.config.uncovered)
-        return Series(given, observed, scene.dates, bands)
+        return Block(given, observed, scene.dates, bands)
 
-    def _gap_free(self, rng: Generator, n_dates: int, bands: tuple[Band, ...]) -> Series:
+    def _gap_free(self, rng: Generator, n_dates: int, bands: tuple[Band, ...]) -> Block:
         """A series of which everything is known."""
         size = self.config.size
         everything = np.ones((n_dates, size, size), bool)
         if rng.random() < self.config.patterns:
             truth, dates = draw_pattern(rng, n_dates, size, bands)
-            return Series(truth, everything, dates, bands)
+            return Block(truth, everything, dates, bands)
         block = self._block(rng, n_dates) if rng.random() >= self.config.simulated else None
         part = clear_part(rng, block, n_dates, size) if block is not None else None
         if part is not None:
-            return Series(part.reflectance, everything, part.dates, part.bands)
+            return Block(part.reflectance, everything, part.dates, part.bands)
         config = random_config(rng, height=size, width=size, n_dates=n_dates, bands=bands)
         scene = simulate(config, int(rng.integers(2**31)))
-        return Series(scene.clear, everything, scene.dates, bands)
+        return Block(scene.clear, everything, scene.dates, bands)
 
-    def _to_complete(self, rng: Generator, series: Series) -> Sample:
+    def _to_complete(self, rng: Generator, series: Block) -> Sample:
         left = self._masks(rng, len(series.dates))
         given = np.where(left[:, None], series.reflectance, np.float32(np.nan))
         return _sample(series, given, left, np.ones(left.shape, np.float32))
@@ -86,23 +77,15 @@ class PublishedSampler(Sampler):
         """The bands of the real cubes, or four with the wider or the narrower near infrared."""
         if self.blocks and len(self.blocks[0].bands) != len(SENTINEL2_FOUR):
             return self.blocks[0].bands
-        return SENTINEL2_FOUR if rng.random() < 0.5 else EARTHNET_FOUR
-
-    def _masks(self, rng: Generator, n_dates: int) -> NDArray[np.bool_]:
-        """What clouds leave to see, (T, H, W)."""
-        left = np.ones((n_dates, self.config.size, self.config.size), bool)
-        for date, draw in enumerate(rng.random(n_dates)):
-            if draw < PATTERN_CLOUDS:
-                left[date] = draw > PATTERN_LOST and self._bank.draw(rng, (self.config.size, self.config.size))
-        return left
+        return usual_four(rng)
 
 
-def _to_reconstruct(series: Series) -> Sample:
+def _to_reconstruct(series: Block) -> Sample:
     return _sample(series, series.reflectance, series.observed, series.observed.astype(np.float32))
 
 
 def _sample(
-    series: Series, given: NDArray[np.float32], observed: NDArray[np.bool_], weight: NDArray[np.float32]
+    series: Block, given: NDArray[np.float32], observed: NDArray[np.bool_], weight: NDArray[np.float32]
 ) -> Sample:
     return Sample(
         given=given,

@@ -44,17 +44,17 @@ def check_ranges(config: TrainingConfig) -> None:
     ------
     InputError : one cannot; says which and what it may be.
     """
-    _require(bool(config.output.strip()), 'output is ""; name a folder for state, log and weights')
-    _require(0 <= config.seed <= LARGEST_SEED, f"seed is {config.seed}; it must be 0 or more, and below 2^63")
+    require(bool(config.output.strip()), 'output is ""; name a folder for state, log and weights')
+    require(0 <= config.seed <= LARGEST_SEED, f"seed is {config.seed}; it must be 0 or more, and below 2^63")
     _one_of("stored", config.stored, STORED)
     _check_sampling(config.sampling)
     _check_optimisation(config.optimisation)
     _check_validation(config.check)
-    _require(
+    require(
         not config.sampling.free_bands or isinstance(config.network, Seq2SeqConfig),
         f"a network of the kind {kind_of(config.network)} has a fixed number of bands; set sampling.free_bands to 0",
     )
-    _require(
+    require(
         isinstance(config.network, Seq2SeqConfig)
         or not config.loss.adversarial
         or config.sampling.size >= LEAST_JUDGED,
@@ -65,24 +65,24 @@ def check_ranges(config: TrainingConfig) -> None:
 
 def _check_sampling(sampling: SamplingConfig) -> None:
     _one_of("sampling.way", sampling.way, WAYS)
-    _require(sampling.size >= 16 and sampling.size % 16 == 0, "sampling.size must be a multiple of 16")
-    _require(sampling.size <= MOST_PIXELS, f"sampling.size must not be above {MOST_PIXELS}")
-    _require(0 < sampling.frames <= MOST_FRAMES, f"sampling.frames must lie between 1 and {MOST_FRAMES}")
+    require(sampling.size >= 16 and sampling.size % 16 == 0, "sampling.size must be a multiple of 16")
+    require(sampling.size <= MOST_PIXELS, f"sampling.size must not be above {MOST_PIXELS}")
+    require(0 < sampling.frames <= MOST_FRAMES, f"sampling.frames must lie between 1 and {MOST_FRAMES}")
     low, high = min(sampling.dates, default=0), max(sampling.dates, default=0)
-    _require(low >= 3 and high <= MOST_DATES, f"sampling.dates must be numbers from 3 to {MOST_DATES}")
+    require(low >= 3 and high <= MOST_DATES, f"sampling.dates must be numbers from 3 to {MOST_DATES}")
     _shares("sampling", sampling, SHARES)
     _not_negative("sampling", sampling, GAPS)
-    _require(any(getattr(sampling, name) for name in GAPS), f"one of sampling.{', '.join(GAPS)} must be above 0")
+    require(any(getattr(sampling, name) for name in GAPS), f"one of sampling.{', '.join(GAPS)} must be above 0")
 
 
 def _check_optimisation(rates: OptimisationConfig) -> None:
-    _require(rates.steps > 0 and rates.hours > 0, "steps and hours must be positive")
+    require(rates.steps > 0 and rates.hours > 0, "steps and hours must be positive")
     _one_of("optimisation.precision", rates.precision, PRECISIONS)
     _one_of("optimisation.schedule", rates.schedule, SCHEDULES)
     _shares("optimisation", rates, ("learning_rate", "discriminator_rate", "weight_decay", "warm_up"))
-    _require(0 <= rates.average < 1, "optimisation.average must be 0 or more, and below 1")
+    require(0 <= rates.average < 1, "optimisation.average must be 0 or more, and below 1")
     _positive("optimisation", rates, ("clip", "accumulation", "threads", "devices"))
-    _require(
+    require(
         len(rates.betas) == 2 and all(0 <= beta < 1 for beta in rates.betas),
         "optimisation.betas must be two numbers from 0 to below 1",
     )
@@ -91,8 +91,8 @@ def _check_optimisation(rates: OptimisationConfig) -> None:
 def _check_validation(check: ValidationConfig) -> None:
     _positive("check", check, ("every", "save", "log"))
     _not_negative("check", check, ("keep", "patience"))
-    _require(bool(check.seeds) and min(check.seeds) >= 0, "check.seeds must be whole numbers of 0 or more")
-    _require(bool(check.scenarios), "check.scenarios must name at least one scenario")
+    require(bool(check.seeds) and min(check.seeds) >= 0, "check.seeds must be whole numbers of 0 or more")
+    require(bool(check.scenarios), "check.scenarios must name at least one scenario")
     for scenario in check.scenarios:
         _one_of("each of check.scenarios", scenario, SCENARIOS)
 
@@ -106,31 +106,37 @@ def _check_loss(loss: LossConfig, config: TrainingConfig) -> None:
     if config.optimisation.warm_up == 0:
         from_the_start.add("adversarial")
     words = ", ".join(name for name in names if name in from_the_start)
-    _require(
+    require(
         any(getattr(loss, name) for name in from_the_start),
         f"there is no loss to learn from: a {kind_of(config.network)} needs one of loss.{words} above 0",
     )
 
 
-def _require(holds: bool, message: str) -> None:
+def require(holds: bool, message: str) -> None:
+    """Refuse a configuration of which something does not hold.
+
+    Raises
+    ------
+    InputError : with this message.
+    """
     if not holds:
         raise InputError(message)
 
 
 def _one_of(name: str, value: str, known: Iterable[str]) -> None:
-    _require(value in known, f"{name} must be one of {', '.join(known)}, not {value!r:.40}")
+    require(value in known, f"{name} must be one of {', '.join(known)}, not {value!r:.40}")
 
 
 def _shares(table: str, values: Any, names: Iterable[str]) -> None:
     for name in names:
-        _require(0 <= getattr(values, name) <= 1, f"{table}.{name} must lie between 0 and 1")
+        require(0 <= getattr(values, name) <= 1, f"{table}.{name} must lie between 0 and 1")
 
 
 def _not_negative(table: str, values: Any, names: Iterable[str]) -> None:
     for name in names:
-        _require(getattr(values, name) >= 0, f"{table}.{name} must not be negative")
+        require(getattr(values, name) >= 0, f"{table}.{name} must not be negative")
 
 
 def _positive(table: str, values: Any, names: Iterable[str]) -> None:
     for name in names:
-        _require(getattr(values, name) > 0, f"{table}.{name} must be positive")
+        require(getattr(values, name) > 0, f"{table}.{name} must be positive")

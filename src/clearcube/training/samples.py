@@ -13,7 +13,8 @@ from clearcube.cube import day_of_year
 from clearcube.filler import Block
 from clearcube.gaps import MaskBank
 from clearcube.simulation import random_config, simulate
-from clearcube.simulation.config import EARTHNET_FOUR, SENTINEL2_FOUR, random_bands
+from clearcube.simulation.config import SENTINEL2_FOUR, random_bands, usual_four
+from clearcube.simulation.scene import CLEAN
 from clearcube.training.hiding import draw_hidden
 from clearcube.training.patterns import draw_pattern, hazed
 
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
     from clearcube.training.config import SamplingConfig
 
 CONTAMINATED = 0.12
-"""True contamination from which an observed pixel counts as contaminated."""
-CLEAN = 0.03
-"""True contamination up to which it counts as clean; what lies between is not judged."""
+"""True contamination from which an observed pixel counts as contaminated; what lies between this and `CLEAN` is not
+judged."""
 WHOLE_DATE_WEIGHT = 0.5
 """Weight of pixels on dates of which nothing is observed; little can be known there."""
 PATTERN_CLOUDS, PATTERN_LOST = 0.6, 0.1
@@ -111,22 +111,28 @@ class Sampler:
     def _drawn(self, rng: Generator, n_dates: int, bands: tuple[Band, ...] | None) -> Sample:
         """A pattern, a simulated scene or a part of a real cube."""
         if rng.random() < self.config.patterns:
-            return self._pattern(rng, n_dates, bands or _four(rng))
+            return self._pattern(rng, n_dates, bands or usual_four(rng))
         real = bands is None and self.blocks and rng.random() >= self.config.simulated
         block = self._block(rng, n_dates) if real else None
         if block is None:
-            return self._simulated(rng, n_dates, bands or _four(rng))
+            return self._simulated(rng, n_dates, bands or usual_four(rng))
         return self._real(rng, block, n_dates)
 
     def _pattern(self, rng: Generator, n_dates: int, bands: tuple[Band, ...]) -> Sample:
         size = self.config.size
         truth, dates = draw_pattern(rng, n_dates, size, bands)
+        left = self._masks(rng, n_dates)
+        judged = np.zeros(left.shape, np.float32)
+        return _sample(truth, left, truth, ~left, left, judged, dates, _nm(bands))
+
+    def _masks(self, rng: Generator, n_dates: int) -> NDArray[np.bool_]:
+        """What clouds leave to see of a series without gaps, (T, H, W)."""
+        size = self.config.size
         left = np.ones((n_dates, size, size), bool)
         for date, draw in enumerate(rng.random(n_dates)):
             if draw < PATTERN_CLOUDS:
                 left[date] = draw > PATTERN_LOST and self._bank.draw(rng, (size, size))
-        judged = np.zeros(left.shape, np.float32)
-        return _sample(truth, left, truth, ~left, left, judged, dates, _nm(bands))
+        return left
 
     def _apart(self, rng: Generator) -> float:
         """Factor of the days between the dates of a sample."""
@@ -316,11 +322,6 @@ def _grown(x: NDArray[Any], size: int) -> NDArray[Any]:
 def _turned(x: NDArray[Any], turns: int, flip: bool) -> NDArray[Any]:
     x = np.rot90(x, turns, axes=(-2, -1))
     return np.ascontiguousarray(x[..., ::-1] if flip else x)
-
-
-def _four(rng: Generator) -> tuple[Band, ...]:
-    """The usual four bands, with the wider or the narrower near infrared."""
-    return SENTINEL2_FOUR if rng.random() < 0.5 else EARTHNET_FOUR
 
 
 def _nm(bands: Sequence[Band]) -> NDArray[np.float32]:

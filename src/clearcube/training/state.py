@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clearcube.training.config import TrainingConfig
     from clearcube.training.log import Sums
     from clearcube.training.packing import TrainingData
+    from clearcube.training.progress import Passed
     from clearcube.training.step import Learner
 
 P = TypeVar("P")
@@ -139,6 +140,15 @@ class Configured(Protocol):
         ...
 
 
+class Seeded(Configured, Protocol):
+    """The configuration of a run."""
+
+    @property
+    def seed(self) -> int:
+        """What all random numbers of the run come from."""
+        ...
+
+
 def save_state(folder: Path, learner: Restored, progress: object, config: Configured) -> None:
     """Write the state; it appears under its name only when complete. progress : a data class of plain values."""
     partial = folder / f".{STATE}.partial"
@@ -209,22 +219,28 @@ def save_weights(
     gains: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the averaged weights as a checkpoint."""
+    files = dict(data.files) | ({config.start: progress.start_sha256} if progress.start_sha256 else {})
     metadata: dict[str, Any] = {
         "scaling": "reflectance, unit 1; the network scales by itself",
         "licence": LICENCE,
-        "provenance": {
-            "command": command(),
-            "seed": config.seed,
-            "config": config.plain(),
-            "files": dict(data.files) | ({config.start: progress.start_sha256} if progress.start_sha256 else {}),
-            "steps": progress.step,
-            "hours": round(progress.seconds / 3600, 3),
-            "hardware": hardware(config.optimisation.threads),
-            "torch": torch.__version__,
-        },
+        "provenance": provenance(config, progress, files, config.optimisation.threads),
         "validation": _finite({"gain_db": gains or {}, "history": progress.validations}),
     }
     checkpoint.save(path, bare(learner.average), metadata, half=config.stored == "float16")
+
+
+def provenance(config: Seeded, progress: Passed, files: Mapping[str, str], threads: int) -> dict[str, Any]:
+    """How the weights of a run came about, as plain values. files : name -> sha256 of what was read."""
+    return {
+        "command": command(),
+        "seed": config.seed,
+        "config": config.plain(),
+        "files": dict(files),
+        "steps": progress.step,
+        "hours": round(progress.seconds / 3600, 3),
+        "hardware": hardware(threads),
+        "torch": torch.__version__,
+    }
 
 
 def command() -> str:

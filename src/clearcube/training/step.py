@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from clearcube.errors import InputError
 from clearcube.networks.adapters import bare, learnt
 from clearcube.networks.checkpoint import load
+from clearcube.networks.inference import DTYPES
 from clearcube.networks.seq2seq import Output
 from clearcube.training.adversarial import judged
-from clearcube.training.devices import DTYPES as DTYPES
 from clearcube.training.devices import OneDevice
 from clearcube.training.kinds import new_discriminator, new_generator
 from clearcube.training.losses import loss_terms
@@ -62,14 +62,20 @@ def new_learner(config: TrainingConfig) -> Learner:
         generator = new_generator(config.network).train()
         if config.start:
             _begin(generator, config.start)
-        average = copy.deepcopy(generator).eval().requires_grad_(False)
-        rates = config.optimisation
-        optimiser = torch.optim.AdamW(
-            generator.parameters(), rates.learning_rate, betas=rates.betas, weight_decay=rates.weight_decay
-        )
-        if not config.loss.adversarial:
-            return Learner(generator, average, optimiser)
-        return Learner(generator, average, optimiser, *new_discriminator(config.network, rates.discriminator_rate))
+        learner = learner_of(generator, config.optimisation)
+        if config.loss.adversarial:
+            judge = new_discriminator(config.network, config.optimisation.discriminator_rate)
+            learner.discriminator, learner.discriminator_optimiser = judge
+        return learner
+
+
+def learner_of(generator: nn.Module, rates: OptimisationConfig) -> Learner:
+    """A learner that begins with this network, without a discriminator."""
+    average = copy.deepcopy(generator).eval().requires_grad_(False)
+    optimiser = torch.optim.AdamW(
+        generator.parameters(), rates.learning_rate, betas=rates.betas, weight_decay=rates.weight_decay
+    )
+    return Learner(generator, average, optimiser)
 
 
 def _begin(generator: nn.Module, start: str) -> None:

@@ -7,20 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from clearcube.cube import day_of_year
 from clearcube.filler import Block
 from clearcube.gaps import MaskBank, ScenarioUnavailable, hide, scored, without
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
-from clearcube.training.step import DTYPES
+from clearcube.networks.inference import applied
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import nn
 
-    from clearcube.networks.seq2seq import Output
     from clearcube.training.config import ValidationConfig
 
 
@@ -91,20 +88,3 @@ def predicted(model: nn.Module, block: Block, precision: str) -> NDArray[np.floa
     """The network's mean of a block, (T, B, H, W)."""
     output = applied(model, block, precision)
     return np.asarray(output.mean[0].float().cpu().numpy())
-
-
-def applied(model: nn.Module, block: Block, precision: str) -> Output:
-    """What the network says of a block (N = 1), without gradients."""
-    device = next(model.parameters()).device
-    inputs = [part.to(device) for part in as_tensors(block)]
-    with torch.inference_mode(), torch.autocast(device.type, DTYPES[precision], enabled=precision != "float32"):
-        output: Output = model(*inputs)
-    return output
-
-
-def as_tensors(block: Block) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Reflectance, observed, days, day of year, wavelengths of a block with N = 1, as the network takes them."""
-    nm = np.array([band.wavelength for band in block.bands], np.float32)
-    arrays = (block.reflectance[None], block.observed[None], block.days[None], day_of_year(block.dates)[None], nm)
-    tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
-    return tensors[0], tensors[1], tensors[2], tensors[3], tensors[4]

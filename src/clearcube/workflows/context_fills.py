@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clearcube.errors import InputError
 from clearcube.forecasting.contexts import Denoising
+from clearcube.forecasting.run import NONE
 from clearcube.methods import METHODS
 from clearcube.workflows.choosing import AUTO
 from clearcube.workflows.fill import filler_named
@@ -14,8 +15,6 @@ from clearcube.workflows.fill import filler_named
 if TYPE_CHECKING:
     from clearcube.filler import Filler
 
-NONE = "none"
-"""Name of no filling at all."""
 KEPT = "-kept"
 """Behind a network's name: observed values stay, even those that it takes for contaminated."""
 

@@ -208,9 +208,9 @@ def _read(request: ForecastEvaluationRequest, key: str, sources: list[str], with
 
 
 def _simulated(seed: int, size: int) -> Episode:
-    from clearcube.forecasting.simulated import simulated_episode
+    from clearcube.forecasting.simulated import simulate_with_truth
 
-    return simulated_episode(seed, size=size, evaluation=True)
+    return simulate_with_truth(seed, size=size, evaluation=True).episode
 
 
 def _natural(name: str) -> tuple[str, int]:

@@ -78,10 +78,10 @@ def forecast_files(request: ForecastRequest, progress: Progress) -> ForecastSumm
     """
     from clearcube.fill_cube.survey import check_reflectance
     from clearcube.forecasting.reading import landcover_of
-    from clearcube.forecasting.run import knowing
+    from clearcube.forecasting.run import NONE, knowing
     from clearcube.readers.elevation import elevation_of
     from clearcube.readers.open import open_cube
-    from clearcube.workflows.context_fills import NONE, context_filler
+    from clearcube.workflows.context_fills import context_filler
 
     _check_output(request)
     forecaster = _forecaster(request)

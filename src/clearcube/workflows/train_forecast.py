@@ -56,12 +56,13 @@ def gathered_episodes(settings: ForecastTraining, report: Callable[[dict[str, An
     """
     from clearcube.checksums import sha256_of
     from clearcube.forecasting.pack import simulated_pack
+    from clearcube.forecasting.run import NONE
     from clearcube.forecasting.stretches import real_pack
     from clearcube.forecasting.training import ForecastData
-    from clearcube.network_filler.checkpoints import located
+    from clearcube.networks.shipped import located
     from clearcube.training.config import TrainingConfig
     from clearcube.training.packing import gathered
-    from clearcube.workflows.context_fills import NONE, quick_context_filler
+    from clearcube.workflows.context_fills import quick_context_filler
 
     read, episodes = gathered(TrainingConfig(train=settings.train)), settings.episodes
     fillers = {name: quick_context_filler(name) for name in (NONE, *episodes.fills)}

@@ -12,12 +12,11 @@ from safetensors import SafetensorError
 from torch import nn
 
 from clearcube.errors import InputError
-from clearcube.network_filler.checkpoints import SUFFIX, embedded, is_published, located, opened, sha256_of
-from clearcube.network_filler.published import BANDS
+from clearcube.network_filler.checkpoints import is_published, opened, sha256_of
 from clearcube.network_filler.seq2seq import PRIOR
 from clearcube.networks.checkpoint import architecture_of, save
-from clearcube.networks.published import load_published
-from clearcube.networks.shipped import embedded_folder
+from clearcube.networks.published import BANDS, load_published
+from clearcube.networks.shipped import SUFFIX, embedded, embedded_folder, located
 from clearcube.training.kinds import NetworkConfig, kind_of
 
 SUMS = "SHA256SUMS"
@@ -141,7 +140,9 @@ def average(sources: Sequence[Path], target: Path, *, overwrite: bool = False) -
     model.load_state_dict({name: torch.stack([s[name].double() for s in states]).mean(dim=0) for name in states[-1]})
     kept = {name: value for name, value in metadata[-1].items() if name != PRIOR}
     averaged = {path.name: sha256_of(path) for path in sources}
-    _write(target, model, kept | {"provenance": {**kept["provenance"], "average_of": averaged}})
+    told = kept["provenance"]
+    told = told if isinstance(told, Mapping) else {"source": told}  # a text in files of older versions
+    _write(target, model, kept | {"provenance": {**told, "average_of": averaged}})
     return describe(str(target))
 
 
