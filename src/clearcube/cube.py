@@ -6,7 +6,7 @@ A cube holds
 - `observed` (time, y, x), bool, True where the sensor saw the ground in every band;
 - coordinates `time` (UTC days, ascending, unique), `band` (names) with `wavelength` (nm, NaN = unknown),
   `y`, `x`, and `spatial_ref` where the coordinate reference system is known;
-- optionally `landcover` (y, x), and `elevation` (y, x).
+- optionally `landcover` (y, x), and `elevation` (y, x), m.
 """
 
 from __future__ import annotations
