@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 COUNTED, CLEAR, GROUND, PARTS, CONTEXT = "counted", "clear", "ground", "earthnet", "context"
 """Sets: GreenEarthNet's pixels, every clear target value, the simulated ground, parts of EarthNetScore, the context."""
-"""Half the width of the central 90 % of a normal distribution, standard deviations."""
 
 
 def forecast_sums(forecast: Forecast, episode: Episode) -> dict[str, dict[str, Sums]]:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Days = NDArray[np.int64]
 
-"""Half the central 90 % range of the standard normal distribution."""
 FLOOR = 1e-4
 """No std is smaller; reflectance."""
 UNKNOWN_STD = 0.05
