@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from clearcube.evaluation.coverage import coverage_sums
+from clearcube.evaluation.calibration import calibration_sums, inside
 from clearcube.evaluation.statistics import Sums
 from clearcube.filler import Block
 from clearcube.gaps import STRATA, MaskBank, Scenario, ScenarioUnavailable, gap_length, gap_stratum, hide, scored
@@ -59,20 +59,24 @@ def experiments(cubes: list[Scene]) -> Iterator[tuple[str, Scene, np.ndarray]]:
 
 
 def measure(method: str, cubes: list[Scene]) -> dict[str, Sums]:
-    """Scenario -> coverage sums, (bands, strata)."""
+    """Scenario -> sums of what lies inside the 90 % interval, (strata, bands)."""
     found: dict[str, Sums] = defaultdict(lambda: Sums(0.0, 0.0))
     for scenario, scene, hidden in experiments(cubes):
         block = without(scene, hidden)
         estimate = make_filler(method).prepare([block]).fill(block)
         stratum = gap_stratum(gap_length(block.observed, block.dates))
-        found[scenario] += coverage_sums(estimate, scene.clear, scored(scene.observed, hidden), stratum)
+        names, counted = [band.name for band in scene.bands], scored(scene.observed, hidden)
+        sums = calibration_sums(
+            *(estimate, scene.clear, counted, names, np.eye(len(names))), cell=stratum, cells=len(STRATA)
+        )
+        found[scenario] += sums[inside(0.9)]
     return found
 
 
 def row(method: str, scenario: str, sums: Sums) -> str:
     """A row of the table: lowest and highest coverage of the bands in each stratum; ! where it is not as promised."""
     cells = []
-    for total, weight in zip(sums.total.T, sums.weight.T, strict=True):
+    for total, weight in zip(sums.total, sums.weight, strict=True):
         if weight[0] < FEWEST:
             cells.append("")
             continue

@@ -23,6 +23,7 @@ import numpy as np
 from clearcube.cube import BANDS
 from clearcube.evaluation.distortion import distortion_sums
 from clearcube.evaluation.experiments import Experiment, Fill, NamedCube, experiment
+from clearcube.evaluation.folder import MASKS, SUMS
 from clearcube.evaluation.judging import judge
 from clearcube.evaluation.run import Plan, evaluate_into
 from clearcube.evaluation.ssim import ssim_sums
@@ -107,7 +108,7 @@ def evaluate(cubes: int) -> None:
     plan = Plan(fillers, ("run30", "trailing"), (0,), MaskBank(()), {})
     with TemporaryDirectory() as name:
         folder = Path(name)
-        for part in ("sums", "hidden"):
+        for part in (SUMS, MASKS):
             (folder / part).mkdir()
         keys = []
         for seed in range(cubes):

@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.realism_classifier import held_out, patches_of, without_place
-from clearcube.errors import InputError
-from clearcube.filler import Block
-from clearcube.simulation import random_config, simulate
-from clearcube.simulation.config import EARTHNET_FOUR, SENTINEL2_FOUR
-from clearcube.simulation.realism import (
+from benchmarks.realism import (
     anomaly_table,
     clear_run_lengths,
     rates_of_change,
     spatial_correlation,
     spatial_spectrum,
 )
+from benchmarks.realism_classifier import held_out, patches_of, without_place
+from clearcube.errors import InputError
+from clearcube.filler import Block
+from clearcube.simulation import random_config, simulate
+from clearcube.simulation.config import EARTHNET_FOUR, SENTINEL2_FOUR
 from clearcube.training.config import read_config
 from clearcube.training.packing import gathered, read_pack
 from clearcube.training.pictures import write_png

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.bench_coverage import scenes
-from clearcube.cube import bands_of, dates_of
+from clearcube.evaluation.experiments import named_cube
 from clearcube.filler import Block
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
@@ -31,8 +31,7 @@ HARM = -0.3
 
 def opened(path: str) -> NamedBlock:
     """A cube in memory."""
-    cube = open_cube(path).load()
-    return NamedBlock(path, Block(cube["reflectance"].values, cube["observed"].values, dates_of(cube), bands_of(cube)))
+    return NamedBlock(path, named_cube(path, open_cube(path).load()).block)
 
 
 def cautious(share: float) -> NetworkFiller:

@@ -15,11 +15,12 @@ import xarray as xr
 
 from clearcube import score_hidden
 from clearcube.cube import SENTINEL2_BANDS
+from clearcube.filler import NORMAL_90
 from clearcube.simulation.cubes import to_cube
 from clearcube.simulation.draws import random_config
 from clearcube.simulation.scene import simulate
 from clearcube.workflows.fill import FillRequest, fill_files
-from clearcube.workflows.plot import plot_filled
+from clearcube.workflows.plot import PlotRequest, plot_files
 
 SEED = 32
 SHOWN = "seq2seq"
@@ -41,9 +42,8 @@ def main(folder: Path) -> None:
         request = FillRequest((str(folder / "cloudy.zarr"),), output, method, {"mask": "observed"})
         fill_files(request, lambda phase, done, total: None)
         say(f"{method:<10} {scores_of(output, cube)}   ({time.perf_counter() - start:.1f} s)")
-    plot_filled(
-        str(folder / "filled.zarr"), folder / "filled.png", [str(folder / "cloudy.zarr")], 8, {"mask": "observed"}
-    )
+    sources, inputs = (str(folder / "filled.zarr"),), (str(folder / "cloudy.zarr"),)
+    plot_files(PlotRequest(sources, folder / "filled.png", inputs=inputs, dates=8, opening={"mask": "observed"}))
     say("")
     for name, what in (
         ("cloudy.zarr", "the input, with its truth"),
@@ -69,7 +69,7 @@ def scores_of(output: Path, cube: xr.Dataset) -> str:
         hidden = ~cube["observed"].values
         scores = score_hidden(filled["reflectance"], cube["truth"], hidden)
         error = np.abs(filled["reflectance"] - cube["truth"]).values
-        inside = error <= 1.645 * filled["reflectance_std"].values
+        inside = error <= NORMAL_90 * filled["reflectance_std"].values
     covered = inside[np.broadcast_to(hidden[:, None], inside.shape)].mean()
     return (
         f"PSNR {scores['psnr']:.2f} dB, MAE {scores['mae']:.4f}, RMSE {scores['rmse']:.4f}, "

@@ -24,15 +24,16 @@ from results_page import Part, page
 
 from clearcube import fill, open_cube
 from clearcube.evaluation.comparison import Comparison
-from clearcube.evaluation.inputs import cubes_of
+from clearcube.evaluation.folder import sums_path
 from clearcube.evaluation.mask_error import MASK_ERROR
 from clearcube.evaluation.records import load
-from clearcube.fill_cube import Progress
 from clearcube.gaps import Scenario
 from clearcube.landcover import class_names
 from clearcube.network_filler import shipped
 from clearcube.network_filler.checkpoints import network_at
 from clearcube.plots import Filling, save, sequence_figure
+from clearcube.progress import ReportProgress
+from clearcube.readers.grouping import cubes_of
 from clearcube.simulation.config import EARTHNET_FOUR, SceneConfig
 from clearcube.simulation.cubes import to_cube
 from clearcube.simulation.draws import random_config
@@ -184,7 +185,7 @@ def clear_shares(folder: Path, found: Comparison) -> dict[str, str]:
     """Cube -> its class of clear share."""
     shares = {}
     for key in found.cubes:
-        strata = [s for outcome in load(folder / "sums" / f"{key}.npz").outcomes.values() for s in outcome.strata]
+        strata = [s for outcome in load(sums_path(folder, key)).outcomes.values() for s in outcome.strata]
         shares[key] = next((name for family, name in strata if family == "clear share"), "-")
     return shares
 
@@ -222,7 +223,7 @@ def draw_sequence(data: Path, path: Path) -> None:
     put_picture(path, path)
 
 
-def show(title: str) -> Progress:
+def show(title: str) -> ReportProgress:
     """What tells how far a run is, a line for every tenth."""
 
     def tell(phase: str, done: int, total: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clearcube.evaluation.comparison import Comparison
+from clearcube.evaluation.comparison import Comparison, headline
 from clearcube.evaluation.mask_error import KINDS
 from clearcube.evaluation.metrics import ALL_BANDS, NDVI
 from clearcube.evaluation.report import table
@@ -156,8 +156,7 @@ def metrics(part: Part, columns: Sequence[tuple[str, str, str]]) -> list[str]:
     """A row for each method, its scores pooled over the scenarios that hide."""
     rows, found = [], part.found
     for method in found.methods:
-        scores = found.over_scenarios(method)
-        values = {s.metric: s.value for s in scores if s.stratum[0] == "all" and s.band in (ALL_BANDS, NDVI)}
+        values = headline(found.over_scenarios(method))
         rows.append([part.called(method), *(number(values.get(metric, np.nan), form) for metric, _, form in columns)])
     return table(["method", *(head for _, head, _ in columns)], rows)
 

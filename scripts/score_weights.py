@@ -11,43 +11,29 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from clearcube.cube import bands_of, dates_of
-from clearcube.filler import NORMAL_90, Block
+from clearcube.evaluation.experiments import filled_by, named_cube
+from clearcube.filler import NORMAL_90
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
 from clearcube.network_filler import NetworkFiller
 from clearcube.readers.open import open_cube
-from clearcube.tiling import sample_windows
 from clearcube.training.config import ValidationConfig
 from clearcube.training.validation import Experiment, NamedBlock, experiments
 
 
 def opened(path: str) -> NamedBlock:
     """A cube in memory, NaN and infinite values not observed."""
-    cube = open_cube(path.split(",")).load()
-    reflectance = cube["reflectance"].values
-    observed = cube["observed"].values & np.isfinite(reflectance).all(axis=1)
     name = Path(path.split(",")[0]).stem
-    return NamedBlock(name, Block(reflectance, observed, dates_of(cube), bands_of(cube)))
-
-
-def sample_of(block: Block) -> list[Block]:
-    """What the engine would show to `prepare`."""
-    frame = (block.observed.shape[1], block.observed.shape[2])
-    places = [window.slices for window in sample_windows(frame)]
-    cut = ((block.reflectance[(..., *p)], block.observed[(..., *p)]) for p in places)
-    return [replace(block, reflectance=reflectance, observed=observed) for reflectance, observed in cut]
+    return NamedBlock(name, named_cube(name, open_cube(path.split(",")).load()).block)
 
 
 def scored(test: Experiment, network: NetworkFiller) -> dict[str, float]:
     """Gain in PSNR, dB, and the share of hidden values in 90 % intervals, of an experiment."""
-    sample = sample_of(test.left)
-    mine = network.prepare(sample).fill(test.left)
+    mine = filled_by(network, test.left).estimate
     base = fill_block(test.left, rule=LINEAR)
     error = np.moveaxis(mine.mean - test.cube.block.reflectance, 1, 0)[:, test.scored]
     assert mine.std is not None

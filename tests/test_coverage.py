@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from clearcube.evaluation.coverage import coverage_sums
+from clearcube.evaluation.calibration import calibration_sums, inside
 from clearcube.filler import Block, Estimate
 from clearcube.gaps import STRATA, MaskBank, Scenario, ScenarioUnavailable, gap_length, gap_stratum, hide, scored
 from clearcube.methods import METHODS, make_filler
@@ -79,13 +79,19 @@ def experiment(number, reflectance, clear, observed, dates, bank):
     return seen, clear, scored(observed, hidden), gap_stratum(gap_length(left, dates))
 
 
+def coverage_sums(estimate, truth, counted, stratum, names=tuple(band.name for band in SENTINEL2_FOUR)):
+    """Sums (strata, bands) whose `total / weight` is the share of values inside the 90 % interval."""
+    return calibration_sums(estimate, truth, counted, names, np.eye(len(names)), stratum, len(STRATA))[inside(0.9)]
+
+
 def coverage(method, experiments):
     """Share inside of the intervals by band and stratum, what other cubes would let it differ by, and the strata."""
     found = []
     for seen, truth, counted, stratum in experiments:
         estimate = make_filler(method).prepare([seen]).fill(seen)
+        assert np.isfinite(np.moveaxis(estimate.mean, 1, -1)[counted]).all()
         found.append(coverage_sums(estimate, truth, counted, stratum))
-    total, weight = (np.stack([getattr(sums, name) for sums in found]) for name in ("total", "weight"))
+    total, weight = (np.stack([getattr(sums, name).T for sums in found]) for name in ("total", "weight"))
     enough = weight.sum(axis=0)[0] >= FEWEST
     assert enough.sum() >= 4
     total, weight = total[..., enough], weight[..., enough]
@@ -118,6 +124,6 @@ def test_coverage_is_counted_by_band_and_stratum():
     truth = np.array([[[[0.1, 0.2, 0.0, 9.0]], [[0.16, 0.17, -0.16, 9.0]]]], np.float32)
     counted = np.array([[[True, True, True, False]]])
     stratum = np.array([[[0, 0, 2, 0]]])
-    sums = coverage_sums(Estimate(mean, np.full_like(mean, 0.1)), truth, counted, stratum)
-    np.testing.assert_array_equal(sums.weight, [[2, 0, 1, 0, 0]] * 2)
-    np.testing.assert_array_equal(sums.total, [[1, 0, 1, 0, 0], [1, 0, 1, 0, 0]])
+    sums = coverage_sums(Estimate(mean, np.full_like(mean, 0.1)), truth, counted, stratum, ("one", "other"))
+    np.testing.assert_array_equal(sums.weight.T, [[2, 0, 1, 0, 0]] * 2)
+    np.testing.assert_array_equal(sums.total.T, [[1, 0, 1, 0, 0], [1, 0, 1, 0, 0]])

@@ -8,7 +8,10 @@ from scipy.stats import rankdata
 
 from clearcube.evaluation.experiments import named_cube
 from clearcube.evaluation.mask_error import (
+    HIDDEN_SHARE,
     KINDS,
+    MISSED_SHARE,
+    PIECE,
     CloudyFrame,
     _counts,
     detection_scores,
@@ -16,7 +19,7 @@ from clearcube.evaluation.mask_error import (
     paste_clouds,
     pieces,
 )
-from clearcube.evaluation.run import digest_of_clouds
+from clearcube.evaluation.run import PASTING, digest_of_clouds
 from clearcube.gaps import ScenarioUnavailable
 
 
@@ -105,6 +108,12 @@ def test_scores_in_bins_tell_small_probabilities_apart():
     area = (rank.sum() - 2_000 * 2_001 / 2) / (20_000 * 2_000)
     assert scores["auc"] == pytest.approx(area, abs=1e-3)
     assert scores["recall1"] == pytest.approx((found > np.quantile(clear, 0.99)).mean(), abs=0.01)
+
+
+def test_the_version_of_pasting_goes_with_what_it_stands_for():
+    """Where this fails, give `PASTING` another value: sums measured with clouds pasted otherwise hold no more."""
+    assert PASTING == b"a fifth of the pixels of every pasted cloud is missed"
+    assert (MISSED_SHARE, HIDDEN_SHARE, PIECE) == (0.2, 0.3, 3.0)
 
 
 def test_the_checksum_of_clouds_is_that_of_how_they_look_and_where():

@@ -12,16 +12,17 @@ from clearcube.cli import app
 from clearcube.errors import InputError
 from clearcube.evaluation.comparison import Comparison
 from clearcube.evaluation.experiments import experiment, filled_by, named_cube
-from clearcube.evaluation.inputs import cubes_of
 from clearcube.evaluation.intervals import interval, paired_difference
 from clearcube.evaluation.metrics import ALL_BANDS
 from clearcube.evaluation.pools import Pool
 from clearcube.evaluation.records import load
-from clearcube.evaluation.run import Plan, evaluate_cube, evaluate_into, in_parallel, read_masks
+from clearcube.evaluation.run import Plan, evaluate_cube, evaluate_into, read_masks
 from clearcube.evaluation.statistics import Sums
 from clearcube.gaps import hide
+from clearcube.parallel import in_parallel
+from clearcube.readers.grouping import cubes_of
 from clearcube.stopping import Stop, Terminated
-from clearcube.workflows.fill import filler_named
+from clearcube.workflows.choosing import filler_named
 
 runner = CliRunner()
 

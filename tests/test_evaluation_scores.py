@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from clearcube.cube import band_named, new_cube
 from clearcube.errors import InputError
+from clearcube.evaluation.distortion import distortion_sums
 from clearcube.evaluation.pairs import paired
 from clearcube.evaluation.scores import mean, pooled_sums, psnr, root_mean, score_hidden
 from clearcube.evaluation.statistics import Sums
@@ -175,6 +176,18 @@ bad_truth[0, 0, 0, 0] = np.nan
 def test_what_does_not_fit_is_named(arguments, message):
     with pytest.raises(InputError, match=message):
         score_hidden(*arguments)
+
+
+@pytest.mark.parametrize("names", [NAMES, ("red", "green")])
+def test_sums_are_those_of_an_evaluation(names):
+    filled, truth, hidden = case(size=8)
+    hidden[0] = True
+    filled[0, 0, 0, 1], truth[0, 1, 0, 2], filled[0, :, 0, 3], truth[0, :, 0, 4] = np.nan, np.nan, -0.1, -0.1
+    pooled, sums = pooled_sums(paired(filled, truth, hidden, names)), distortion_sums(filled, truth, hidden, names)
+    assert ("ndvi_squared" in pooled) == ("ndvi_squared" in sums) == ("nir" in names)
+    for name, each in pooled.items():
+        np.testing.assert_allclose(np.ravel(each.total), sums[name].total.ravel(), rtol=1e-12, err_msg=name)
+        np.testing.assert_array_equal(np.ravel(each.weight), sums[name].weight.ravel(), err_msg=name)
 
 
 def test_names_that_do_not_count_as_many_as_bands_are_refused():

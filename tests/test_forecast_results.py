@@ -8,7 +8,6 @@ import pytest
 from clearcube.errors import InputError
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 from forecast_builders import context_of, days, episode
 
 from clearcube.errors import InputError
+from clearcube.evaluation.folder import FORECAST_SUMS, forecast_sums_path
 from clearcube.evaluation.records import load
 from clearcube.evaluation.statistics import Sums
 from clearcube.forecasting import run_scores
@@ -25,7 +26,7 @@ from clearcube.forecasting.episode import Episode, Forecast, ndvi_of
 from clearcube.forecasting.greenearthnet import CLASSES, SCORES, dataset_scores, pixel_scores
 from clearcube.forecasting.outperformance import outperformance, outperforms
 from clearcube.forecasting.report import Chosen, report, write_scores, write_summary
-from clearcube.forecasting.run import NONE, SEED, SUMS, ForecastPlan, evaluate_episode, evaluate_into
+from clearcube.forecasting.run import NONE, SEED, ForecastPlan, evaluate_episode, evaluate_into
 from clearcube.forecasting.run_scores import CLEAR, COUNTED, forecast_sums
 from clearcube.methods import make_filler
 
@@ -132,7 +133,7 @@ def test_what_is_refused_is_left_out_and_what_fails_is_said_to_fail():
 
 
 def test_a_finished_run_is_not_repeated(tmp_path):
-    (tmp_path / SUMS).mkdir()
+    (tmp_path / FORECAST_SUMS).mkdir()
 
     def broken():
         raise RuntimeError("made again")
@@ -140,7 +141,7 @@ def test_a_finished_run_is_not_repeated(tmp_path):
     evaluate_into(tmp_path, episode(), plan())
     again = evaluate_into(tmp_path, episode(), plan({**dict.fromkeys(MODELS, broken), "steady": lambda: Steady(0.4)}))
     assert not any(outcome.problem for outcome in again.outcomes.values()) and len(again.outcomes) == 9
-    assert load(tmp_path / SUMS / "place.npz").outcomes.keys() == again.outcomes.keys()
+    assert load(forecast_sums_path(tmp_path, "place")).outcomes.keys() == again.outcomes.keys()
     changed = replace(episode(), target_ndvi=episode().target_ndvi * np.float32(0.9))
     other = evaluate_into(tmp_path, changed, plan(dict.fromkeys(MODELS, broken)))
     assert all(outcome.problem == "RuntimeError: made again" for outcome in other.outcomes.values())

@@ -4,10 +4,12 @@ import zipfile
 import numpy as np
 import pytest
 
+from clearcube import fill
 from clearcube.cube import check_cube, crs_of, dates_of
 from clearcube.errors import InputError
 from clearcube.readers import open_cube
 from clearcube.readers.earthnet_names import parse_name, tile_corner
+from clearcube.readers.elevation import elevation_of
 
 STEM = "29SND_2017-06-30_2017-11-26_1081_1209_1721_1849_16_96_26_106.npz"
 
@@ -124,6 +126,19 @@ def test_land_cover_from_a_file(tmp_path):
         open_cube(file, landcover=tmp_path / "other.npy")
     with pytest.raises(InputError, match=r"absent.npy does not exist"):
         open_cube(file, landcover=tmp_path / "absent.npy")
+
+
+def test_elevation_is_in_metres_and_stays_so_in_what_is_filled(tmp_path):
+    stored = np.linspace(0.5, 0.75, 128 * 128).astype(np.float16).reshape(128, 128, 1)
+    cube = open_cube(write(tmp_path, "context_" + STEM, frames(10), highresstatic=stored))
+    metres = elevation_of(cube)
+    assert cube.elevation.attrs["units"] == "m" and cube.elevation.dtype == np.float32
+    np.testing.assert_allclose(metres, 4000 * stored[..., 0].astype(np.float64) - 2000, atol=1e-3)
+    assert (metres.min(), metres.max()) == (0, 1000)
+    fill(cube.isel(y=slice(8), x=slice(8)), "linear").to_zarr(tmp_path / "filled.zarr", zarr_format=2)
+    again = open_cube(tmp_path / "filled.zarr")
+    assert again.attrs["format"] != "earthnet"
+    np.testing.assert_array_equal(elevation_of(again), metres[:8, :8])
 
 
 def test_objects_are_never_unpickled(tmp_path):

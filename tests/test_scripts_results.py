@@ -5,18 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ablations import ABLATIONS, as_toml, configuration
+from results import CLASSICAL, QUICK, Size, kinds_of_shipped, labels, unseen
+from results_page import READING, UNTRAINED, UNWRITTEN, Part, kept, left_out, page
+from test_evaluation_report import comparison
+
+from clearcube.evaluation.records import Outcome, Record
+from clearcube.simulation.draws import EVALUATION_YEARS, random_config
+from clearcube.training.config import read_config
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-from ablations import ABLATIONS, as_toml, configuration  # noqa: E402
-from results import CLASSICAL, QUICK, Size, kinds_of_shipped, labels, unseen  # noqa: E402
-from results_page import READING, UNTRAINED, UNWRITTEN, Part, kept, left_out, page  # noqa: E402
-from test_evaluation_report import comparison  # noqa: E402
-
-from clearcube.evaluation.records import Outcome, Record  # noqa: E402
-from clearcube.simulation.draws import EVALUATION_YEARS, random_config  # noqa: E402
-from clearcube.training.config import read_config  # noqa: E402
 
 
 def part(**changes):

@@ -6,7 +6,7 @@ A cube holds
 - `observed` (time, y, x), bool, True where the sensor saw the ground in every band;
 - coordinates `time` (UTC days, ascending, unique), `band` (names) with `wavelength` (nm, NaN = unknown),
   `y`, `x`, and `spatial_ref` where the coordinate reference system is known;
-- optionally `landcover` (y, x), and `elevation` (y, x).
+- optionally `landcover` (y, x), and `elevation` (y, x), m.
 """
 
 from __future__ import annotations
@@ -214,17 +214,29 @@ def bands_of(cube: xr.Dataset) -> tuple[Band, ...]:
     return tuple(Band(name, float(value)) for name, value in zip(names, cube["wavelength"].values, strict=True))
 
 
+def ndvi_bands(names: Sequence[str]) -> tuple[int, int] | None:
+    """Indices of the red band and of the near infrared (`nir`, else `nir08`); None where one is not there.
+
+    >>> ndvi_bands(("red", "nir08")), ndvi_bands(("red", "green"))
+    ((0, 1), None)
+    """
+    infrared = next((name for name in ("nir", "nir08") if name in names), None)
+    if "red" not in names or infrared is None:
+        return None
+    return list(names).index("red"), list(names).index(infrared)
+
+
 def red_and_near_infrared(names: Sequence[str]) -> tuple[int, int]:
-    """Indices of the red band and of the near infrared (`nir`, else `nir08`).
+    """Indices of the red band and of the near infrared (`nir`, else `nir08`), for what needs both.
 
     Raises
     ------
     InputError : one of the two is not among the names.
     """
-    infrared = next((name for name in ("nir", "nir08") if name in names), None)
-    if "red" not in names or infrared is None:
+    found = ndvi_bands(names)
+    if found is None:
         raise InputError(f"NDVI needs the bands 'red' and 'nir' (or 'nir08'); the cube has {', '.join(names)}")
-    return list(names).index("red"), list(names).index(infrared)
+    return found
 
 
 def ndvi(cube: xr.Dataset) -> xr.DataArray:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
+from clearcube.progress import ReportProgress
+
 BLOCKS = " ▏▎▍▌▋▊▉█"
 LINE_EVERY_S = 5.0
 
-Report = Callable[[str, int, int], None]
-
 
 @contextmanager
-def progress(quiet: bool) -> Iterator[Report]:
+def progress(quiet: bool) -> Iterator[ReportProgress]:
     """A function that takes (phase, done, total): a bar with rate and time left on a terminal, plain lines else."""
     if quiet:
         yield lambda phase, done, total: None
@@ -28,7 +28,7 @@ def progress(quiet: bool) -> Iterator[Report]:
 
 
 @contextmanager
-def _bar() -> Iterator[Report]:
+def _bar() -> Iterator[ReportProgress]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -46,7 +46,7 @@ def _bar() -> Iterator[Report]:
         yield report
 
 
-def _lines() -> Report:
+def _lines() -> ReportProgress:
     """Plain lines: at the beginning and end of a phase, and every few seconds between."""
     last: dict[str, tuple[float, float, int]] = {}
 

@@ -90,7 +90,9 @@ def _in_words(error: OSError, output: Path | None) -> str:
 
 def _stage_of(output: Path | None) -> Path | None:
     """The stage that is left beside an output."""
-    stage = output and output.with_name(output.name + ".stage")
+    from clearcube.writers.stage import stage_path
+
+    stage = output and stage_path(output)
     return stage if stage and stage.exists() else None
 
 

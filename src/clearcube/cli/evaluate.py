@@ -15,7 +15,7 @@ from clearcube.errors import InputError
 
 if TYPE_CHECKING:
     from clearcube.evaluation.comparison import Comparison
-    from clearcube.fill_cube import Progress
+    from clearcube.progress import ReportProgress
     from clearcube.workflows.evaluation_plan import EvaluationRequest
 
 SCENARIOS = "partial,frames,run30,run60,run90,leading,trailing,mask-error"
@@ -117,7 +117,7 @@ def evaluate(
         raise typer.Exit(FAILED)
 
 
-def _merged(request: EvaluationRequest, report: Progress) -> Comparison:
+def _merged(request: EvaluationRequest, report: ReportProgress) -> Comparison:
     """Bring the folders that are given as inputs together."""
     from clearcube.workflows.merge import merge_results
 

@@ -13,8 +13,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from clearcube.compilation import compiled
-from clearcube.cube import ndvi_std, red_and_near_infrared
-from clearcube.errors import InputError
+from clearcube.cube import ndvi_bands, ndvi_std
 from clearcube.evaluation.statistics import Sums, normalised_difference
 
 if TYPE_CHECKING:
@@ -73,11 +72,10 @@ def calibration_sums(
     parts = [_sums(m - t, s, labels, cells) for m, t, s in zip(mean, true, std, strict=True)]
     sums = _stacked(parts)
     sums["missing_std"] = Sums(of_some - np.bincount(labels, minlength=cells)[:, None], of_some)
-    try:
-        red, infrared = red_and_near_infrared(bands)
-    except InputError:
+    places = ndvi_bands(bands)
+    if places is None:
         return sums
-    error, spread = _index(mean, std, true, red, infrared, float(correlation[red, infrared]))
+    error, spread = _index(mean, std, true, *places, float(correlation[places]))
     defined = np.isfinite(error) & np.isfinite(spread)
     index = _stacked([_sums(error[defined], spread[defined], labels[defined], cells)])
     return sums | {f"ndvi_{name}": part for name, part in index.items()}

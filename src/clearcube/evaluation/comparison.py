@@ -106,7 +106,7 @@ class Comparison:
         for outcome in outcomes:
             for which in own.keys() & outcome.sets.keys():
                 own[which].add(outcome.sets[which], outcome.strata if which == HIDDEN else WHOLE)
-        failed = any(outcome.problem and not outcome.left_out for outcome in outcomes)
+        failed = any(outcome.failed for outcome in outcomes)
         return iter(()) if failed else _headlines({which: [pool] for which, pool in own.items()})
 
     def of_cubes(self, method: str, scenario: str, metric: str) -> NDArray[np.float64]:
@@ -150,7 +150,7 @@ class Comparison:
             self._over[method] = tuple(joined_scores(pools))
         return iter(self._over[method])
 
-    def pooled(self, method: str, scenario: str, which: str = "hidden") -> dict[str, float]:
+    def pooled(self, method: str, scenario: str, which: str = HIDDEN) -> dict[str, float]:
         """Headline metrics of the pooled sums, of all bands together or of NDVI, of cubes of whatever bands."""
         place = (method, scenario, which)
         if place not in self._pooled:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearcube.compilation import compiled
-from clearcube.cube import red_and_near_infrared
-from clearcube.errors import InputError
+from clearcube.cube import ndvi_bands
 from clearcube.evaluation.statistics import Sums
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def distortion_sums(
     both; `missing` and `untrue` (cells, 1): pixels without value in the fill and in the truth, their weight counts all
     pixels.
     """
-    red, infrared = _index_bands(bands)
+    red, infrared = ndvi_bands(bands) or (-1, -1)
     labels = np.zeros(counted.shape, np.int32) if cell is None else np.ascontiguousarray(cell, np.int32)
     by_band, others = np.zeros((cells, len(bands), 5)), np.zeros((cells, 12))
     _accumulate(
@@ -73,14 +72,6 @@ def distortion_sums(
     return sums
 
 
-def _index_bands(bands: Sequence[str]) -> tuple[int, int]:
-    """Positions of red and near infrared, -1 where one is missing."""
-    try:
-        return red_and_near_infrared(bands)
-    except InputError:
-        return -1, -1
-
-
 @compiled()
 def _accumulate(
     filled: NDArray[np.float32],
@@ -93,6 +84,7 @@ def _accumulate(
 ) -> None:
     """Add every pixel that counts to the sums of its cell.
 
+    index : positions of red and near infrared, negative where there is no index.
     others : (cells, 12): all pixels, missing, untrue, both; angle and its count; count and sums of the index.
     """
     times, bands, height, width = filled.shape

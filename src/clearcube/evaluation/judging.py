@@ -71,16 +71,8 @@ def judge(test: Experiment, fill: Fill, bands: Sequence[str], networks: Networks
     if test.pasted is not None:
         seen = seen & ~test.pasted.missed
     cells, dates = _of_pixels(test, fill, bands), _of_dates(test, mean, seen, bands)
-    features: dict[str, NDArray[np.float32]] = {}
-    if networks is not None and networks.some:
-        pictures = picture_pairs(mean, truth, test.hidden, test.known, bands)
-        if networks.lpips is not None:
-            dates["lpips"] = networks.lpips.sums(*pictures, test.hidden)
-        if networks.inception is not None:
-            features = {
-                which: networks.inception.features(each)
-                for which, each in zip(("filled", "truth"), pictures, strict=True)
-            }
+    of_pictures, features = _of_pictures(test, mean, bands, networks or Networks())
+    dates |= of_pictures
     members = test.strata.dates_with(test.hidden)
     hidden = {name: test.strata.of(sums) for name, sums in cells.items() if by_stratum(name)}
     everywhere = np.ones_like(members)
@@ -117,6 +109,22 @@ def _of_dates(test: Experiment, mean: NDArray[np.float32], seen: NDArray[np.bool
     """
     sums = perceptual_sums(mean, test.truth, test.hidden)
     return sums | quality_sums(mean, seen, test.hidden, test.given.dates, bands)
+
+
+def _of_pictures(
+    test: Experiment, mean: NDArray[np.float32], bands: Sequence[str], networks: Networks
+) -> tuple[Tally, dict[str, NDArray[np.float32]]]:
+    """What networks make of the pictures: sums by date, and features as `Judged` has them; nothing without networks."""
+    sums: Tally = {}
+    features: dict[str, NDArray[np.float32]] = {}
+    if networks.some:
+        pictures = picture_pairs(mean, test.truth, test.hidden, test.known, bands)
+        if networks.lpips is not None:
+            sums["lpips"] = networks.lpips.sums(*pictures, test.hidden)
+        if networks.inception is not None:
+            named = zip(("filled", "truth"), pictures, strict=True)
+            features = {which: networks.inception.features(each) for which, each in named}
+    return sums, features
 
 
 def _first(sums: Sums) -> Sums:

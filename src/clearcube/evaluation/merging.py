@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearcube.errors import InputError
+from clearcube.evaluation.folder import masks_path, sums_path
 from clearcube.evaluation.records import Outcome, Record, load, save
 from clearcube.evaluation.run import DRAWN, WEIGHTS, read_masks, save_masks
 
@@ -21,16 +22,16 @@ def merge_cube(key: str, folders: Sequence[Path], out: Path) -> None:
     InputError : what was measured cannot be one run: another cube of this name, other settings, masks, weights, or
         other sums of one experiment.
     """
-    there = [folder for folder in folders if (folder / "sums" / f"{key}.npz").is_file()]
-    records = [load(folder / "sums" / f"{key}.npz") for folder in there]
+    there = [folder for folder in folders if sums_path(folder, key).is_file()]
+    records = [load(sums_path(folder, key)) for folder in there]
     merged = records[0]
     for folder, record in zip(there[1:], records[1:], strict=True):
         merged = _joined(merged, record, f"{there[0]} and {folder}: cube {key}")
-    save(merged, out / "sums" / f"{key}.npz")
+    save(merged, sums_path(out, key))
     for folder in there:
-        path = folder / "hidden" / f"{key}.npz"
+        path = masks_path(folder, key)
         if path.is_file():
-            save_masks(read_masks(path), out / "hidden" / f"{key}.npz")
+            save_masks(read_masks(path), masks_path(out, key))
 
 
 def _joined(one: Record, other: Record, where: str) -> Record:
@@ -75,9 +76,9 @@ def merged_settings(one: Mapping[str, Any], other: Mapping[str, Any], where: str
 
 def _better(one: Outcome | None, other: Outcome, where: str) -> Outcome:
     """The outcome that is no failure; of two, either, for they must agree."""
-    if one is None or (one.problem and not one.left_out):
+    if one is None or one.failed:
         return other
-    if other.problem and not other.left_out:
+    if other.failed:
         return one
     if not _equal(one, other):
         raise InputError(f"{where}: the two runs measured different sums; run one again")

@@ -37,6 +37,11 @@ class Outcome:
     left_out: bool = False
     features: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
+    @property
+    def failed(self) -> bool:
+        """Whether something went wrong; a cube that does not offer the scenario is no failure."""
+        return bool(self.problem) and not self.left_out
+
 
 @dataclass
 class Record:
@@ -56,6 +61,10 @@ class Record:
         """Seed -> outcome of those that were run, ascending."""
         keys = ((method, scenario, seed) for seed in sorted(seeds))
         return {key[2]: self.outcomes[key] for key in keys if key in self.outcomes}
+
+    def undone(self, experiment: tuple[str, str, int]) -> bool:
+        """Whether an experiment was never run, or failed."""
+        return experiment not in self.outcomes or self.outcomes[experiment].failed
 
 
 def save(record: Record, path: Path) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.errors import InputError
+from clearcube.errors import InputError, described
 from clearcube.evaluation.experiments import Experiment, NamedCube, experiment, filled_by
-from clearcube.evaluation.judging import Networks, judge
+from clearcube.evaluation.folder import masks_path, sums_path
+from clearcube.evaluation.judging import HIDDEN, Networks, judge
 from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame
 from clearcube.evaluation.records import UNREADABLE, Outcome, Record, load, save
 from clearcube.gaps import MaskBank, ScenarioUnavailable, covers
@@ -32,14 +32,15 @@ KEEP_S = 10.0
 """Seconds of work that are lost at most, but for the fill in hand, where a run is killed."""
 WEIGHTS = "weights"
 """Name of the checksums of checkpoints, by method, among the settings."""
-PASTED = "a fifth of the pixels of every pasted cloud is missed"
-"""Part of the checksum of clouds: sums that were measured when clouds were pasted otherwise are measured again."""
+PASTING = b"a fifth of the pixels of every pasted cloud is missed"
+"""Version of how clouds are pasted, a part of their checksum. What it says is of no account, but whoever changes
+`MISSED_SHARE`, `HIDDEN_SHARE`, `PIECE` or how they are used must change it: sums that were measured before are then
+measured again."""
 DRAWN = {"bank": "partial", "clouds": MASK_ERROR}
 """Name of the checksum of what a scenario draws from, among the settings -> the scenario; None = not used."""
 
-Keep = Callable[[Record, Mapping[str, "NDArray[np.bool_]"]], None]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+SaveRecord = Callable[[Record, Mapping[str, "NDArray[np.bool_]"]], None]
+"""Called with a record and new masks, name -> (T, H, W) bool."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ def evaluate_cube(
     cube: NamedCube,
     plan: Plan,
     known: Record | None = None,
-    keep: Keep = lambda record, masks: None,
-    tell: Callable[[], None] = lambda: None,
+    save_record: SaveRecord = lambda record, masks: None,
+    on_progress: Callable[[], None] = lambda: None,
     stop: Stop | None = None,
 ) -> Record:
     """Run every experiment that is not known yet of a cube of the same content.
@@ -72,15 +73,15 @@ def evaluate_cube(
     A method that fails on the cube, whatever the reason, leaves a message in its outcome; the others go on. Seeds that
     hide the same pixels (those of `leading` and `trailing` all do) are run once.
 
-    keep : is given the record and the new masks, "scenario_seed" -> hidden pixels (T, H, W) bool, with those of pasted
-        pixels, after each scenario, every ten seconds, and when it ends before that. tell : is called after each
-        scenario. stop : asks to end before the next fill.
+    save_record : is given the record and the new masks, "scenario_seed" -> hidden pixels (T, H, W) bool, with those of
+        pasted pixels, after each scenario, every ten seconds, and when it ends before that. on_progress : is called
+        after each scenario. stop : asks to end before the next fill.
 
     Raises
     ------
     Terminated : `stop` was asked.
     """
-    stop, kept_at = stop or Stop(), time.monotonic()
+    stop, saved_at = stop or Stop(), time.monotonic()
     record = Record(cube.key, cube.bands, plan.settings, fingerprint=cube.fingerprint())
     if known is not None and _same_cube(known, record):
         record.outcomes.update({each: o for each, o in known.outcomes.items() if _valid(each, known, plan)})
@@ -89,13 +90,13 @@ def evaluate_cube(
         masks: dict[str, NDArray[np.bool_]] = {}
         try:
             for _ in _experiments_of(cube, plan, scenario, record, masks):
-                if time.monotonic() - kept_at > KEEP_S:
-                    keep(record, masks)
-                    kept_at = time.monotonic()
+                if time.monotonic() - saved_at > KEEP_S:
+                    save_record(record, masks)
+                    saved_at = time.monotonic()
                 stop.check()
         finally:
-            keep(record, masks)
-        tell()
+            save_record(record, masks)
+        on_progress()
     return record
 
 
@@ -105,7 +106,7 @@ def _experiments_of(
     """Run what is missing of a scenario, a fill at a time, into the record; hidden pixels go into the masks."""
     alike: dict[bytes, int] = {}
     for seed in plan.seeds:
-        missing = [name for name in plan.fillers if _undone(record, (name, scenario, seed))]
+        missing = [name for name in plan.fillers if record.undone((name, scenario, seed))]
         if not missing:
             continue
         try:
@@ -117,7 +118,7 @@ def _experiments_of(
         masks |= {f"{scenario}_{seed}{ending}": mask for ending, mask in test.masks.items()}
         twin = alike.setdefault(_what_is_given(test), seed)
         for name in missing:
-            if twin != seed and not _undone(record, (name, scenario, twin)):
+            if twin != seed and not record.undone((name, scenario, twin)):
                 record.outcomes[name, scenario, seed] = record.outcomes[name, scenario, twin]
             else:
                 record.outcomes[name, scenario, seed] = _outcome(plan.fillers[name], test, cube.bands, plan)
@@ -159,21 +160,14 @@ def _kept_settings(record: Record, known: Record) -> dict[str, Any]:
     return settings
 
 
-def _undone(record: Record, experiment: tuple[str, str, int]) -> bool:
-    """Whether an experiment was never run, or failed."""
-    outcome = record.outcomes.get(experiment)
-    return outcome is None or bool(outcome.problem and not outcome.left_out)
-
-
 def _outcome(make: Callable[[], Filler], test: Experiment, bands: Sequence[str], plan: Plan) -> Outcome:
     """The sums of a method, or what went wrong."""
     try:
         fill = filled_by(make(), test.given)
         judged = judge(test, fill, bands, plan.networks)
     except Exception as error:  # a method may fail in any way; its failure is a result
-        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-        return Outcome(problem=f"{kind}{error}" or type(error).__name__)
-    counted = judged.sets["hidden"]["missing"]
+        return Outcome(problem=described(error))
+    counted = judged.sets[HIDDEN]["missing"]
     if counted.total[0, 0] == counted.weight[0, 0]:
         return Outcome(problem="the fill has no value at any hidden pixel")
     return Outcome(judged.sets, test.strata.names, features=judged.features)
@@ -197,33 +191,33 @@ def digest_of(bank: MaskBank) -> str:
 
 def digest_of_clouds(frames: Sequence[CloudyFrame]) -> str:
     """Checksum of what is pasted: how, where the clouds lie, and how they look."""
-    digest = hashlib.sha256(PASTED.encode() + digest_of(MaskBank(tuple(frame.cloud for frame in frames))).encode())
+    digest = hashlib.sha256(PASTING + digest_of(MaskBank(tuple(frame.cloud for frame in frames))).encode())
     for frame in frames:
         digest.update(frame.reflectance[:, frame.cloud].tobytes())
     return digest.hexdigest()
 
 
 def evaluate_into(
-    folder: Path, cube: NamedCube, plan: Plan, tell: Callable[[], None] = lambda: None, stop: Stop | None = None
+    folder: Path, cube: NamedCube, plan: Plan, on_progress: Callable[[], None] = lambda: None, stop: Stop | None = None
 ) -> Record:
-    """Bring the record of a cube in the folder `sums` up to date, and its masks in `hidden`; see `evaluate_cube`."""
-    path, masks_path = folder / "sums" / f"{cube.key}.npz", folder / "hidden" / f"{cube.key}.npz"
+    """Bring the record of a cube in a folder of results up to date, and its masks; see `evaluate_cube`."""
+    path, hidden_path = sums_path(folder, cube.key), masks_path(folder, cube.key)
     known = load(path) if path.exists() else None
     there = None if known is None else (known.fingerprint, known.settings, len(known.outcomes))
 
-    def keep(record: Record, masks: Mapping[str, NDArray[np.bool_]]) -> None:
+    def save_record(record: Record, masks: Mapping[str, NDArray[np.bool_]]) -> None:
         nonlocal known
-        for folder_of in (path.parent, masks_path.parent):  # not before there is something to keep
+        for folder_of in (path.parent, hidden_path.parent):  # not before there is something to keep
             folder_of.mkdir(parents=True, exist_ok=True)
         if known is None or not _same_cube(known, record):
-            masks_path.unlink(missing_ok=True)  # those of another cube that had this name
+            hidden_path.unlink(missing_ok=True)  # those of another cube that had this name
         known = record
         if masks:
-            save_masks(masks, masks_path)
+            save_masks(masks, hidden_path)
         if masks or (record.fingerprint, record.settings, len(record.outcomes)) != there:
             save(record, path)
 
-    return evaluate_cube(cube, plan, known, keep, tell, stop)
+    return evaluate_cube(cube, plan, known, save_record, on_progress, stop)
 
 
 def save_masks(masks: Mapping[str, NDArray[np.bool_]], path: Path) -> None:
@@ -256,30 +250,3 @@ def read_masks(path: Path) -> dict[str, NDArray[np.bool_]]:
             return {n: np.unpackbits(archive[n], count=size).reshape(shape).astype(bool) for n in names}
     except (*UNREADABLE, TypeError) as error:  # of a plain array: it is no archive
         raise InputError(f"{path} cannot be read as hidden pixels ({error}); give one of an evaluation") from error
-
-
-def in_parallel(
-    work: Callable[[Item], Result],
-    items: Iterable[Item],
-    workers: int,
-    stop: Stop | None = None,
-    told: Callable[[], None] = lambda: None,
-) -> Iterator[Result]:
-    """Results as they come; so many items are in hand at once and no more, however many there are.
-
-    stop : is asked when something ends this before its time; what is in hand is waited for. told : is called then.
-    """
-    with ThreadPoolExecutor(workers) as pool:
-        pending: set[Future[Result]] = set()
-        try:
-            for item in items:
-                pending.add(pool.submit(work, item))
-                if len(pending) >= workers:
-                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                    yield from (future.result() for future in done)
-            yield from (future.result() for future in pending)
-        except BaseException:
-            if stop is not None:
-                stop.ask()
-                told()
-            raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import numpy as np
 
-from clearcube.cube import red_and_near_infrared
+from clearcube.cube import ndvi_bands
 from clearcube.errors import InputError
 from clearcube.evaluation.pairs import Pair, paired
 from clearcube.evaluation.statistics import (
@@ -149,10 +149,10 @@ def _sums_of_part(pair: Pair) -> dict[str, Sums]:
 
 def _index_sums(filled: Any, truth: Any, counted: Any, bands: Sequence[str]) -> dict[str, Sums]:
     """Sums of the errors of NDVI, shape (1,); nothing where a band for it is missing."""
-    try:
-        red, infrared = red_and_near_infrared(bands)
-    except InputError:
+    places = ndvi_bands(bands)
+    if places is None:
         return {}
+    red, infrared = places
     mine = normalised_difference(filled[:, [infrared]], filled[:, [red]])
     theirs = normalised_difference(truth[:, [infrared]], truth[:, [red]])
     defined = counted & np.isfinite(mine).all(axis=-3) & np.isfinite(theirs).all(axis=-3)

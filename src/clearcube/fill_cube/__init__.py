@@ -2,7 +2,7 @@
 
 from clearcube.fill_cube.lazy import fill_with
 from clearcube.fill_cube.running import Workers
-from clearcube.fill_cube.staged import Progress, StagedFill
+from clearcube.fill_cube.staged import StagedFill
 from clearcube.fill_cube.window import FillSettings
 
-__all__ = ["FillSettings", "Progress", "StagedFill", "Workers", "fill_with"]
+__all__ = ["FillSettings", "StagedFill", "Workers", "fill_with"]

@@ -48,7 +48,7 @@ class CubeBlocks:
 
     @cached_property
     def _both(self) -> da.Array:
-        return both(self.cube)
+        return with_observed_band(self.cube)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def in_chunks(cube: xr.Dataset, window: int) -> xr.Dataset:
     return cube
 
 
-def both(cube: xr.Dataset) -> da.Array:
+def with_observed_band(cube: xr.Dataset) -> da.Array:
     """Reflectance and, as a further band, `observed`: (T, B + 1, H, W) float32.
 
     One array, since `observed` is made from what is read for `reflectance`: a task that takes the two of them apart
@@ -84,8 +84,8 @@ def both(cube: xr.Dataset) -> da.Array:
     return together
 
 
-def apart(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Reflectance (T, B, H, W) and observed (T, H, W) of what `both` put together."""
+def split_observed(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Reflectance (T, B, H, W) and observed (T, H, W) of what `with_observed_band` put together."""
     return np.ascontiguousarray(values[:, :-1]), values[:, -1] > 0
 
 
@@ -111,7 +111,7 @@ def survey_tasks(cube: xr.Dataset, window: int, copy_to: Copy | None) -> list[De
     size = _piece_size(cube, window) if copy_to is not None else window
     frame = (cube.sizes["y"], cube.sizes["x"])
     shared = delayed((sample_windows(frame), copy_to), traverse=False)
-    together = both(cube)
+    together = with_observed_band(cube)
     tasks = []
     first = 0
     for count in times:
@@ -169,7 +169,7 @@ def _survey_and_copy(
     shared: tuple[list[Window], Copy | None],
 ) -> PieceSurvey:
     chips, copy_to = shared
-    reflectance, observed = apart(together)
+    reflectance, observed = split_observed(together)
     if copy_to is not None:
         times = slice(first, first + len(observed))
         copy_to[0][(times, slice(None), *piece.slices)] = reflectance
@@ -178,7 +178,7 @@ def _survey_and_copy(
 
 
 def _block(together: NDArray[np.float32], dates: NDArray[np.datetime64], bands: tuple[Band, ...]) -> Block:
-    return Block(*apart(together), dates, bands)
+    return Block(*split_observed(together), dates, bands)
 
 
 def _read_block(copy: CopiedBlocks, window: Window) -> Block:

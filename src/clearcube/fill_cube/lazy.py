@@ -10,10 +10,10 @@ from dask.delayed import Delayed, delayed
 
 from clearcube.cube import bands_of, check_cube, dates_of, red_and_near_infrared
 from clearcube.errors import InputError
-from clearcube.fill_cube.blocks import CubeBlocks, apart, both, in_chunks
+from clearcube.fill_cube.blocks import CubeBlocks, in_chunks, split_observed, with_observed_band
 from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread, reach_of, to_invent
 from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wanted_dates
-from clearcube.fill_cube.survey import add_up, check, survey_piece
+from clearcube.fill_cube.survey import Survey, add_up, check, survey_piece
 from clearcube.fill_cube.window import Filled, FillSettings, fill_window, ndvi_with_std
 from clearcube.filler import cell_of, multiple_of
 from clearcube.tiling import Window, in_cells, sample_windows, windows
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from clearcube.filler import Block, Filler, PreparedFiller
+    from clearcube.filler import Filler, PreparedFiller
 
 FILLED_NAMES = ("reflectance", "reflectance_std", "source", "days_to_observation")
 NDVI_NAMES = ("ndvi", "ndvi_std")
@@ -77,15 +77,15 @@ def check_settings(cube: xr.Dataset, settings: FillSettings, window: int) -> Non
         raise InputError(f"the window is {window} pixels; it must be at least 1")
 
 
-def _survey_sample(cube: xr.Dataset) -> Any:
+def _survey_sample(cube: xr.Dataset) -> Survey:
     """The survey of the sample alone."""
     import dask
 
     frame = (cube.sizes["y"], cube.sizes["x"])
     chips = sample_windows(frame)
-    together = both(cube)
+    together = with_observed_band(cube)
     parts = dask.compute(*(together[(..., *chip.slices)] for chip in chips))
-    pieces = [survey_piece(*apart(part), chip, 0, chips) for part, chip in zip(parts, chips, strict=True)]
+    pieces = [survey_piece(*split_observed(part), chip, 0, chips) for part, chip in zip(parts, chips, strict=True)]
     return add_up(pieces, frame, dates_of(cube), bands_of(cube))
 
 
@@ -103,7 +103,7 @@ def _filled_parts(
     blocks = CubeBlocks(cube)
     shared = delayed(prepared, traverse=False)
     return [
-        (each, delayed(_fill_part, pure=False)(shared, blocks.block(outer), settings, each.within(outer)))
+        (each, delayed(fill_window, pure=False)(shared, blocks.block(outer), settings, each.within(outer)))
         for each in windows(frame, size)
         for outer in (each.grown(filler.halo, frame, multiple_of(filler)),)
     ]
@@ -118,10 +118,6 @@ def _invented_parts(parts: Parts, distance: int, spread: SpatialSpread, frame: t
         others, filled = [other for other, _ in near], [part for _, part in near]
         invented.append((window, delayed(_invent_part, pure=False)(filled, others, window, outer, distance, spread)))
     return invented
-
-
-def _fill_part(prepared: PreparedFiller, block: Block, settings: FillSettings, centre: tuple[slice, slice]) -> Filled:
-    return fill_window(prepared, block, settings, centre)
 
 
 def _invent_part(

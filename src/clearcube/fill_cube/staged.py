@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from clearcube.cube import Source, bands_of, dates_of
 from clearcube.fill_cube.blocks import (
     Blocks,
     CopiedBlocks,
+    Copy,
     CubeBlocks,
     create_copy,
     in_chunks,
@@ -29,6 +29,7 @@ from clearcube.fill_cube.running import Workers
 from clearcube.fill_cube.survey import PieceSurvey, Survey, add_up, check
 from clearcube.fill_cube.window import Filled, FillSettings, fill_window
 from clearcube.filler import cell_of, multiple_of
+from clearcube.progress import ReportProgress
 from clearcube.tiling import Window, in_cells, windows
 from clearcube.writers.cf import in_band_variables
 from clearcube.writers.encoding import OutputFormat
@@ -41,10 +42,9 @@ if TYPE_CHECKING:
     from clearcube.filler import Block, Filler, PreparedFiller
     from clearcube.writers.stage import Stage
 
-Progress = Callable[[str, int, int], None]
-"""Called with the phase and the pixels done and in all of it."""
-
 COPIED, CREATED = "copied", "created"
+FILL, INVENT = "fill", "invent"
+"""Steps that go window by window, noted in the stage with the place of each window."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class StagedFill:
     stage: Stage
     window: int = 256
     workers: Workers = field(default_factory=Workers)
-    progress: Progress = lambda phase, done, total: None
+    progress: ReportProgress = lambda phase, done, total: None
     attrs: tuple[tuple[str, Any], ...] = ()
 
     def run(self) -> None:
@@ -77,6 +77,11 @@ class StagedFill:
         self._fill(blocks, prepared, store)
         if self.settings.invent_distance:
             self._invent(store, prepared, measure_spread(survey.sample))
+
+    @property
+    def begun(self) -> bool:
+        """Whether the stage holds what is worth keeping: it is of an earlier run, or a window is filled."""
+        return self.stage.resumed or any(_step(name) == FILL for name in self.stage.done())
 
     @property
     def side(self) -> int:
@@ -108,7 +113,7 @@ class StagedFill:
         self.stage.mark(COPIED)
         return CopiedBlocks(*copy, dates_of(cube), bands_of(cube)), survey
 
-    def _look(self, cube: xr.Dataset, copy_to: Any) -> Survey:
+    def _look(self, cube: xr.Dataset, copy_to: Copy | None) -> Survey:
         pieces: list[PieceSurvey] = []
         tasks = survey_tasks(cube, self.side, copy_to)
 
@@ -140,23 +145,23 @@ class StagedFill:
         create_store(template, self.stage.filled, self.output_format, self.side)
 
     def _fill(self, blocks: Blocks, prepared: PreparedFiller, store: OutputStore) -> None:
-        remaining = self._remaining("fill")
+        remaining = self._remaining(FILL)
         shared = delayed((prepared, self.settings, store, wanted_dates(self.cube)), traverse=False)
         task = delayed(_fill_and_write, pure=False)
         tasks = []
         for each in remaining:
             outer = each.grown(self.filler.halo, self.frame, multiple_of(self.filler))
             tasks.append(task(blocks.block(outer), each, outer, shared))
-        self._run_windows("fill", "filling", tasks, remaining)
+        self._run_windows(FILL, "filling", tasks, remaining)
 
     def _invent(self, store: OutputStore, prepared: PreparedFiller, spread: SpatialSpread) -> None:
-        remaining = self._remaining("invent")
+        remaining = self._remaining(INVENT)
         shared = delayed((prepared, self.settings, store, spread), traverse=False)
         task = delayed(_invent_and_write, pure=False)
         tasks = [
             task(each, each.grown(reach_of(self.settings.invent_distance), self.frame), shared) for each in remaining
         ]
-        self._run_windows("invent", "inventing", tasks, remaining)
+        self._run_windows(INVENT, "inventing", tasks, remaining)
 
     def _remaining(self, step: str) -> list[Window]:
         done = self.stage.done()
@@ -165,18 +170,25 @@ class StagedFill:
     def _run_windows(self, step: str, phase: str, tasks: list[Any], remaining: list[Window]) -> None:
         total = self.frame[0] * self.frame[1]
         left = sum(each.shape[0] * each.shape[1] for each in remaining)
-        count = [total - left]
+        done = total - left
 
         def note(window: Window) -> None:
+            nonlocal done
             self.stage.mark(_name(step, window))
-            count[0] += window.shape[0] * window.shape[1]
-            self.progress(phase, count[0], total)
+            done += window.shape[0] * window.shape[1]
+            self.progress(phase, done, total)
 
         self.workers.run(tasks, note)
 
 
 def _name(step: str, window: Window) -> str:
+    """What the stage notes of a window that is done."""
     return f"{step} {window.top} {window.left}"
+
+
+def _step(name: str) -> str:
+    """The step that a note of the stage is of."""
+    return name.partition(" ")[0]
 
 
 def _fill_and_write(

@@ -15,11 +15,11 @@ from clearcube.checksums import sha256_of
 from clearcube.cores import usable_cores
 from clearcube.cube import day_of_year, red_and_near_infrared
 from clearcube.errors import InputError
-from clearcube.evaluation.run import in_parallel
 from clearcube.forecasting.contexts import filled_context
 from clearcube.forecasting.episode import Episode
 from clearcube.forecasting.simulated import simulate_with_truth
 from clearcube.forecasting.weather import VARIABLES, network_weather, relative_elevation
+from clearcube.parallel import in_parallel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

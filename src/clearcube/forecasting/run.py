@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearcube.errors import InputError
+from clearcube.evaluation.folder import forecast_sums_path
 from clearcube.evaluation.records import Outcome, Record, load, save
 from clearcube.forecasting.baselines import Climatology
 from clearcube.forecasting.contexts import filled_context
@@ -26,8 +27,6 @@ NONE = "none"
 LEADS = "lead"
 """Family of the strata that tell the lead times of a record, in days."""
 PLACE = "place"
-SUMS = "forecast_sums"
-"""Folder of the records; that of `clearcube evaluate` is called otherwise, so that neither writes over the other."""
 SEED = 0
 """Records have a seed; forecasts draw nothing."""
 
@@ -58,7 +57,7 @@ def evaluate_episode(episode: Episode, plan: ForecastPlan, known: Record | None 
     if known is not None and (known.settings, known.fingerprint) == (record.settings, record.fingerprint):
         record.outcomes.update(known.outcomes)
     for fill, make in plan.fills.items():
-        missing = [model for model in plan.models if _undone(record.outcomes.get((model, fill, SEED)))]
+        missing = [model for model in plan.models if record.undone((model, fill, SEED))]
         if not missing:
             continue
         context = _attempt(partial(_context, episode.context, make))
@@ -89,8 +88,8 @@ def knowing(model: Forecaster, classes: str) -> Forecaster:
 
 
 def evaluate_into(folder: Path, episode: Episode, plan: ForecastPlan) -> Record:
-    """Bring the record of an episode in the folder `SUMS` up to date."""
-    path = folder / SUMS / f"{episode.name}.npz"
+    """Bring the record of an episode in a folder of results up to date."""
+    path = forecast_sums_path(folder, episode.name)
     known = load(path) if path.exists() else None
     record = evaluate_episode(episode, plan, known)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,8 +119,3 @@ def _attempt(work: Callable[[], Any]) -> Any:
         return Outcome(problem=str(error), left_out=True)
     except Exception as error:  # a method may fail in any way; its failure is a result
         return Outcome(problem=f"{type(error).__name__}: {error}")
-
-
-def _undone(outcome: Outcome | None) -> bool:
-    """Whether a forecast was never made, or failed."""
-    return outcome is None or bool(outcome.problem and not outcome.left_out)

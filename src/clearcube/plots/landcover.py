@@ -74,7 +74,7 @@ class Map:
 
 
 @dataclass(frozen=True)
-class LandCover:
+class ClassStyle:
     """A class as it is drawn."""
 
     number: int
@@ -82,17 +82,17 @@ class LandCover:
     colour: str
 
 
-def classes_of(maps: Iterable[Map]) -> dict[str, LandCover]:
+def classes_of(maps: Iterable[Map]) -> dict[str, ClassStyle]:
     """Name -> class, for all that occur, numbered from 1 in the order of codes."""
     names = dict.fromkeys(name for _, name in sorted(each for one in maps for each in one.classes().items()))
     found = {}
     for number, name in enumerate(names, start=1):
         colour = next((value for word, value in WORDS.items() if word in name), OTHERS[number % len(OTHERS)])
-        found[name] = LandCover(number, name.replace("_", " "), colour)
+        found[name] = ClassStyle(number, name.replace("_", " "), colour)
     return found
 
 
-def draw_map(axis: Axes, drawn: Map, classes: Mapping[str, LandCover]) -> None:
+def draw_map(axis: Axes, drawn: Map, classes: Mapping[str, ClassStyle]) -> None:
     """Draw a map with the number of each class in the middle of its widest region."""
     picture = np.empty((*drawn.codes.shape, 3))
     picture[:] = colors.to_rgb(UNKNOWN)
@@ -108,7 +108,7 @@ def draw_map(axis: Axes, drawn: Map, classes: Mapping[str, LandCover]) -> None:
     show(axis, picture)
 
 
-def handles(classes: Mapping[str, LandCover], *, complete: bool) -> list[Patch]:
+def handles(classes: Mapping[str, ClassStyle], *, complete: bool) -> list[Patch]:
     """Entries of a legend, one of them for pixels without a class unless all maps are `complete`."""
     entries = [(each.colour, f"{each.number} {each.name}") for each in classes.values()]
     entries += [] if complete else [(UNKNOWN, UNKNOWN_NAME)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.cube import Source, bands_of, red_and_near_infrared
+from clearcube.cube import Source, bands_of, day_of_year, ndvi_bands
 from clearcube.errors import InputError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def day_labels(dates: NDArray[np.datetime64]) -> list[str]:
     labels = []
     for i, date in enumerate(dates):
         year = date.astype("datetime64[Y]")
-        day = int((date.astype("datetime64[D]") - year.astype("datetime64[D]")).astype(int)) + 1
+        day = int(day_of_year(date))
         begins = i == 0 or year != dates[i - 1].astype("datetime64[Y]")
         labels.append(f"{year}: {day}" if begins else str(day))
     return labels
@@ -116,11 +116,7 @@ def thinned(dataset: xr.Dataset) -> xr.Dataset:
 
 def has_ndvi(dataset: xr.Dataset) -> bool:
     """Whether the cube has the bands of NDVI."""
-    try:
-        red_and_near_infrared([band.name for band in bands_of(dataset)])
-    except InputError:
-        return False
-    return True
+    return ndvi_bands([band.name for band in bands_of(dataset)]) is not None
 
 
 def outline(mask: NDArray[np.bool_]) -> NDArray[np.float64]:

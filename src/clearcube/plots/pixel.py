@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from clearcube.cube import Source
+from clearcube.filler import NORMAL_90
 from clearcube.plots import flags
 from clearcube.plots.canvas import in_style
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-LEVEL = 0.9
-"""Probability of the interval."""
 WIDTH, HEIGHT = 7.2, 1.25
 """Inches of the figure's width and of a panel's height."""
 ONE_COLUMN = 6
@@ -91,10 +89,10 @@ def _draw(axis: Axes, pixel: Pixel, series: Series) -> None:
     days = _plotted(pixel.dates)
     low = high = series.filled
     if series.std is not None:
-        half = NormalDist().inv_cdf(0.5 + LEVEL / 2) * series.std
+        half = NORMAL_90 * series.std
         low, high = (np.clip(series.filled + side, *series.limits) for side in (-half, half))
         style: dict[str, Any] = {"color": "0.82", "linewidth": 0, "zorder": 1}
-        axis.fill_between(days, low, high, label=f"{100 * LEVEL:.0f} % interval", **style)
+        axis.fill_between(days, low, high, label="90 % interval", **style)
     axis.plot(days, series.filled, color="0.35", linewidth=0.9, zorder=2, label="filled")
     for flag in Source:
         at = (pixel.source == flag) & np.isfinite(series.filled)

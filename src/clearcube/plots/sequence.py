@@ -100,7 +100,7 @@ def _height(shown: Shown, rows: list[Row], width: float) -> float:
 
 
 def _draw_landcover(
-    sheet: Sheet, corner: tuple[float, float], drawn: lc.Map, classes: Mapping[str, lc.LandCover]
+    sheet: Sheet, corner: tuple[float, float], drawn: lc.Map, classes: Mapping[str, lc.ClassStyle]
 ) -> None:
     height = panel_height(MAP, (drawn.codes.shape[0], drawn.codes.shape[1]))
     axis = sheet.panel(corner[0], corner[1] + TITLE, MAP, height)

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from clearcube.readers.decoding import band_decoding
-from clearcube.readers.layout import Layer
+from clearcube.readers.layout import StoreLayer
 from clearcube.readers.options import ReadOptions
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MINICUBE_DATES = slice(4, None, 5)
 
 
 def dates_with_data(
-    dataset: xr.Dataset, layers: Sequence[Layer], times: NDArray[np.datetime64], options: ReadOptions
+    dataset: xr.Dataset, layers: Sequence[StoreLayer], times: NDArray[np.datetime64], options: ReadOptions
 ) -> NDArray[np.int64]:
     """Positions of the dates to read, ascending: all, except on a daily axis of which most dates are empty.
 
@@ -51,7 +51,7 @@ def _available(dataset: xr.Dataset, time: str) -> NDArray[np.bool_] | None:
     return rhythm if held.any() and not (held & ~rhythm).any() else held
 
 
-def _any_value(dataset: xr.Dataset, layers: Sequence[Layer], options: ReadOptions) -> NDArray[np.bool_]:
+def _any_value(dataset: xr.Dataset, layers: Sequence[StoreLayer], options: ReadOptions) -> NDArray[np.bool_]:
     """Whether any value of any layer is finite at each date (T,); reads what is stored together at once."""
     time = str(layers[0].axes.time)
     held = np.zeros(dataset.sizes[time], bool)

@@ -184,7 +184,7 @@ def _check_shapes(names: Sequence[CubeName], frames: Sequence[NDArray[np.float32
 def _static(
     archives: Sequence[dict[str, NDArray[Any]]], y: NDArray[np.float64], x: NDArray[np.float64]
 ) -> dict[str, xr.DataArray]:
-    """Elevation (as scaled by the makers, 0 to 1) and land cover, where a file holds them."""
+    """Elevation in metres and land cover, where a file holds them."""
     static: dict[str, xr.DataArray] = {}
     for role, key, dtype in (("elevation", "highresstatic", np.float32), ("landcover", "landcover", np.int16)):
         for archive in archives:
@@ -192,5 +192,10 @@ def _static(
                 field = archive[key].reshape(len(y), len(x)).astype(dtype)
                 static[role] = xr.DataArray(field, dims=("y", "x"), coords={"y": y, "x": x})
     if "elevation" in static:
-        static["elevation"].attrs["long_name"] = "elevation as scaled by EarthNet2021"
+        static["elevation"] = _metres(static["elevation"]).assign_attrs(long_name="elevation", units="m")
     return static
+
+
+def _metres(stored: xr.DataArray) -> xr.DataArray:
+    """Elevation of the makers' numbers, which are (metres / 2000 + 1) / 2."""
+    return 2000 * (2 * stored - 1)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def elevation_of(cube: xr.Dataset) -> NDArray[np.float32] | None:
-    """Elevation in metres, (H, W); None where a cube has none. EarthNet2021's comes as (metres / 2000 + 1) / 2."""
+    """Elevation in metres, (H, W) float32; None where a cube has none."""
     if "elevation" not in cube:
         return None
     values: NDArray[np.float32] = cube["elevation"].values.astype(np.float32)
-    return 2000 * (2 * values - 1) if cube.attrs.get("format") == "earthnet" else values
+    return values

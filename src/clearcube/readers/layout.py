@@ -29,7 +29,7 @@ class Axes:
 
 
 @dataclass(frozen=True)
-class Layer:
+class StoreLayer:
     """One 2-D field at each date: a variable, or one position along the band dimension of a variable."""
 
     variable: str
@@ -47,9 +47,9 @@ class Layout:
     others : names of fields with dates that are neither.
     """
 
-    bands: tuple[tuple[Band, Layer], ...]
-    masks: dict[str, Layer]
-    reference: Layer
+    bands: tuple[tuple[Band, StoreLayer], ...]
+    masks: dict[str, StoreLayer]
+    reference: StoreLayer
     others: tuple[str, ...] = ()
 
 
@@ -61,7 +61,7 @@ def find_layout(dataset: xr.Dataset, options: ReadOptions, where: str, *, alone:
     ------
     InputError : no time axis, no band, an unknown band or mask.
     """
-    layers = _layers(dataset, options, where)
+    layers = _layers(dataset, where)
     masks = {label: layer for label, layer in layers.items() if _is_mask(dataset, label, options)}
     if options.mask is not None and options.mask not in masks:
         masks |= _user_mask(layers, options.mask, where, alone)
@@ -72,7 +72,7 @@ def find_layout(dataset: xr.Dataset, options: ReadOptions, where: str, *, alone:
         asked = tuple(name for name in asked if name in there or names.canonical(name) in there)
     chosen = [] if asked == () else names.wanted_bands(asked, pairs, where)
     if not chosen and not masks and alone:
-        raise InputError(_nothing_found(dataset, layers, where))
+        raise InputError(_nothing_found(layers, where))
     bands = tuple((band, layers[label]) for label, band in chosen)
     reference = next(iter([*(layer for _, layer in bands), *masks.values(), *layers.values()]))
     known = {*masks, *(label for label, _ in pairs)}
@@ -102,20 +102,20 @@ def time_variable(dataset: xr.Dataset, dim: str | None) -> str | None:
     return next((name for name in named if names.is_time(name)), None)
 
 
-def _layers(dataset: xr.Dataset, options: ReadOptions, where: str) -> dict[str, Layer]:
+def _layers(dataset: xr.Dataset, where: str) -> dict[str, StoreLayer]:
     """Everything that is a field at each date, by variable name or label along the band dimension."""
-    layers: dict[str, Layer] = {}
+    layers: dict[str, StoreLayer] = {}
     stacks: dict[str, Axes] = {}
     for name, variable in dataset.variables.items():
         axes = _axes(dataset, variable)
         if axes is not None and axes.band is not None:
             stacks[str(name)] = axes
         elif axes is not None:
-            layers[str(name)] = Layer(str(name), axes)
+            layers[str(name)] = StoreLayer(str(name), axes)
     if stacks:
         name = _chosen_stack(stacks, where)
         for position, label in enumerate(band_labels(dataset, str(stacks[name].band), name)):
-            layers[label] = Layer(name, stacks[name], position)
+            layers[label] = StoreLayer(name, stacks[name], position)
     if not layers:
         raise InputError(_no_time(dataset, where))
     return layers
@@ -162,14 +162,14 @@ def _is_mask(dataset: xr.Dataset, label: str, options: ReadOptions) -> bool:
     return label == "source" and "observed" in str(dataset.variables[label].attrs.get("flag_meanings", "")).split()
 
 
-def _possible(options: ReadOptions, layers: dict[str, Layer], alone: bool) -> ReadOptions:
+def _possible(options: ReadOptions, layers: dict[str, StoreLayer], alone: bool) -> ReadOptions:
     """The options without variables that another store may have."""
     if alone:
         return options
     return replace(options, variables={name: label for name, label in options.variables.items() if label in layers})
 
 
-def _user_mask(layers: dict[str, Layer], mask: str, where: str, alone: bool) -> dict[str, Layer]:
+def _user_mask(layers: dict[str, StoreLayer], mask: str, where: str, alone: bool) -> dict[str, StoreLayer]:
     alike = [label for label in layers if label.lower() == mask.lower()]
     if not alike and not alone:
         return {}
@@ -179,7 +179,7 @@ def _user_mask(layers: dict[str, Layer], mask: str, where: str, alone: bool) -> 
 
 
 def _band_pairs(
-    dataset: xr.Dataset, layers: dict[str, Layer], masks: dict[str, Layer], options: ReadOptions, where: str
+    dataset: xr.Dataset, layers: dict[str, StoreLayer], masks: dict[str, StoreLayer], options: ReadOptions, where: str
 ) -> list[tuple[str, Band]]:
     """(label, band) of everything that is a band; what the user named comes first and wins over names."""
     for name, label in options.variables.items():
@@ -217,7 +217,7 @@ def _refuse_counted(labels: Sequence[str], where: str) -> None:
         )
 
 
-def _band_of(dataset: xr.Dataset, label: str, layer: Layer) -> Band | None:
+def _band_of(dataset: xr.Dataset, label: str, layer: StoreLayer) -> Band | None:
     """The band that a layer holds. Entries of a band dimension are bands whatever they are called."""
     if layer.position is None:
         return names.band_called(label)
@@ -248,7 +248,7 @@ def _is_number(label: str) -> bool:
     return label.replace(".", "", 1).isdigit()
 
 
-def _nothing_found(dataset: xr.Dataset, layers: dict[str, Layer], where: str) -> str:
+def _nothing_found(layers: dict[str, StoreLayer], where: str) -> str:
     return (
         f"{where}: no variable is called like a band; name them with bands, blue=VARIABLE,red=VARIABLE for instance; "
         f"the variables with dates are {', '.join(layers) or 'none'}"

@@ -12,6 +12,7 @@ import xarray as xr
 from clearcube import masks
 from clearcube.cube import Source
 from clearcube.errors import InputError
+from clearcube.landcover import flag_names
 from clearcube.masks import Judgement
 from clearcube.readers.joining import check_same_crs, positions_of
 from clearcube.readers.mask_spec import USER_KINDS, MaskOptions, MaskSpec
@@ -155,10 +156,9 @@ def _chosen(label: str, kind: str, series: RawSeries) -> ChosenMask:
 
 def _observed_codes(attrs: Mapping[Any, Any]) -> list[int]:
     """The flag values of pixels that were seen, smoothed ones too: from the CF attributes, else clearcube's own."""
-    meanings = str(attrs.get("flag_meanings", "")).split()
-    values = np.atleast_1d(attrs.get("flag_values", []))
-    if "observed" in meanings and len(values) == len(meanings):
-        return [int(value) for value, meaning in zip(values, meanings, strict=True) if meaning in _SEEN]
+    names = flag_names(attrs)
+    if "observed" in names.values():
+        return [code for code, name in names.items() if name in _SEEN]
     return [int(Source.OBSERVED), int(Source.SMOOTHED)]
 
 

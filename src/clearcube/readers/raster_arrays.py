@@ -15,7 +15,7 @@ from clearcube.cube import band_named
 from clearcube.errors import InputError
 from clearcube.readers import sentinel2
 from clearcube.readers.options import ReadOptions
-from clearcube.readers.raster_blocks import Layer, Piece, chunk_shape, lazy_cube
+from clearcube.readers.raster_blocks import Piece, RasterBand, chunk_shape, lazy_cube
 from clearcube.readers.raster_contents import RasterFile, is_dn, layer_of
 from clearcube.readers.raster_files import Grid, RasterInfo
 from clearcube.readers.raster_series import Acquisition, common_grid
@@ -108,11 +108,11 @@ def mask_of(name: str, acquisitions: Sequence[Acquisition], frame: Grid, options
 
 def _mask_piece(file: RasterFile | None, name: str, missing: float) -> Piece:
     if file is None:
-        return Piece(None, (Layer(0),), missing=missing)
+        return Piece(None, (RasterBand(0),), missing=missing)
     position = file.masks[name]
     own = file.info.nodata[position]
     nodata = (own,) if own and missing != 0 else ()
-    layer = Layer(file.info.indexes[position], nodata=nodata)
+    layer = RasterBand(file.info.indexes[position], nodata=nodata)
     return Piece(file.info.path, (layer,), georeferenced=file.info.georeferenced, missing=missing)
 
 

@@ -23,7 +23,7 @@ STRIP_BYTES = 2**24
 
 
 @dataclass(frozen=True)
-class Layer:
+class RasterBand:
     """One band of a file and how its stored numbers become values: value = scale x stored + offset.
 
     nodata : stored numbers that mean "no value" (NaN).
@@ -40,7 +40,7 @@ class Piece:
     """The layers of one file that one task reads. `path` None: there is no file, all is `missing`."""
 
     path: str | None
-    layers: tuple[Layer, ...]
+    layers: tuple[RasterBand, ...]
     masked: bool = False
     alpha: int | None = None
     georeferenced: bool = True
@@ -132,7 +132,7 @@ def _valid(raster: Any, piece: Piece, window: Window) -> NDArray[np.bool_] | Non
     return np.asarray(raster.dataset_mask(window=window) != 0) if piece.masked else None
 
 
-def _convert(values: NDArray[Any], stored: NDArray[Any], layer: Layer) -> None:
+def _convert(values: NDArray[Any], stored: NDArray[Any], layer: RasterBand) -> None:
     """Write the values of stored numbers; float64 in between, so that the result is the nearest float32."""
     if layer.scale == 1 and layer.offset == 0:
         values[...] = stored

@@ -10,7 +10,7 @@ from clearcube.cube import Band
 from clearcube.errors import InputError
 from clearcube.readers.names import band_called, mask_kind, named
 from clearcube.readers.options import ReadOptions
-from clearcube.readers.raster_blocks import Layer
+from clearcube.readers.raster_blocks import RasterBand
 from clearcube.readers.raster_files import RasterInfo
 from clearcube.readers.raster_names import FileName
 from clearcube.readers.sentinel2 import SPECIAL_VALUES, Radiometry, band_id_of
@@ -65,7 +65,7 @@ def is_mask(label: str) -> bool:
     return label.lower() == "source" or mask_kind(label) is not None
 
 
-def layer_of(file: RasterFile, band: str, radiometry: Radiometry | None, options: ReadOptions) -> Layer:
+def layer_of(file: RasterFile, band: str, radiometry: Radiometry | None, options: ReadOptions) -> RasterBand:
     """How the stored numbers of a band become reflectance.
 
     The user's numbers, else the file's own scale and offset, else (integers of a Sentinel-2 product) `radiometry`.
@@ -78,7 +78,7 @@ def layer_of(file: RasterFile, band: str, radiometry: Radiometry | None, options
         shift = numbers.offset_of(band_id_of(band)) or 0.0
         scale = 1 / numbers.quantification
         offset = shift / numbers.quantification if options.scale is None else shift * options.scale
-    return Layer(
+    return RasterBand(
         info.indexes[position],
         scale if options.scale is None else options.scale,
         offset if options.offset is None else options.offset,

@@ -18,11 +18,14 @@ from clearcube.readers.store_files import decoded_dates
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Grid = tuple[NDArray[np.float64], NDArray[np.float64]]
+    """Pixel-centre coordinates y (H,) and x (W,)."""
+
 _LAND_COVER_NAMES = ("landcover", "land_cover", WORLDCOVER_NAME)
 _ELEVATION_NAMES = ("elevation", "cop_dem", "nasa_dem", "alos_dem", "dem")
 
 
-def grid_of(dataset: xr.Dataset, axes: Axes, where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def grid_of(dataset: xr.Dataset, axes: Axes, where: str) -> Grid:
     """Pixel-centre coordinates y (H,) and x (W,); pixel indices where the store has none.
 
     Raises
@@ -55,22 +58,22 @@ def times_of(dataset: xr.Dataset, axes: Axes, path: str) -> NDArray[np.datetime6
     return times
 
 
-def geolocation_of(dataset: xr.Dataset, axes: Axes) -> dict[str, xr.DataArray]:
+def geolocation_of(dataset: xr.Dataset, axes: Axes, grid: Grid) -> dict[str, xr.DataArray]:
     """Degrees of every pixel, `latitude` and `longitude` (y, x), of stores that have them beside other coordinates."""
+    y, x = grid
     found: dict[str, xr.DataArray] = {}
     for name, stored in dataset.variables.items():
         if set(stored.dims) == {axes.y, axes.x} and stored.dtype.kind == "f" and is_degrees(name):
             role = "latitude" if is_y(name) else "longitude"
             field = stored.transpose(axes.y, axes.x).values
             attrs = {"standard_name": role, "units": "degrees_north" if role == "latitude" else "degrees_east"}
-            y, x = grid_of(dataset, axes, "")
             found[role] = xr.DataArray(field, dims=("y", "x"), coords={"y": y, "x": x}, name=role, attrs=attrs)
     return found if len(found) == 2 else {}
 
 
-def static_of(dataset: xr.Dataset, axes: Axes) -> dict[str, xr.DataArray]:
+def static_of(dataset: xr.Dataset, axes: Axes, grid: Grid) -> dict[str, xr.DataArray]:
     """Land cover (with its CF flags) and elevation, (y, x), the first that is found of each."""
-    y, x = grid_of(dataset, axes, "")
+    y, x = grid
     static: dict[str, xr.DataArray] = {}
     for role, candidates in (("landcover", _LAND_COVER_NAMES), ("elevation", _ELEVATION_NAMES)):
         for name in candidates:

@@ -17,7 +17,7 @@ from clearcube.readers.crs import find_crs
 from clearcube.readers.daily import dates_with_data
 from clearcube.readers.decoding import band_decoding, mask_decoding
 from clearcube.readers.joining import join
-from clearcube.readers.layout import Axes, Layer, find_layout
+from clearcube.readers.layout import Axes, StoreLayer, find_layout
 from clearcube.readers.lazy import StoredVariable, lazy_array, lazy_stack, task_chunks
 from clearcube.readers.options import ReadOptions
 from clearcube.readers.raw import RawSeries
@@ -73,16 +73,18 @@ def read_store(path: str, options: ReadOptions, *, alone: bool = True) -> RawSer
     dataset = open_store(path)
     layout = find_layout(dataset, options, path, alone=alone)
     layers = [layer for _, layer in layout.bands] or [layout.reference]
-    _check_extent(dataset, layers[0].axes, path)
-    times = times_of(dataset, layers[0].axes, path)
+    axes = layers[0].axes
+    _check_extent(dataset, axes, path)
+    times = times_of(dataset, axes, path)
     kept = dates_with_data(dataset, layers, times, options)
+    grid = grid_of(dataset, axes, path)
     reader = _Reader(dataset, path, options, times, kept)
-    geographic = names.is_degrees(layers[0].axes.y) and names.is_degrees(layers[0].axes.x)
+    geographic = names.is_degrees(axes.y) and names.is_degrees(axes.x)
     return RawSeries(
-        reflectance=reader.bands(layout.bands, layers[0].axes),
+        reflectance=reader.bands(layout.bands, axes),
         products=_products(path, kept, times),
         masks={label: reader.mask(layer) for label, layer in layout.masks.items()},
-        static=static_of(dataset, layers[0].axes) | geolocation_of(dataset, layers[0].axes),
+        static=static_of(dataset, axes, grid) | geolocation_of(dataset, axes, grid),
         crs=find_crs(dataset, dataset.variables[layers[0].variable], geographic),
         others=layout.others,
         attrs=_attributes(dataset, path),
@@ -99,7 +101,7 @@ class _Reader:
     times: NDArray[np.datetime64]
     kept: NDArray[np.int64]
 
-    def bands(self, bands: Sequence[tuple[Band, Layer]], axes: Axes) -> xr.DataArray:
+    def bands(self, bands: Sequence[tuple[Band, StoreLayer]], axes: Axes) -> xr.DataArray:
         """Reflectance (time, band, y, x). Variables of one shape are read together, one task for all bands."""
         coords = self._coords(axes)
         coords["band"] = np.array([band.name for band, _ in bands], dtype=object).astype(str)
@@ -115,13 +117,13 @@ class _Reader:
             data = lazy_stack([self._stored(layer, masked=False) for layer in layers], self._chunks(layers[0]))
         return xr.DataArray(data, dims=("time", "band", "y", "x"), coords=coords)
 
-    def mask(self, layer: Layer) -> xr.DataArray:
+    def mask(self, layer: StoreLayer) -> xr.DataArray:
         """Raw values of a mask (time, y, x) float32 with the variable's attributes."""
         data = lazy_array(self._stored(layer, masked=True), self._chunks(layer))
         attrs = self.dataset.variables[layer.variable].attrs
         return xr.DataArray(data, dims=("time", "y", "x"), coords=self._coords(layer.axes), attrs=attrs)
 
-    def _from_stack(self, layers: Sequence[Layer]) -> xr.DataArray:
+    def _from_stack(self, layers: Sequence[StoreLayer]) -> xr.DataArray:
         """Bands along a dimension of one variable, in whatever order its dimensions are stored."""
         axes, name = layers[0].axes, layers[0].variable
         stored = self.dataset.variables[name]
@@ -137,7 +139,7 @@ class _Reader:
         array = xr.DataArray(data, dims=[roles[dim] for dim in dims]).transpose("time", "band", "y", "x")
         return array if (np.diff(positions) > 0).all() else array.isel(band=np.argsort(order))
 
-    def _stored(self, layer: Layer, masked: bool) -> StoredVariable:
+    def _stored(self, layer: StoreLayer, masked: bool) -> StoredVariable:
         """The variable of one layer as (time, y, x)."""
         stored = self.dataset.variables[layer.variable]
         variable = self._dated(stored, layer.axes)
@@ -158,7 +160,7 @@ class _Reader:
             return variable
         return variable.isel({axes.time: self.kept})
 
-    def _chunks(self, layer: Layer) -> tuple[tuple[int, ...], ...]:
+    def _chunks(self, layer: StoreLayer) -> tuple[tuple[int, ...], ...]:
         """Chunks of (time, y, x) that hold whole stored chunks of the layer's variable."""
         axes, stored = layer.axes, self.dataset.variables[layer.variable]
         kept = {} if axes.time is None else {axes.time: self.kept}
@@ -169,7 +171,7 @@ class _Reader:
         y, x = grid_of(self.dataset, axes, self.path)
         return {"time": self.times[self.kept], "y": y, "x": x}
 
-    def _check_grid(self, layer: Layer, axes: Axes) -> None:
+    def _check_grid(self, layer: StoreLayer, axes: Axes) -> None:
         """Bands of one store must share its dimensions; a mask need not."""
         if (layer.axes.y, layer.axes.x) != (axes.y, axes.x):
             raise InputError(

@@ -9,8 +9,7 @@ from clearcube.errors import InputError
 from clearcube.forecasting.contexts import Denoising
 from clearcube.forecasting.run import NONE
 from clearcube.methods import METHODS
-from clearcube.workflows.choosing import AUTO
-from clearcube.workflows.fill import filler_named
+from clearcube.workflows.choosing import AUTO, filler_named
 
 if TYPE_CHECKING:
     from clearcube.filler import Filler

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from threading import Lock
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from clearcube.checksums import sha256_of_input
 from clearcube.cores import usable_cores
 from clearcube.errors import InputError
-from clearcube.evaluation.inputs import cubes_of
+from clearcube.evaluation.folder import PROVENANCE, SUMS
 from clearcube.evaluation.mask_error import MASK_ERROR
-from clearcube.evaluation.run import Plan, evaluate_into, in_parallel
+from clearcube.evaluation.run import Plan, evaluate_into
 from clearcube.gaps import Scenario
+from clearcube.parallel import in_parallel
+from clearcube.readers.grouping import cubes_of
 from clearcube.stopping import Stop
 from clearcube.workflows.evaluation_plan import (
     EvaluationRequest,
@@ -23,14 +24,15 @@ from clearcube.workflows.evaluation_plan import (
     plan_of,
     read_cube,
 )
+from clearcube.workflows.places import check_results_folder, check_workers
 from clearcube.workflows.results import Asked, provenance, write_json, write_results
 
 if TYPE_CHECKING:
     from clearcube.evaluation.comparison import Comparison
-    from clearcube.fill_cube import Progress
+    from clearcube.progress import ReportProgress
 
 
-def evaluate_files(request: EvaluationRequest, progress: Progress) -> Comparison:
+def evaluate_files(request: EvaluationRequest, progress: ReportProgress) -> Comparison:
     """Run all experiments that `out` does not hold yet, and write what all of them say.
 
     `out` gets `scores.parquet`, `summary.csv`, `report.md`, `report.html`, `provenance.json`, `hidden/` (the masks)
@@ -56,7 +58,7 @@ def evaluate_files(request: EvaluationRequest, progress: Progress) -> Comparison
     )
     found = write_results(asked, list(unread.items()))
     about = _about(request, plan, cubes, read) | {"unread": unread}
-    write_json(request.out / "provenance.json", provenance(request.command, about))
+    write_json(request.out / PROVENANCE, provenance(request.command, about))
     return found
 
 
@@ -70,19 +72,17 @@ def _check(request: EvaluationRequest, methods: tuple[str, ...]) -> None:
         raise InputError("give at least one method, scenario and seed")
     if request.reference not in methods:
         raise InputError(f"the reference '{request.reference}' is not among the methods {', '.join(methods)}; add it")
-    if request.workers is not None and request.workers < 1:
-        raise InputError(f"--workers is {request.workers}; give 1 or more")
-    if request.out.exists() and not request.out.is_dir():
-        raise InputError(f"{request.out} is a file; name a folder for the results")
-    if request.out.is_dir() and os.listdir(request.out) and not (request.out / "sums").is_dir():
-        raise InputError(f"{request.out} holds other things than results; name a new or empty folder")
+    check_workers(request.workers)
+    check_results_folder(request.out, SUMS, "results")
 
 
-def _run(request: EvaluationRequest, plan: Plan, cubes: Mapping[str, list[str]], progress: Progress) -> dict[str, str]:
+def _run(
+    request: EvaluationRequest, plan: Plan, cubes: Mapping[str, list[str]], progress: ReportProgress
+) -> dict[str, str]:
     """Evaluate the cubes, several at once; key -> message of those that cannot be read."""
     total, done, lock = len(cubes) * len(plan.scenarios), 0, Lock()
 
-    def tell() -> None:
+    def on_progress() -> None:
         nonlocal done
         with lock:
             done += 1
@@ -90,24 +90,24 @@ def _run(request: EvaluationRequest, plan: Plan, cubes: Mapping[str, list[str]],
 
     progress("evaluating", 0, total)
 
-    def told() -> None:
+    def on_stop() -> None:
         progress("stopping", done, total)
 
     stop = Stop()
-    work = partial(_evaluate, request, plan, tell, stop)
-    results = in_parallel(work, cubes.items(), request.workers or usable_cores(), stop, told)
+    work = partial(_evaluate, request, plan, on_progress, stop)
+    results = in_parallel(work, cubes.items(), request.workers or usable_cores(), stop, on_stop)
     return {key: message for key, message in results if message}
 
 
 def _evaluate(
-    request: EvaluationRequest, plan: Plan, tell: Callable[[], None], stop: Stop, item: tuple[str, list[str]]
+    request: EvaluationRequest, plan: Plan, on_progress: Callable[[], None], stop: Stop, item: tuple[str, list[str]]
 ) -> tuple[str, str]:
     """Evaluate a cube; its key, and a message where it cannot be read."""
     key, sources = item
     cube = read_cube(request, key, sources)
     if isinstance(cube, str):
         return key, cube
-    evaluate_into(request.out, cube, plan, tell, stop)
+    evaluate_into(request.out, cube, plan, on_progress, stop)
     return key, ""
 
 

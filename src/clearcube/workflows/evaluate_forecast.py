@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,27 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 from clearcube.checksums import sha256_of, sha256_of_input
 from clearcube.cores import usable_cores
-from clearcube.errors import InputError
-from clearcube.evaluation.inputs import cubes_of
+from clearcube.errors import InputError, described
+from clearcube.evaluation.folder import FORECAST_SUMS, PROVENANCE, forecast_sums_path
 from clearcube.evaluation.records import Record, load
 from clearcube.evaluation.report_html import page
-from clearcube.evaluation.run import in_parallel
 from clearcube.forecasting.comparison import ForecastComparison
 from clearcube.forecasting.greenearthnet import SCORES
 from clearcube.forecasting.registry import FORECASTERS, make_forecaster
 from clearcube.forecasting.report import Chosen, introduction, report, sections, write_scores, write_summary
-from clearcube.forecasting.run import NONE, SUMS, ForecastPlan, evaluate_into
+from clearcube.forecasting.run import NONE, ForecastPlan, evaluate_into
+from clearcube.parallel import in_parallel
+from clearcube.readers.grouping import cubes_of
 from clearcube.simulation import SceneConfig
 from clearcube.version import __version__
 from clearcube.workflows.context_fills import context_filler, takes_weights
+from clearcube.workflows.places import check_results_folder, check_workers
 from clearcube.workflows.results import provenance, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from clearcube.fill_cube import Progress
     from clearcube.filler import Filler
     from clearcube.forecasting.episode import Episode, Forecaster
+    from clearcube.progress import ReportProgress
 
     Maker = Callable[[], Episode]
 
@@ -68,7 +69,7 @@ class ForecastEvaluationRequest:
         return Chosen(self.models, self.fills)
 
 
-def evaluate_forecasts(request: ForecastEvaluationRequest, progress: Progress) -> ForecastComparison:
+def evaluate_forecasts(request: ForecastEvaluationRequest, progress: ReportProgress) -> ForecastComparison:
     """Make all forecasts that `out` does not hold yet, and write what all of them say.
 
     `out` gets `scores.parquet`, `summary.csv`, `report.md`, `report.html`, `forecast.png` (the first cube from the last
@@ -90,12 +91,12 @@ def evaluate_forecasts(request: ForecastEvaluationRequest, progress: Progress) -
         raise InputError(f"no cube can be read: {next(iter(unread.values()))}")
     found = _write(request, sorted(read, key=_natural), unread, _draw(request, plan, makers[read[0]]))
     about = _about(request, digests, {key: cubes[key] for key in read if key in cubes}) | {"unread": unread}
-    write_json(request.out / "provenance.json", provenance(request.command, about))
+    write_json(request.out / PROVENANCE, provenance(request.command, about))
     return found
 
 
 def _run(
-    request: ForecastEvaluationRequest, plan: ForecastPlan, makers: Mapping[str, Maker], progress: Progress
+    request: ForecastEvaluationRequest, plan: ForecastPlan, makers: Mapping[str, Maker], progress: ReportProgress
 ) -> dict[str, str]:
     """Evaluate the episodes, several at once; name -> message of those that cannot be read."""
     progress("evaluating", 0, len(makers))
@@ -126,12 +127,8 @@ def _check(request: ForecastEvaluationRequest) -> None:
             f"--weights is for the model {' or '.join(filter(_takes_weights, FORECASTERS))}; name one of them in "
             "--models, or leave --weights out"
         )
-    if request.workers is not None and request.workers < 1:
-        raise InputError(f"--workers is {request.workers}; give 1 or more")
-    if request.out.exists() and not request.out.is_dir():
-        raise InputError(f"{request.out} is a file; name a folder for the results")
-    if request.out.is_dir() and os.listdir(request.out) and not (request.out / SUMS).is_dir():
-        raise InputError(f"{request.out} holds other things than results of forecasts; name a new or empty folder")
+    check_workers(request.workers)
+    check_results_folder(request.out, FORECAST_SUMS, "results of forecasts")
 
 
 def _plan(request: ForecastEvaluationRequest) -> tuple[ForecastPlan, dict[str, str]]:
@@ -194,8 +191,7 @@ def _evaluate(request: ForecastEvaluationRequest, plan: ForecastPlan, item: tupl
     try:
         episode = make()
     except Exception as error:  # a damaged file may fail in any way
-        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-        return name, f"{kind}{error}"
+        return name, described(error)
     assert episode.name == name, (episode.name, name)
     evaluate_into(request.out, episode, plan)
     return name, ""
@@ -251,7 +247,7 @@ def _write(
 
     def records() -> Iterator[Record]:
         for name in cubes:
-            record = load(out / SUMS / f"{name}.npz")
+            record = load(forecast_sums_path(out, name))
             found.add(record, request.models, request.fills)
             yield record
 

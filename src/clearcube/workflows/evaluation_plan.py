@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clearcube.checksums import sha256_of
-from clearcube.errors import InputError
+from clearcube.errors import InputError, described
 from clearcube.evaluation.experiments import NamedCube, named_cube
-from clearcube.evaluation.inputs import cubes_of
 from clearcube.evaluation.judging import Networks
 from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame, with_frames
 from clearcube.evaluation.run import WEIGHTS, Plan, digest_of, digest_of_clouds, with_masks
 from clearcube.gaps import MaskBank, Scenario
+from clearcube.readers.grouping import cubes_of
 from clearcube.version import __version__
 from clearcube.workflows.first_look import warn_without_mask
 
@@ -75,7 +75,7 @@ def fillers_of(request: EvaluationRequest) -> tuple[dict[str, Callable[[], Fille
 def _filler(name: str) -> Filler:
     """The filler of a method, or of the embedded checkpoint of this name."""
     from clearcube.methods import METHODS
-    from clearcube.workflows.fill import filler_named
+    from clearcube.workflows.choosing import filler_named
 
     if name in METHODS:
         return filler_named(name, {})
@@ -177,5 +177,4 @@ def read_cube(request: EvaluationRequest, key: str, sources: list[str]) -> Named
         check_reflectance(cube.block.reflectance, cube.block.observed)
         return cube
     except Exception as error:  # a damaged file may fail in any way, here or when its values are read
-        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-        return f"{kind}{error}"
+        return described(error)

@@ -14,6 +14,7 @@ from clearcube.errors import InputError
 from clearcube.evaluation.calibration import PROBABILITY_BINS, coverage_curve, sparsification_curves
 from clearcube.evaluation.common import CommonPools, Pools, pools_of, shared_scenarios
 from clearcube.evaluation.comparison import headline
+from clearcube.evaluation.folder import FORECAST_SUMS, PROVENANCE, sums_path
 from clearcube.evaluation.metrics import ALL_BANDS
 from clearcube.evaluation.pools import Pool, joined
 from clearcube.evaluation.records import load
@@ -70,7 +71,7 @@ def results_in(folder: Path) -> Results:
     methods, scenarios, seeds = (tuple(about[name]) for name in ("methods", "scenarios", "seeds"))
     common = CommonPools()
     for cube in about["inputs"]:
-        common.add(load(folder / "sums" / f"{cube}.npz"), methods, scenarios, seeds)
+        common.add(load(sums_path(folder, cube)), methods, scenarios, seeds)
     return _results(common, methods, scenarios)
 
 
@@ -82,7 +83,7 @@ def _results(common: CommonPools, methods: Sequence[str], scenarios: Sequence[st
 
 
 def _provenance(folder: Path) -> Mapping[str, Any]:
-    path = folder / "provenance.json"
+    path = folder / PROVENANCE
     missing = f"{folder} holds no finished evaluation"
     if not folder.is_dir():
         found = "is a file" if folder.exists() else "does not exist"
@@ -94,7 +95,7 @@ def _provenance(folder: Path) -> Mapping[str, Any]:
         complete = isinstance(about, dict) and {"methods", "scenarios", "seeds", "inputs"} <= about.keys()
     except ValueError:
         complete = False
-    if not complete and (folder / "forecast_sums").is_dir():
+    if not complete and (folder / FORECAST_SUMS).is_dir():
         raise InputError(f"{folder} is an evaluation of forecasts, whose figures are in its report; give one of fills")
     if not complete:
         raise InputError(f"{missing} ({path.name} is damaged); run 'clearcube evaluate' again")

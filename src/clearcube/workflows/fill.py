@@ -14,11 +14,11 @@ import numpy as np
 from clearcube.cube import Source, bands_of, check_cube, crs_of, dates_of
 from clearcube.durations import parse_optional_days
 from clearcube.errors import InputError
-from clearcube.fill_cube import FillSettings, Progress, StagedFill, Workers, fill_with
+from clearcube.fill_cube import FillSettings, StagedFill, Workers, fill_with
 from clearcube.fill_cube.output import wanted_dates
 from clearcube.tiling import windows
 from clearcube.version import __version__
-from clearcube.workflows.choosing import AUTO, Choice, choice_of, filler_named, kept_beside
+from clearcube.workflows.choosing import AUTO, Choice, choice_of, kept_beside
 from clearcube.workflows.first_look import warn_without_mask
 from clearcube.workflows.places import check_places, files_of_options
 from clearcube.writers.encoding import OutputFormat
@@ -29,7 +29,7 @@ from clearcube.writers.stores import finish_netcdf
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["FillRequest", "FillSummary", "fill", "fill_files", "filler_named"]
+    from clearcube.progress import ReportProgress
 
 
 def fill(
@@ -125,7 +125,7 @@ class FillSummary:
     shares: Mapping[str, float]
 
 
-def fill_files(request: FillRequest, progress: Progress) -> FillSummary:
+def fill_files(request: FillRequest, progress: ReportProgress) -> FillSummary:
     """Fill files into a file. The output appears under its name only when it is complete.
 
     Raises
@@ -141,10 +141,8 @@ def fill_files(request: FillRequest, progress: Progress) -> FillSummary:
     reading = partial(open_cube, list(request.inputs), **request.opening)
     choice, cube = choice_of(request.method, request.options, request.settings, reading)
     warn_without_mask(cube)
-    if finish is _finish_cogs and request.output_format.layout == "bands":
-        raise InputError("--layout bands is for .zarr and .nc; a folder of GeoTIFFs has one file per date anyway")
     if finish is _finish_cogs:
-        check_regular(cube["y"].values, cube["x"].values)
+        _check_for_cogs(request, cube)
     fingerprint = _fingerprint(request, cube, choice)
     with opened(request.output, fingerprint, resume=request.resume, overwrite=request.overwrite) as stage:
         staged = StagedFill(
@@ -158,17 +156,7 @@ def fill_files(request: FillRequest, progress: Progress) -> FillSummary:
             progress,
             (*choice.attrs.items(), ("history", history_line(request.command, cube))),
         )
-        try:
-            staged.run()
-        except InputError as error:
-            begun = stage.resumed or any(name.startswith("fill ") for name in stage.done())
-            if begun or _gone(fingerprint["input"]):
-                raise OSError(str(error)) from error
-            stage.remove()
-            raise
-        if changed := _changed(fingerprint["input"]):
-            stage.remove()
-            raise InputError(f"{changed[0]} was changed while it was read; nothing was written: begin anew")
+        _run(staged, fingerprint["input"])
         shares = _shares(stage.filled)
         progress("writing", 0, 1)
         stage.publish(finish(stage), request.output)
@@ -177,6 +165,35 @@ def fill_files(request: FillRequest, progress: Progress) -> FillSummary:
     _, bands, height, width = cube["reflectance"].shape
     dates = int(wanted_dates(cube).sum())
     return FillSummary((dates, bands, height, width), choice.filler.name, choice.reason, shares)
+
+
+def _check_for_cogs(request: FillRequest, cube: xr.Dataset) -> None:
+    """Refuse what no folder of GeoTIFFs can hold."""
+    if request.output_format.layout == "bands":
+        raise InputError("--layout bands is for .zarr and .nc; a folder of GeoTIFFs has one file per date anyway")
+    check_regular(cube["y"].values, cube["x"].values)
+
+
+def _run(staged: StagedFill, inputs: Mapping[str, str]) -> None:
+    """Fill into the stage, which goes again where nothing in it is of use.
+
+    inputs : name -> state of each at the beginning.
+
+    Raises
+    ------
+    InputError : the cube cannot be filled, or an input was changed while it was read; OSError : something failed that
+        may work another time (the stage stays).
+    """
+    try:
+        staged.run()
+    except InputError as error:
+        if staged.begun or _gone(inputs):
+            raise OSError(str(error)) from error
+        staged.stage.remove()
+        raise
+    if changed := _changed(inputs):
+        staged.stage.remove()
+        raise InputError(f"{changed[0]} was changed while it was read; nothing was written: begin anew")
 
 
 def _shares(stored: Path) -> dict[str, float]:

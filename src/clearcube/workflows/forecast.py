@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,14 +27,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clearcube.forecasting.episode import Forecaster, Weather
+    from clearcube.progress import ReportProgress
 
 USUAL_STEP = 5
 """Days between two dates of a forecast where the input does not tell."""
 
 LONGEST_HORIZON = 3660
 """Days; ten years."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class ForecastSummary:
     fill: str
 
 
-def forecast_files(request: ForecastRequest, progress: Progress) -> ForecastSummary:
+def forecast_files(request: ForecastRequest, progress: ReportProgress) -> ForecastSummary:
     """Forecast the dates after those of the input. The output appears under its name only when it is complete.
 
     Raises
@@ -84,7 +83,7 @@ def forecast_files(request: ForecastRequest, progress: Progress) -> ForecastSumm
     from clearcube.workflows.context_fills import context_filler
 
     _check_output(request)
-    forecaster = _forecaster(request)
+    forecaster = make_forecaster(request.model, weights=request.weights)
     if request.fill == NONE and request.fill_weights:
         raise InputError(f"--fill {NONE} takes no weights; leave --fill-weights out, or choose seq2seq")
     filler = context_filler(request.fill, {"weights": request.fill_weights} if request.fill_weights else {})
@@ -227,10 +226,6 @@ def _seen(cube: xr.Dataset, forecaster: Forecaster) -> Block:
                 "use the model climatology, which needs no observation"
             )
     return block
-
-
-def _forecaster(request: ForecastRequest) -> Forecaster:
-    return make_forecaster(request.model, weights=request.weights)
 
 
 def _weather(request: ForecastRequest, forecaster: Forecaster, cube: xr.Dataset) -> Weather | None:

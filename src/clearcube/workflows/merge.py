@@ -10,17 +10,18 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from clearcube.errors import InputError
+from clearcube.evaluation.folder import MASKS, PROVENANCE, SUMS, sums_path
 from clearcube.evaluation.merging import merge_cube, merged_settings
 from clearcube.workflows.results import Asked, provenance, write_json, write_results
 
 if TYPE_CHECKING:
     from clearcube.evaluation.comparison import Comparison
-    from clearcube.fill_cube import Progress
-
-PROVENANCE = "provenance.json"
+    from clearcube.progress import ReportProgress
 
 
-def merge_results(folders: Sequence[Path], out: Path, reference: str, command: str, progress: Progress) -> Comparison:
+def merge_results(
+    folders: Sequence[Path], out: Path, reference: str, command: str, progress: ReportProgress
+) -> Comparison:
     """Write what the folders of partial runs hold together into a new folder, with all tables made anew.
 
     The runs may differ in cubes, methods, scenarios and seeds. What a run of all of them would have given comes out to
@@ -58,7 +59,7 @@ def merge_results(folders: Sequence[Path], out: Path, reference: str, command: s
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f"{out.name}.part", dir=out.parent) as place:
         part = Path(place) / out.name
-        for name in ("sums", "hidden"):
+        for name in (SUMS, MASKS):
             (part / name).mkdir(parents=True)
         for done, key in enumerate(sorted(inputs), start=1):
             merge_cube(key, folders, part)
@@ -76,7 +77,7 @@ def _check_sums(folders: Sequence[Path], runs: Sequence[Mapping[str, Any]]) -> N
     """Refuse runs that do not hold the sums of all of their cubes."""
     for folder, run in zip(folders, runs, strict=True):
         for key in run["inputs"]:
-            path = folder / "sums" / f"{key}.npz"
+            path = sums_path(folder, key)
             if not path.is_file():
                 raise InputError(f"{path} does not exist; run the evaluation of {folder} again")
 

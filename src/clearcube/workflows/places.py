@@ -29,13 +29,49 @@ def check_places(output: Path, inputs: Sequence[str], files: Sequence[str], *, o
             raise InputError(f"the output {output} lies inside the input {name}; put it elsewhere")
         if place in given.parents:
             raise InputError(f"the input {name} lies inside the output {output}; put the output elsewhere")
-    if output.exists() and not overwrite:
-        raise InputError(f"{output} exists: choose another name, or replace it with --overwrite")
+    check_free(output, overwrite=overwrite)
     if place.is_dir() and not _may_be_replaced(place):
         raise InputError(
             f"{output} is a folder that clearcube did not write, so --overwrite does not replace it: choose another "
             "name, or delete it"
         )
+
+
+def check_free(output: Path, *, overwrite: bool) -> None:
+    """Refuse an output that exists and is not to be replaced.
+
+    Raises
+    ------
+    InputError : it is there.
+    """
+    if output.exists() and not overwrite:
+        raise InputError(f"{output} exists: choose another name, or replace it with --overwrite")
+
+
+def check_results_folder(folder: Path, sums: str, what: str) -> None:
+    """Refuse a folder for results that holds something else.
+
+    sums : name of the folder in it that tells results of this sort. what : what these are called.
+
+    Raises
+    ------
+    InputError : it is a file, or is not empty and holds no such results.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a folder for the results")
+    if folder.is_dir() and os.listdir(folder) and not (folder / sums).is_dir():
+        raise InputError(f"{folder} holds other things than {what}; name a new or empty folder")
+
+
+def check_workers(workers: int | None) -> None:
+    """Refuse a number of workers that is none.
+
+    Raises
+    ------
+    InputError : it is below 1.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"--workers is {workers}; give 1 or more")
 
 
 def files_of_options(opening: Mapping[str, Any]) -> list[str]:

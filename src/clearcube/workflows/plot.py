@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clearcube.errors import InputError
-from clearcube.evaluation.inputs import cubes_of
 from clearcube.landcover import class_names
 from clearcube.plots import (
     Filling,
@@ -19,6 +18,7 @@ from clearcube.plots import (
     sequence_figure,
 )
 from clearcube.readers.filled import open_filled
+from clearcube.readers.grouping import cubes_of
 from clearcube.readers.landcover import read_landcover
 from clearcube.readers.open import open_cube
 from clearcube.readers.sources import expand
@@ -62,18 +62,6 @@ def plot_files(request: PlotRequest) -> None:
     _check(request)
     draw = {"dates": _dates, "sequence": _sequence, "pixel": _pixel}.get(request.style, _results)
     save(draw(request), request.figure)
-
-
-def plot_filled(filled: str, figure: Path, inputs: Sequence[str], dates: int, opening: Mapping[str, Any]) -> None:
-    """Draw dates of what `clearcube fill` wrote, with the input beside it where inputs are given.
-
-    opening : keyword arguments of `open_cube` for the inputs.
-
-    Raises
-    ------
-    InputError : not something that clearcube wrote, or an input or a figure that cannot be used.
-    """
-    plot_files(PlotRequest((filled,), figure, inputs=tuple(inputs), dates=dates, opening=opening))
 
 
 def _check(request: PlotRequest) -> None:

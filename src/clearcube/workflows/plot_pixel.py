@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.cube import crs_of, dates_of, ndvi
-from clearcube.errors import InputError
+from clearcube.cube import crs_of, dates_of, ndvi, ndvi_bands
 from clearcube.plots import Pixel, Series, on_grid_of, pixel_at, pixel_figure
 from clearcube.readers.filled import open_filled
 from clearcube.readers.filled_std import NDVI, std_of_pixel
@@ -66,10 +65,9 @@ def _quantities(pixel: xr.Dataset) -> dict[str, Values]:
         str(name): pixel["reflectance"].values[:, position, 0, 0].astype(np.float64)
         for position, name in enumerate(pixel["band"].values)
     }
-    try:
-        return {NDVI: ndvi(pixel).values[:, 0, 0].astype(np.float64), **bands}
-    except InputError:
+    if ndvi_bands(list(bands)) is None:
         return bands
+    return {NDVI: ndvi(pixel).values[:, 0, 0].astype(np.float64), **bands}
 
 
 def _title(pixel: xr.Dataset, row: int, column: int) -> str:

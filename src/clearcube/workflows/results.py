@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from clearcube.evaluation.comparison import Comparison
 from clearcube.evaluation.fid import inception_distance
+from clearcube.evaluation.folder import sums_path
 from clearcube.evaluation.records import Record, features_of, load
 from clearcube.evaluation.report import report
 from clearcube.evaluation.report_html import report_html
@@ -54,7 +55,7 @@ def write_results(asked: Asked, failures: Sequence[tuple[str, str]] = ()) -> Com
 
     def records() -> Iterator[Record]:
         for key in asked.cubes:
-            record = load(folder / "sums" / f"{key}.npz")
+            record = load(sums_path(folder, key))
             found.add(record, asked.methods, asked.scenarios, seeds)
             yield record
 
@@ -74,7 +75,7 @@ def _distances(asked: Asked, found: Comparison) -> dict[tuple[str, str], float]:
 
     def pairs(method: str, scenario: str) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         for key, seeds in found.common.seeds_of(scenario).items():
-            yield from features_of(asked.folder / "sums" / f"{key}.npz", method, scenario, seeds)
+            yield from features_of(sums_path(asked.folder, key), method, scenario, seeds)
 
     return {
         (method, scenario): inception_distance(pairs(method, scenario))

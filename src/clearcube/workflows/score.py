@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from clearcube.cube import Source, bands_of, crs_of, dates_of, pixel_steps
 from clearcube.errors import InputError
 from clearcube.evaluation.experiments import CLOUD_MASK, MISSED_MASK, Experiment, Fill, counted_in
-from clearcube.evaluation.judging import HIDDEN, OBSERVED, judge
+from clearcube.evaluation.judging import ALL, HIDDEN, OBSERVED, Judged, judge
 from clearcube.evaluation.metrics import Score, scores
 from clearcube.evaluation.pairs import paired
 from clearcube.evaluation.run import read_masks
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-SETS = ("hidden", "observed", "all")
+SETS = (HIDDEN, OBSERVED, ALL)
+"""The sets of pixels that can be scored."""
 
 
 def score_files(
@@ -65,29 +66,40 @@ def score_files(
     name = truth if isinstance(truth, str) else ", ".join(truth)
     _check_grid(mine, theirs)
     pair = paired(mine, theirs["reflectance"], theirs["observed"].values)
-    masks = _hidden(hidden, filled, theirs) if on != "all" or hidden else {}
+    counted, withheld = _pixels(on, hidden, filled, theirs, name)
+    values, test = np.asarray(pair.filled), _experiment(theirs, np.asarray(pair.truth), counted, withheld)
+    check_reflectance(test.truth, counted, name)
+    check_reflectance(values, counted, filled, "--filled-")
+    std, correlation = _uncertainty(filled, mine)
+    judged = judge(test, Fill(Estimate(values, std), correlation, values), pair.bands)
+    return _scores(judged, on, test, pair.bands, filled)
+
+
+def _pixels(
+    on: str, hidden: str | None, filled: str, theirs: xr.Dataset, name: str
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The pixels that count, and those that were withheld from the filler as far as is known, (T, H, W) bool each."""
+    masks = _hidden(hidden, filled, theirs) if on != ALL or hidden else {}
     counted = _chosen(theirs, on, masks)
-    if hidden is not None and on == "hidden":
+    if hidden is not None and on == HIDDEN:
         _warn_of_copies(filled, counted)
     if not counted.any():
         raise InputError(
             f"nothing to score: no pixel of {name} is in the set '{on}'; say which were hidden with --hidden, or score "
             "other ones with --on"
         )
-    values = np.asarray(pair.filled)
-    withheld = np.logical_or.reduce([counted, *(masks.values() if on == "hidden" else ())])
-    test = _experiment(theirs, np.asarray(pair.truth), counted, withheld)
-    check_reflectance(test.truth, counted, name)
-    check_reflectance(values, counted, filled, "--filled-")
-    std, correlation = _uncertainty(filled, mine)
-    fill = Fill(Estimate(values, std), correlation, values)
-    judged = judge(test, fill, pair.bands)
-    names = judged.sets[HIDDEN if on == "hidden" else OBSERVED]
-    sums = {name: judged.sets[HIDDEN][name] for name in names}
-    if sums["missing"].total[0, 0] == counted.sum():
-        raise InputError(f"nothing to score: {filled} has no value at any of the {counted.sum()} pixels")
-    whole = test.strata.names[:1]
-    return [each for each in scores(sums, test.strata.names, pair.bands) if each.stratum == whole[0]]
+    return counted, np.logical_or.reduce([counted, *(masks.values() if on == HIDDEN else ())])
+
+
+def _scores(judged: Judged, on: str, test: Experiment, bands: Sequence[str], filled: str) -> list[Score]:
+    """Scores over all pixels that count; of other sets than hidden pixels those that say something of copies too."""
+    measured = judged.sets[HIDDEN]
+    sums = {name: measured[name] for name in judged.sets[HIDDEN if on == HIDDEN else OBSERVED]}
+    pixels = test.hidden.sum()
+    if sums["missing"].total[0, 0] == pixels:
+        raise InputError(f"nothing to score: {filled} has no value at any of the {pixels} pixels")
+    whole = test.strata.names[0]
+    return [each for each in scores(sums, test.strata.names, bands) if each.stratum == whole]
 
 
 def _experiment(
@@ -175,7 +187,7 @@ def _warn_of_copies(filled: str, counted: NDArray[np.bool_]) -> None:
             f"{filled} was made from {copied.sum()} of the {counted.sum()} pixels that count as hidden: it only shows "
             "them again; hide them before you fill",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -210,7 +222,7 @@ def _from_file(given: str) -> dict[str, NDArray[np.bool_]]:
 def _chosen(truth: xr.Dataset, on: str, masks: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.bool_]:
     """The pixels of the set: observed in the truth, with a value in every band."""
     observed = truth["observed"].values
-    if on == "hidden":
+    if on == HIDDEN:
         return np.asarray(observed & counted_in(observed, masks))
     left = observed & ~np.logical_or.reduce([np.zeros_like(observed), *masks.values()])
-    return np.asarray(left | observed & counted_in(observed, masks) if on == "all" and masks else left)
+    return np.asarray(left | observed & counted_in(observed, masks) if on == ALL and masks else left)

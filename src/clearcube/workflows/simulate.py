@@ -14,13 +14,14 @@ from clearcube.simulation import random_config, simulate
 from clearcube.simulation.config import BAND_SETS
 from clearcube.simulation.cubes import to_cube
 from clearcube.version import __version__
+from clearcube.workflows.places import check_free
 from clearcube.writers.encoding import EPOCH
 from clearcube.writers.stage import opened
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from clearcube.fill_cube import Progress
+    from clearcube.progress import ReportProgress
 
 SUFFIXES = {"netcdf": ".nc", "zarr": ".zarr"}
 TRUTH = "truth"
@@ -65,7 +66,7 @@ class SimulationRequest:
         bands_named(self.bands)
 
 
-def simulate_files(request: SimulationRequest, progress: Progress) -> list[Path]:
+def simulate_files(request: SimulationRequest, progress: ReportProgress) -> list[Path]:
     """Write the scenes; the folder appears under its name only when complete. Returns the cubes, without the truths.
 
     OUTPUT/scene_0000.nc, ... are cubes with clouds and a mask as it might be delivered; OUTPUT/truth/scene_0000.nc
@@ -119,8 +120,7 @@ def _check_place(request: SimulationRequest) -> None:
     output = request.output
     if not output.exists():
         return
-    if not request.overwrite:
-        raise InputError(f"{output} exists: choose another name, or replace it with --overwrite")
+    check_free(output, overwrite=request.overwrite)
     foreign = [each.name for each in output.iterdir() if not _ours(each.name)] if output.is_dir() else [output.name]
     if foreign:
         raise InputError(f"{output} holds other things than simulated scenes ({foreign[0]}); name another folder")

@@ -52,6 +52,7 @@ def pack_cubes(config: Path, target: Path, *, overwrite: bool = False) -> int:
     from clearcube.errors import InputError
     from clearcube.training.config import read_config
     from clearcube.training.packing import gathered, inputs_of, write_pack
+    from clearcube.workflows.places import check_free
 
     settings = read_config(config)
     if target.is_dir():
@@ -59,8 +60,7 @@ def pack_cubes(config: Path, target: Path, *, overwrite: bool = False) -> int:
     for path in (config, *inputs_of(settings), *([Path(settings.start)] if settings.start else ())):
         if path.resolve() in (target.resolve(), *target.resolve().parents):
             raise InputError(f"{target} would be written over {path}, which is read; choose another name")
-    if target.exists() and not overwrite:
-        raise InputError(f"{target} exists: choose another name, or replace it with --overwrite")
+    check_free(target, overwrite=overwrite)
     data = gathered(settings)
     count = len(data.train) + len(data.validation)
     if not count:

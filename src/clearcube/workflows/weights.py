@@ -18,6 +18,7 @@ from clearcube.networks.checkpoint import architecture_of, save
 from clearcube.networks.published import BANDS, load_published
 from clearcube.networks.shipped import SUFFIX, embedded, embedded_folder, located
 from clearcube.training.kinds import NetworkConfig, kind_of
+from clearcube.workflows.places import check_free
 
 SUMS = "SHA256SUMS"
 """File beside the embedded checkpoints with their checksums, as `sha256sum *.safetensors` writes it."""
@@ -150,8 +151,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
     """Whether a checkpoint may be written there."""
     if target.suffix != SUFFIX:
         raise InputError(f"{target}: name the checkpoint to write *{SUFFIX}")
-    if target.exists() and not overwrite:
-        raise InputError(f"{target} exists: choose another name, or replace it with --overwrite")
+    check_free(target, overwrite=overwrite)
 
 
 def _write(target: Path, model: nn.Module, metadata: Mapping[str, object]) -> None:

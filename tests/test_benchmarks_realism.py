@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from clearcube.simulation import random_config, simulate
-from clearcube.simulation.config import EARTHNET_FOUR
-from clearcube.simulation.realism import (
+from benchmarks.realism import (
     anomaly_table,
     clear_run_lengths,
     rates_of_change,
     spatial_correlation,
     spatial_spectrum,
 )
+from clearcube.simulation import random_config, simulate
+from clearcube.simulation.config import EARTHNET_FOUR
 
 TIMES, SIZE = 41, 48
 DATES = np.datetime64("2020-01-01") + 5 * np.arange(TIMES)
