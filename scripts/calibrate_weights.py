@@ -27,12 +27,13 @@ from clearcube.training.config import ValidationConfig
 from clearcube.training.validation import Experiment, NamedBlock, experiments
 
 FEWEST_PIXELS = 200
+FIRST_SEED = 90_000
 SIZE = 64
 
 
 def scenes(count: int) -> list[NamedBlock]:
     """Simulated scenes of 64 x 64 pixels, 12 to 36 dates, of parameters that training never draws."""
-    return [_scene(seed) for seed in range(90_000, 90_000 + count)]
+    return [_scene(seed) for seed in range(FIRST_SEED, FIRST_SEED + count)]
 
 
 def _scene(seed: int) -> NamedBlock:
@@ -85,7 +86,9 @@ def main() -> None:
     filler = NetworkFiller(given.checkpoint, "seq2seq")
     prior = prior_of(list(by_kind(filler, experiments(scenes(given.scenes), ValidationConfig(seeds=(0,))))))
     model, metadata = load(given.checkpoint)
-    save(given.checkpoint, model, {**metadata, PRIOR: prior.plain()})
+    seeds = f"seeds {FIRST_SEED} to {FIRST_SEED + given.scenes - 1}"
+    source = {"measured_on": f"simulated scenes of {seeds} by scripts/calibrate_weights.py"}
+    save(given.checkpoint, model, {**metadata, PRIOR: prior.plain() | source})
     for kind in range(GAP_KINDS):
         sys.stdout.write(f"{kind}: shares {best_shares(prior.gram[kind]).round(2)} spread {prior.spread[kind]:.2f}\n")
 

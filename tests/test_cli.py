@@ -119,7 +119,9 @@ def test_digital_numbers_are_told_and_refused_everywhere(tmp_path):
     assert "median 0." in result.output and "not reflectance" not in result.output
     assert_refused(run("forecast", path, tmp_path / "out.nc", *mask, "-q"), "not reflectance", "--scale 0.0001")
     (tmp_path / "run.toml").write_text(f'output = "{tmp_path}/run"\n[[train]]\npath = "{path}"\nmask = "none"\n')
-    assert_refused(run("train", tmp_path / "run.toml", "-q"), "dn.nc is not reflectance", "options scale 0.0001")
+    assert_refused(
+        run("train", tmp_path / "run.toml", "-q"), "dn.nc is not reflectance", "scale = 0.0001 (and offset = -0.1"
+    )
     assert run("fill", *LINEAR, path, tmp_path / "filled.nc", *mask, "--scale", "1e-4").exit_code == 0
     shown = run("plot", tmp_path / "filled.nc", tmp_path / "a.png", "--input", path, *mask)
     assert_refused(shown, "dn.nc is not reflectance")

@@ -117,7 +117,7 @@ def test_kinds_of_gaps_by_hand():
 def constant(value):
     def estimate(block):
         shape = block.reflectance.shape
-        return Estimates(np.stack([np.full(shape, value, np.float32)] * 2), np.ones(shape, np.float32))
+        return Estimates(np.stack([np.full(shape, value, np.float32)] * 2), np.ones(shape, np.float32), block.observed)
 
     return estimate
 

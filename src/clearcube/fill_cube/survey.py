@@ -140,11 +140,11 @@ def check(survey: Survey) -> None:
 
 
 def check_reflectance(
-    reflectance: NDArray[np.float32], observed: NDArray[np.bool_], what: str = "the input", options: str = "--"
+    reflectance: NDArray[np.float32], observed: NDArray[np.bool_], what: str = "the input", options: str = "--{} {}"
 ) -> None:
     """Refuse a cube in memory, (T, B, H, W) and (T, H, W), of which too many observed values cannot be reflectance.
 
-    what : is refused. options : beginning of the options that say how its values become reflectance.
+    what : is refused. options : how an option and its value are written.
 
     Raises
     ------
@@ -156,20 +156,21 @@ def check_reflectance(
 
 
 def _refuse_implausible(
-    values: int, implausible: int, mean: float, what: str = "the input", options: str = "--"
+    values: int, implausible: int, mean: float, what: str = "the input", options: str = "--{} {}"
 ) -> None:
     if implausible <= IMPLAUSIBLE_SHARE * values:
         return
     low, high = PLAUSIBLE_REFLECTANCE
     share = 100 * implausible / values
     found = f"{share:.1f} % of the observed values lie outside [{low}, {high}], their mean is {mean:.4g}"
-    scale, offset = f"{options}scale", f"{options}offset"
     if mean > LANDSAT_NUMBERS:
-        advice = f"they look like digital numbers of Landsat Collection 2: add {scale} 0.0000275 and {offset} -0.2"
+        scale, offset = options.format("scale", "0.0000275"), options.format("offset", "-0.2")
+        advice = f"they look like digital numbers of Landsat Collection 2: add {scale} and {offset}"
     elif mean > 100:
-        advice = f"they look like digital numbers: add {scale} 0.0001 (and {offset} -0.1 for Sentinel-2 with offset)"
+        scale, offset = options.format("scale", "0.0001"), options.format("offset", "-0.1")
+        advice = f"they look like digital numbers: add {scale} (and {offset} for Sentinel-2 with offset)"
     elif mean > high:
-        advice = f"they look like percent: add {scale} 0.01"
+        advice = f"they look like percent: add {options.format('scale', '0.01')}"
     else:
-        advice = f"say how they become reflectance with {scale}, {offset} and --nodata, or mask the clouds with --mask"
+        advice = "say how they become reflectance with scale, offset and nodata, or mask the clouds"
     raise InputError(f"{what} is not reflectance from 0 to 1: {found}; {advice}")

@@ -162,7 +162,7 @@ def _opened(path: Path, options: Mapping[str, Any], name: str) -> NamedBlock:
 
     cube = open_cube(str(path), **options).load()
     block = Block(cube["reflectance"].values, cube["observed"].values, dates_of(cube), bands_of(cube))
-    check_reflectance(block.reflectance, block.observed, str(path), "")
+    check_reflectance(block.reflectance, block.observed, str(path), "{} = {}")
     return NamedBlock(name, _usable(block, path), elevation_of(cube))
 
 

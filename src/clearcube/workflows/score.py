@@ -69,7 +69,7 @@ def score_files(
     counted, withheld = _pixels(on, hidden, filled, theirs, name)
     values, test = np.asarray(pair.filled), _experiment(theirs, np.asarray(pair.truth), counted, withheld)
     check_reflectance(test.truth, counted, name)
-    check_reflectance(values, counted, filled, "--filled-")
+    check_reflectance(values, counted, filled, "--filled-{} {}")
     std, correlation = _uncertainty(filled, mine)
     judged = judge(test, Fill(Estimate(values, std), correlation, values), pair.bands)
     return _scores(judged, on, test, pair.bands, filled)
