@@ -20,6 +20,7 @@ from clearcube.network_filler.mixture import ESTIMATES
 from clearcube.networks import checkpoint
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
 from clearcube.networks.utilise import Utilise, UtiliseConfig
+from clearcube.readers.calendar import on_calendar
 from clearcube.simulation import random_config, simulate
 from clearcube.simulation.cubes import to_cube
 from clearcube.training.packing import test_sums as listed_sums
@@ -99,6 +100,32 @@ def test_believed_observations_keep_their_values(random):
     assert kept.any()
     pixels = np.moveaxis(estimate.mean, 1, -1)[kept]
     np.testing.assert_array_equal(pixels, np.moveaxis(whole.reflectance, 1, -1)[kept])
+
+
+def test_what_is_not_believed_is_a_gap_between_what_is(tmp_path, random):
+    model, metadata = checkpoint.load(random)
+    whole, path = block(), tmp_path / "judge.safetensors"
+    with torch.no_grad():
+        model.look.head_weight.normal_(0, 1, generator=torch.Generator().manual_seed(0))
+    checkpoint.save(path, model, metadata)
+    judged = NetworkFiller(str(path)).prepare([whole]).fill(whole)
+    half = float(np.median(judged.contamination[whole.observed]))
+    strict = Seq2Seq(dataclasses.replace(model.config, disbelief=half))
+    strict.load_state_dict(model.state_dict())
+    path = tmp_path / "strict.safetensors"
+    checkpoint.save(path, strict, metadata)
+    prepared = NetworkFiller(str(path)).prepare([whole])
+    made = prepared.fill(whole)
+    doubted = whole.observed & ~made.believed
+    assert 0.2 < doubted.sum() / whole.observed.sum() < 0.8, "the network's own threshold counts"
+    assert np.array_equal(made.which_believed(whole.observed), made.believed & whole.observed)
+    noise = np.broadcast_to(prepared.noise[:, None, None], made.std.shape)
+    assert np.array_equal(np.moveaxis(made.std, 1, -1)[made.believed], np.moveaxis(noise, 1, -1)[made.believed])
+    wide = dataclasses.replace(
+        prepared, mixture=dataclasses.replace(prepared.mixture, spread=prepared.mixture.spread * np.float32(3))
+    ).fill(whole)
+    at = np.moveaxis(made.std, 1, -1)[doubted], np.moveaxis(wide.std, 1, -1)[doubted]
+    np.testing.assert_allclose(3 * at[0], at[1], rtol=1e-5)
 
 
 def test_what_was_prepared_travels(random):
@@ -236,6 +263,17 @@ def test_fill_uses_the_embedded_weights():
     cube = cloudy_cube(6, 24, 24).drop_vars("truth")
     filled = clearcube.fill(cube, "seq2seq")
     assert np.isfinite(filled["reflectance"].values[:, :, 20:, 20:]).all()
+
+
+def test_inserted_dates_that_make_cells_smaller_change_little():
+    cube = cloudy_cube(20, 96, 144, never=False).drop_vars("truth")
+    whole = clearcube.fill(cube, "seq2seq").load()
+    days = cube["time"].values.astype("datetime64[D]")
+    longer = on_calendar(cube, np.arange(days[0], days[0] + 60))
+    assert longer.sizes["time"] > 54
+    some = clearcube.fill(longer.drop_vars(["wanted", "acquired"]), "seq2seq").load().sel(time=whole["time"])
+    for name in ("reflectance", "reflectance_std"):
+        np.testing.assert_allclose(some[name].values, whole[name].values, atol=0.01)
 
 
 GRAM, SPREAD = np.tile(np.eye(2), (GAP_KINDS, 1, 1)).tolist(), [1.0] * GAP_KINDS

@@ -124,6 +124,10 @@ def test_denoise_replaces_what_is_not_believed(monkeypatch):
     kept, denoised = (clearcube.fill(cube, "seq2seq", denoise=choice) for choice in (False, True))
     seen = cube.observed.values
     assert (kept.source.values[seen] == Source.OBSERVED).all()
+    doubted = np.moveaxis(kept.reflectance_std.values, 1, -1)[1, 4, 4]
+    distance = cube.reflectance.values[1, :, 4, 4] - 0.5
+    np.testing.assert_allclose(doubted, np.hypot(0.1, distance), rtol=1e-5)
+    np.testing.assert_allclose(np.moveaxis(kept.reflectance_std.values, 1, -1)[1, 12, 4], 0.1, rtol=1e-5)
     replaced = denoised.source.values == Source.REPLACED
     expected = seen.copy()
     expected[0] = expected[:, 8:] = False
