@@ -7,11 +7,13 @@ import signal
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 import xarray as xr
 from builders import BANDS, cloudy_cube
 from test_cli import assert_refused, clearcube, contents, files, run, stored
 
+from clearcube import open_cube
 from clearcube.networks import checkpoint
 from clearcube.networks.ganfilling import GanFillingConfig, Generator
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
@@ -98,6 +100,23 @@ def test_denoise_replaces_and_says_so(cube_path, tmp_path, weights):
     assert set(np.unique(kept)) <= {1, 2, 3, 4}
     assert set(out[kept == 1]) <= {1, 5}
     assert attributes(tmp_path / "out.zarr")["settings"].count("denoise") == 1
+
+
+def test_the_probability_of_contamination_is_written_on_request(cube_path, tmp_path, weights):
+    arguments = ("--weights", weights / "suspicious.safetensors", "-q", "--contamination")
+    assert run("fill", cube_path, tmp_path / "a.zarr", *arguments).exit_code == 0
+    assert run("fill", cube_path, tmp_path / "b.nc", *arguments, "--dtype", "int16", "--layout", "bands").exit_code == 0
+    assert run("fill", cube_path, tmp_path / "c", *arguments, "--denoise").exit_code == 0
+    whole, packed = xr.open_zarr(tmp_path / "a.zarr").load(), xr.open_dataset(tmp_path / "b.nc").load()
+    found, observed = whole.contamination.values, xr.open_zarr(cube_path).observed.values
+    np.testing.assert_array_equal(np.isfinite(found), observed)
+    assert found[observed].min() >= 0 and found[observed].max() <= 1
+    np.testing.assert_allclose(packed.contamination.values, found, atol=6e-5)
+    file = sorted((tmp_path / "c" / "contamination").glob("*.tif"))[0]
+    with rasterio.open(file) as raster:
+        np.testing.assert_array_equal(np.isfinite(raster.read(1)), observed[0])
+    again = open_cube(tmp_path / "b.nc")
+    assert again.sizes["band"] == whole.sizes["band"], "it is not taken for a band"
 
 
 class Malicious:

@@ -80,6 +80,7 @@ def test_fill_says_which_method_it_took_and_why():
         ("auto", {"nothing": 3}, PLAIN, "no option 'nothing'$"),
         ("linear", {}, FillSettings(denoise=True), r"'linear' \(asked for\) does not judge.* goes with seq2seq"),
         ("whittaker", {}, FillSettings(denoise=True), "does not judge"),
+        ("whittaker", {}, FillSettings(contamination=True), "does not judge observations, as --contamination asks"),
         ("seq2seq", {}, FillSettings(smooth=True), "no smooth series; --smooth goes with whittaker, harmonic"),
         ("magic", {}, PLAIN, "unknown method 'magic'; choose one of auto, last"),
     ],
@@ -111,11 +112,15 @@ class Judging:
 
     def fill(self, block):
         mean = np.full_like(block.reflectance, 0.5)
-        contamination = np.zeros(block.observed.shape, np.float32)
-        contamination[:, :8] = 0.9
-        contamination[0, :8] = 0.4
-        contamination[:, 2] = 0.9
-        return Estimate(mean, np.full_like(mean, 0.1), contamination)
+        return Estimate(mean, np.full_like(mean, 0.1), judgement(block.observed.shape))
+
+
+def judgement(shape):
+    contamination = np.zeros(shape, np.float32)
+    contamination[:, :8] = 0.9
+    contamination[0, :8] = 0.4
+    contamination[:, 2] = 0.9
+    return contamination
 
 
 def test_denoise_replaces_what_is_not_believed(monkeypatch):
@@ -133,6 +138,9 @@ def test_denoise_replaces_what_is_not_believed(monkeypatch):
     expected[0] = expected[:, 8:] = False
     expected[:, 2] = False  # nothing else is observed there
     np.testing.assert_array_equal(replaced, expected)
+    judged = clearcube.fill(cube, "seq2seq", contamination=True)
+    np.testing.assert_array_equal(judged.contamination.values, np.where(seen, judgement(seen.shape), np.nan))
+    assert "contamination" not in kept
     pixels = np.moveaxis(denoised.reflectance.values, 1, -1)
     assert (pixels[replaced] == 0.5).all()
     original = np.moveaxis(cube.reflectance.values, 1, -1)

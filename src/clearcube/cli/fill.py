@@ -63,6 +63,10 @@ AdaptSteps = Annotated[
     int | None, typer.Option("--adapt-steps", help="Steps of that training, 200 by default; implies --adapt.")
 ]
 Ndvi = Annotated[bool, typer.Option("--ndvi", help="Add NDVI and its std.")]
+Contamination = Annotated[
+    bool,
+    typer.Option("--contamination", help="seq2seq: add the probability that an observed pixel is cloud or shadow."),
+]
 Layout = Annotated[str, typer.Option("--layout", help="cube = one variable, bands = one variable for each band.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32, or int16 with scale 1e-4.")]
 ZarrFormat = Annotated[int, typer.Option("--zarr-format", help="2 (which GDAL reads) or 3.")]
@@ -103,6 +107,7 @@ def fill(
     adapt: Adapt = False,
     adapt_steps: AdaptSteps = None,
     ndvi: Ndvi = False,
+    contamination: Contamination = False,
     layout: Layout = "cube",
     dtype: Dtype = "float32",
     zarr_format: ZarrFormat = 2,
@@ -150,6 +155,7 @@ def _request(given: dict[str, Any]) -> Any:
             given["smooth"],
             given["denoise"],
             given["ndvi"],
+            given["contamination"],
         ),
         output_format=OutputFormat(given["layout"], given["dtype"], given["zarr_format"]),
         window=given["window"],

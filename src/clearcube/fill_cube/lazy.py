@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -37,7 +38,8 @@ def fill_with(cube: xr.Dataset, filler: Filler, settings: FillSettings, *, windo
     Returns
     -------
     Data set with `reflectance`, `reflectance_std` (time, band, y, x) float32, `source` (time, y, x) uint8,
-    `days_to_observation` (time, y, x) int16 and, where the settings ask, `ndvi` and `ndvi_std` (time, y, x) float32.
+    `days_to_observation` (time, y, x) int16 and, where the settings ask, `ndvi` and `ndvi_std` and
+    `contamination` (time, y, x) float32.
 
     Raises
     ------
@@ -131,15 +133,16 @@ def _invent_part(
 
 def joined(parts: list[Filled], places: list[Window], outer: Window) -> Filled:
     """The filled pixels of `outer`, put together from parts that cover it."""
-    arrays = []
-    for values in zip(*((p.reflectance, p.std, p.source, p.days) for p in parts), strict=True):
+    arrays = {}
+    for name in (each.name for each in fields(Filled) if getattr(parts[0], each.name) is not None):
+        values = [getattr(part, name) for part in parts]
         whole = np.empty((*values[0].shape[:-2], *outer.shape), dtype=values[0].dtype)
         for value, place in zip(values, places, strict=True):
             common = place.intersection(outer)
             assert common is not None
             whole[(..., *common.within(outer))] = value[(..., *common.within(place))]
-        arrays.append(whole)
-    return Filled(*arrays)
+        arrays[name] = whole
+    return Filled(**arrays)
 
 
 def _arrays(
@@ -181,6 +184,8 @@ def as_variables(
     values: dict[str, NDArray[Any]] = dict(
         zip(FILLED_NAMES, (filled.reflectance, filled.std, filled.source, filled.days), strict=True)
     )
+    if filled.contamination is not None:
+        values["contamination"] = filled.contamination
     if settings.ndvi:
         values |= zip(NDVI_NAMES, ndvi_with_std(filled, bands, prepared.error_correlation), strict=True)
     return values

@@ -28,13 +28,15 @@ DIMS = {
     "days_to_observation": OBSERVED_DIMS,
     "ndvi": OBSERVED_DIMS,
     "ndvi_std": OBSERVED_DIMS,
+    "contamination": OBSERVED_DIMS,
 }
 TYPES = {"source": np.uint8, "days_to_observation": np.int16}
 
 
 def names_of(settings: FillSettings) -> list[str]:
     """Names of the output's variables."""
-    return list(DIMS) if settings.ndvi else list(DIMS)[:4]
+    left_out = () if settings.ndvi else ("ndvi", "ndvi_std")
+    return [name for name in DIMS if name not in left_out and (name != "contamination" or settings.contamination)]
 
 
 def wanted_dates(cube: xr.Dataset) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from clearcube.filler import cut, estimate
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from clearcube.filler import Block, PreparedFiller
+    from clearcube.filler import Block, Estimate, PreparedFiller
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class FillSettings:
     denoise : observed values that the method takes for contaminated are replaced, unless a pixel has no others.
         Without it they are kept, and their std says how far from the method's estimate they are.
     ndvi : NDVI and its std are wanted too.
+    contamination : the probability that an observed pixel is contaminated is wanted too.
     """
 
     max_gap: int | None = None
@@ -38,6 +39,7 @@ class FillSettings:
     smooth: bool = False
     denoise: bool = False
     ndvi: bool = False
+    contamination: bool = False
 
     def __post_init__(self) -> None:
         for name in ("max_gap", "max_extrapolation", "invent_distance"):
@@ -54,12 +56,15 @@ class Filled:
     source : (T, H, W) uint8, `clearcube.cube.Source`.
     days : (T, H, W) int16, days to the nearest observation of the pixel on either side, 0 where observed, -1 where
         it is never observed.
+    contamination : (T, H, W) float32, probability that an observed pixel is contaminated, NaN where nothing was
+        observed or the filler does not judge; None where it was not asked for.
     """
 
     reflectance: NDArray[np.float32]
     std: NDArray[np.float32]
     source: NDArray[np.uint8]
     days: NDArray[np.int16]
+    contamination: NDArray[np.float32] | None = None
 
     def cut(self, rows: slice, columns: slice, times: NDArray[np.bool_] | None = None) -> Filled:
         """The part of the window in these rows and columns, at the dates chosen by `times` (T,) bool."""
@@ -69,6 +74,7 @@ class Filled:
             self.std[..., rows, columns][chosen],
             self.source[..., rows, columns][chosen],
             self.days[..., rows, columns][chosen],
+            None if self.contamination is None else self.contamination[..., rows, columns][chosen],
         )
 
 
@@ -97,7 +103,13 @@ def fill_window(prepared: PreparedFiller, block: Block, settings: FillSettings, 
     if (source == Source.UNFILLED).any():
         blank_unfilled(mean, source)
         blank_unfilled(std, source)
-    return Filled(mean, std, source, days)
+    return Filled(mean, std, source, days, _judgement(made, block.observed) if settings.contamination else None)
+
+
+def _judgement(made: Estimate, observed: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The probability of contamination where observed, else NaN, (T, H, W)."""
+    nothing = np.float32(np.nan)
+    return np.where(observed, nothing if made.contamination is None else made.contamination, nothing)
 
 
 def _widen(std: NDArray[np.float32], distance: NDArray[np.float32], doubted: NDArray[np.bool_]) -> None:

@@ -42,6 +42,7 @@ def fill(
     smooth: bool = False,
     denoise: bool = False,
     ndvi: bool = False,
+    contamination: bool = False,
     window: int = 256,
     **options: Any,
 ) -> xr.Dataset:
@@ -60,6 +61,7 @@ def fill(
     denoise : replace observed pixels that the method takes for cloud, haze or shadow (`seq2seq`); they are flagged
         `replaced`.
     ndvi : add `ndvi` and `ndvi_std`.
+    contamination : add `contamination`, the probability that an observed pixel is cloud, haze or shadow (`seq2seq`).
     window : pixels per side that are filled at once.
     options : the method's own: `smoothness` (whittaker), `terms` (harmonic), `modes` (dineof), `weights` (a checkpoint,
         networks), `adapt` (seq2seq: True, or a number of steps, to train on this cube first).
@@ -67,7 +69,8 @@ def fill(
     Returns
     -------
     Data set with `reflectance`, `reflectance_std` (time, band, y, x) float32, unit 1, NaN where unfilled; `source`
-    (time, y, x) uint8 flags; `days_to_observation` (time, y, x) int16; `ndvi`, `ndvi_std` where asked for.
+    (time, y, x) uint8 flags; `days_to_observation` (time, y, x) int16; `ndvi`, `ndvi_std`, `contamination`
+    (time, y, x) where asked for.
 
     Raises
     ------
@@ -80,6 +83,7 @@ def fill(
         smooth,
         denoise,
         ndvi,
+        contamination,
     )
     choice, _ = choice_of(method, options, settings, partial(check_cube, cube))
     return fill_with(cube, choice.filler, settings, window=window).assign_attrs(choice.attrs)

@@ -107,6 +107,11 @@ def _variable_attrs() -> dict[str, dict[str, Any]]:
             "long_name": "one standard deviation of the error of NDVI",
             "units": "1",
         },
+        "contamination": {
+            "long_name": "probability that an observed pixel is cloud, haze or shadow all the same",
+            "units": "1",
+            "comment": "NaN where nothing was observed",
+        },
         "landcover": {"long_name": "land cover class"},
     }
 

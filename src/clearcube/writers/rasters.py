@@ -25,6 +25,7 @@ FOLDERS = {
     "days_to_observation": ("days", "days"),
     "ndvi": ("ndvi", "ndvi"),
     "ndvi_std": ("ndvi_std", "ndvi_std"),
+    "contamination": ("contamination", "contamination"),
 }
 """Variable -> (sub-folder, beginning of the file names)."""
 COLOURS = {
@@ -46,7 +47,8 @@ def finish_cogs(stored: Path, target: Path, scratch: Path) -> None:
     """Write the folder of rasters of a complete store (layout `cube`).
 
     target : a folder that does not exist yet. Files are `reflectance_YYYYMMDD.tif` and, in sub-folders,
-        `std/std_YYYYMMDD.tif`, `source/source_YYYYMMDD.tif`, `days/days_YYYYMMDD.tif` (`ndvi/`, `ndvi_std/`).
+        `std/std_YYYYMMDD.tif`, `source/source_YYYYMMDD.tif`, `days/days_YYYYMMDD.tif` (`ndvi/`, `ndvi_std/`,
+        `contamination/`).
     scratch : a folder for the rasters that are being made.
     """
     import xarray as xr
