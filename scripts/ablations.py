@@ -55,13 +55,13 @@ ABLATIONS: Mapping[str, Ablation] = {
         "no memory: each date with its neighbours' interpolation alone",
         {"network": {"hidden": [0, 0, 0], "look_hidden": [0, 0]}},
     ),
-    "ganfilling-published": Ablation("the published network at width 8, trained as published", base=PUBLISHED),
-    "ganfilling-ours": Ablation(
-        "the published network at width 8, trained our way",
+    "ganfilling-retrained": Ablation("the published network at width 8, retrained as published", base=PUBLISHED),
+    "ganfilling-retrained-ours": Ablation(
+        "the published network at width 8, retrained our way",
         {"network": {"kind": "ganfilling", "width": 8}, "sampling": SHAPE},
     ),
-    "frame2frame-ours": Ablation(
-        "the same without memory, trained our way",
+    "frame2frame-retrained-ours": Ablation(
+        "the same without memory, retrained our way",
         {"network": {"kind": "frame2frame", "width": 8}, "sampling": SHAPE},
     ),
 }

@@ -414,7 +414,7 @@ def test_a_store_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch)
 
     monkeypatch.setattr(staged, "_fill_and_write", loses_a_chunk)
     before = contents(tmp_path)
-    assert_refused(run("fill", *LINEAR, source, tmp_path / "out.zarr", "-q"), "cube.zarr was changed", "begin anew")
+    assert_refused(run("fill", *LINEAR, source, tmp_path / "out.zarr", "-q"), "cube.zarr was changed", "start over")
     assert [name for name in contents(tmp_path) if name not in before] == []
 
 

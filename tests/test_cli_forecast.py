@@ -244,7 +244,7 @@ def test_guided_weights_without_weather(tmp_path):
 
 def test_weather_for_a_model_that_knows_none(tmp_path, told):
     result = run(cube(tmp_path), tmp_path / "out.nc", *told, "--weather", table(tmp_path, 160))
-    assert (result.exit_code, "knows no weather" in result.output) == (2, True)
+    assert (result.exit_code, "does not use weather" in result.output) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -321,4 +321,4 @@ def test_test_files_never_train(tmp_path, monkeypatch):
     config = tmp_path / "run.toml"
     config.write_text(f'train = ["{path}"]\n' + TINY_RUN.format(folder=tmp_path))
     result = CliRunner().invoke(app, ["train-forecast", str(config)])
-    assert (result.exit_code, "only measure" in result.output) == (2, True)
+    assert (result.exit_code, "held-out test file" in result.output) == (2, True)

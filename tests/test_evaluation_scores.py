@@ -159,7 +159,7 @@ bad_truth[0, 0, 0, 0] = np.nan
     [
         ((filled[:3], truth, hidden), r"filled has the shape \(3, 2, 5, 5\) and truth \(4, 2, 5, 5\)"),
         ((filled, truth, hidden[:, :4]), r"hidden has the shape \(4, 4, 5\), the reflectance has \(4, 2, 5, 5\)"),
-        ((filled, truth, hidden.astype(int)), "hidden is int64, needed is bool"),
+        ((filled, truth, hidden.astype(int)), "hidden is int64, expected bool"),
         ((filled[0], truth[0], hidden[0]), "filled has 3 dimensions"),
         ((filled, truth, np.zeros_like(hidden)), "nothing to score: no pixel is hidden"),
         ((filled, bad_truth, hidden), f"the truth has no finite value at 1 of {hidden.sum()} hidden pixels"),

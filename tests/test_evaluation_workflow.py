@@ -141,9 +141,9 @@ def test_predictions_on_another_grid_or_of_other_dates_or_bands_are_refused(stor
     later = truth.assign_coords(time=truth["time"] + np.timedelta64(1, "D"))
     zone, last = place(0, crs=32632), str(truth["time"].values[6])[:10]
     cases = {
-        "moved": (moved, "lie on other grids: x begins"),
+        "moved": (moved, "are on different grids: x begins"),
         "later": (later, "differ in 'time'"),
-        "zone": (zone, "lie on other grids: EPSG:32632 and EPSG:32631"),
+        "zone": (zone, "are on different grids: EPSG:32632 and EPSG:32631"),
         "small": (truth.isel(y=slice(0, 20)), "has the shape"),
         "fewer": (truth.isel(time=slice(0, 6)), f"6 and 8 entries, without counterpart is {last} of truth"),
         "three": (truth.isel(band=slice(0, 3)), "3 and 4 entries, without counterpart is nir of truth"),

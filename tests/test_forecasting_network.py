@@ -133,7 +133,7 @@ def test_by_name(path):
 def test_the_guided_model_by_name(path, guided):
     model = make_forecaster("convlstm-guided", weights=guided)
     assert (model.name, model.guided) == ("convlstm-guided", True)
-    with pytest.raises(InputError, match="knows no weather"):
+    with pytest.raises(InputError, match="does not use weather"):
         make_forecaster("convlstm-guided", weights=path)
 
 

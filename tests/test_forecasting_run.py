@@ -152,7 +152,7 @@ def test_a_finished_run_is_not_repeated(tmp_path):
 def test_an_episode_of_which_nothing_is_seen_afterwards_cannot_be_scored():
     dark = replace(episode(), target_ndvi=np.full_like(episode().target_ndvi, np.nan))
     outcomes = evaluate_episode(dark, plan()).outcomes.values()
-    assert all(each.left_out and "nothing is seen on the dates to forecast" in each.problem for each in outcomes)
+    assert all(each.left_out and "no pixel is clear on the dates to forecast" in each.problem for each in outcomes)
 
 
 def compared(count=3, models=MODELS, fills=FILLS, **kinds):

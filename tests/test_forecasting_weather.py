@@ -142,7 +142,7 @@ def test_damaged_weather_is_refused(tmp_path, where):
     first = int(len(content) * where) if where < 0.9 else len(content) - 30
     content[first : first + 20] = bytes(20)
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"cannot be read .*get the file anew"):
+    with pytest.raises(InputError, match=r"cannot be read .*get the file again"):
         earthnet_weather(path, START, 39.0)
 
 

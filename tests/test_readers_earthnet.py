@@ -154,9 +154,9 @@ def test_objects_are_never_unpickled(tmp_path):
 
 def bad_files(folder):
     good = write(folder, STEM, frames(30, 7)).read_bytes()
-    yield "cut off", good[: len(good) // 2], "is none of what clearcube reads|cannot be read as npz"
+    yield "cut off", good[: len(good) // 2], "is in no format that clearcube reads|cannot be read as npz"
     yield "empty", b"", "is empty"
-    yield "text", b"hello, this is no archive", "is none of what clearcube reads"
+    yield "text", b"hello, this is no archive", "is in no format that clearcube reads"
     yield "scrambled", good[:5000] + bytes(3000) + good[8000:], "damaged or cut off"
 
 

@@ -137,7 +137,7 @@ def test_inputs_that_cannot_be(tmp_path):
         (tmp_path / "absent.nc", r"absent.nc does not exist"),
         (tmp_path / "*.tif", r"no file matches .*\*.tif"),
         (tmp_path / "empty", "empty is empty|the folder .* is empty"),
-        (tmp_path / "text.nc", r"text.nc is none of what clearcube reads"),
+        (tmp_path / "text.nc", r"text.nc is in no format that clearcube reads"),
         (tmp_path / "nothing.nc", r"nothing.nc is empty"),
         ([good, tmp_path / "a.npz"], "of several formats"),
         ([good, good], "is given twice"),

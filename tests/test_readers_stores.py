@@ -471,7 +471,7 @@ def test_a_store_that_vanishes_is_noticed(tmp_path):
         cube.reflectance.compute()
     (tmp_path / "hollow.zarr").mkdir()
     (tmp_path / "hollow.zarr" / "B02").mkdir()
-    with pytest.raises(InputError, match=r"hollow.zarr is none of what clearcube reads"):
+    with pytest.raises(InputError, match=r"hollow.zarr is in no format that clearcube reads"):
         open_cube(tmp_path / "hollow.zarr")
 
 

@@ -129,4 +129,4 @@ def test_ablations_differ_in_what_they_say_and_learn_from_the_same_number_of_pix
         other = read_config(tmp_path / f"{name}.toml")
         assert other.network != ours.network
         assert replace(other, network=ours.network, output=ours.output) == ours
-    assert made["ganfilling-published"]["loss"]["adversarial"] == 1
+    assert made["ganfilling-retrained"]["loss"]["adversarial"] == 1

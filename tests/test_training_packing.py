@@ -52,7 +52,7 @@ def test_files_that_only_measure_are_refused(tmp_path, monkeypatch):
     path = stored(tmp_path / "a.nc")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     monkeypatch.setattr(packing, "test_sums", lambda: {digest: "secret.nc"})
-    with pytest.raises(InputError, match=r"files that only measure \(secret.nc\); take it out of 'validation'"):
+    with pytest.raises(InputError, match=r"a held-out test file \(secret.nc\); take it out of 'validation'"):
         gathered(config_from({"validation": [str(path)]}))
 
 
@@ -67,7 +67,7 @@ def test_the_shipped_list_names_the_test_files(shared):
     listed = packing.test_sums()
     files = [path for path in (shared / "data" / "test").rglob("*") if path.is_file()]
     assert {hashlib.sha256(path.read_bytes()).hexdigest() for path in files} == set(listed)
-    with pytest.raises(InputError, match="only measure"):
+    with pytest.raises(InputError, match="held-out test file"):
         gathered(config_from({"train": [str(files[0])]}))
 
 

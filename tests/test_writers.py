@@ -271,7 +271,7 @@ def test_an_unreadable_manifest_is_explained(tmp_path):
     with opened(output, {}, resume=False, overwrite=False) as stage:
         (stage.path / "manifest.json").write_text("{")
     with (
-        pytest.raises(InputError, match="begin anew with --overwrite"),
+        pytest.raises(InputError, match="start over with --overwrite"),
         opened(output, {}, resume=True, overwrite=False),
     ):
         pass

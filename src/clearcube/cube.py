@@ -185,7 +185,7 @@ def check_cube(cube: xr.Dataset) -> xr.Dataset:
         if cube[name].dims != dims:
             raise InputError(f"not a cube: '{name}' has dimensions {cube[name].dims}, needed are {dims}")
         if cube[name].dtype != dtype:
-            raise InputError(f"not a cube: '{name}' is {cube[name].dtype}, needed is {np.dtype(dtype)}")
+            raise InputError(f"not a cube: '{name}' is {cube[name].dtype}, expected {np.dtype(dtype)}")
     for name in ("time", "band", "y", "x"):
         if name not in cube.coords:
             raise InputError(f"not a cube: the coordinate '{name}' is missing")

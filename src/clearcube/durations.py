@@ -24,5 +24,5 @@ def parse_days(duration: int | str, option: str, *, at_least: int = 0) -> int:
 
 
 def parse_optional_days(duration: int | str | None, option: str) -> int | None:
-    """The same where nothing may be given, which stays None."""
+    """As `parse_days`; None stays None."""
     return None if duration is None else parse_days(duration, option)

@@ -15,7 +15,7 @@ class Terminated(BaseException):
 
 
 def terminate(*_: object) -> NoReturn:
-    """What SIGTERM is handled by.
+    """Handler of SIGTERM.
 
     Raises
     ------

@@ -98,7 +98,7 @@ def forecast(
 def train_forecast(
     config: Config,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last saved state.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew where the output holds a run.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over where the output holds a run.")] = False,
     quiet: o.Quiet = False,
 ) -> None:
     """Train the network that forecasts, on simulated places and on your own cubes."""

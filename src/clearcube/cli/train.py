@@ -17,7 +17,7 @@ Config = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to tra
 def train(
     config: Config,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last saved state.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew where the output holds a run.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over where the output holds a run.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a network on simulated scenes and on your own cubes."""

@@ -65,7 +65,7 @@ def paired(filled: Any, truth: Any, hidden: Any, bands: Sequence[str] | None = N
     if pixels.shape != (mine.shape[0], *mine.shape[2:]):
         raise InputError(f"hidden has the shape {pixels.shape}, the reflectance has {mine.shape} (time, band, y, x)")
     if pixels.dtype != np.bool_:
-        raise InputError(f"hidden is {pixels.dtype}, needed is bool, True at the pixels to score")
+        raise InputError(f"hidden is {pixels.dtype}, expected bool, True at the pixels to score")
     if isinstance(truth, xr.Dataset) and "observed" in truth:
         pixels = scored(_array(truth["observed"], OBSERVED_DIMS, "'observed' of truth"), pixels)
     return Pair(mine, theirs, pixels, _names(filled, truth, bands, mine.shape[1]))

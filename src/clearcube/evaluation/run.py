@@ -29,7 +29,7 @@ BANK_SIZE = 4096
 """Masks in a bank, at most: of more, those are kept whose checksums come first, whatever the order of the cubes."""
 
 KEEP_S = 10.0
-"""Seconds of work that are lost at most, but for the fill in hand, where a run is killed."""
+"""Seconds of finished work that a killed run loses at most, beside the fill in progress."""
 WEIGHTS = "weights"
 """Name of the checksums of checkpoints, by method, among the settings."""
 PASTING = b"a fifth of the pixels of every pasted cloud is missed"

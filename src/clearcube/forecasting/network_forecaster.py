@@ -143,11 +143,11 @@ def make_guided_forecaster(*, weights: str | os.PathLike[str] | None = None) -> 
 
     Raises
     ------
-    InputError : as `make_network_forecaster`, or the checkpoint knows no weather.
+    InputError : as `make_network_forecaster`, or the checkpoint does not use weather.
     """
     made = NetworkForecaster(located(GUIDED if weights is None else weights))
     if not made.guided:
-        raise InputError(f"{made.path} knows no weather; use the model convlstm with it")
+        raise InputError(f"{made.path} does not use weather; take the model convlstm with it")
     return made
 
 

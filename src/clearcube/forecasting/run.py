@@ -103,7 +103,7 @@ def _context(context: Block, make: Callable[[], Filler] | None) -> Block:
 
 def _outcome(make: Callable[[], Forecaster], context: Block, episode: Episode) -> Outcome:
     if not np.isfinite(episode.target_ndvi).any():
-        raise InputError("nothing is seen on the dates to forecast; there is nothing to score")
+        raise InputError("no pixel is clear on the dates to forecast; there is nothing to score")
     forecast = forecast_episode(make(), context, episode)
     if not np.isfinite(forecast.mean).any():
         raise InputError("the forecast has no value at any pixel")

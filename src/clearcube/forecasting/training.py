@@ -202,7 +202,7 @@ def train(
 ) -> ForecastProgress:
     """Train as configured; writes state, log, `last.safetensors` and `best.safetensors` into the output folder.
 
-    report : called with every record that is logged. resume : go on from the saved state. overwrite : begin anew where
+    report : called with every record that is logged. resume : go on from the saved state. overwrite : start over where
     the folder holds another run. until : end at this step, as if killed after a save.
 
     Raises

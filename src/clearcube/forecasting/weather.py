@@ -71,12 +71,12 @@ def earthnet_weather(path: str | os.PathLike[str], start: np.datetime64, latitud
             stored = archive["mesodynamic"]
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         raise InputError(
-            f"{path}: its weather, 'mesodynamic', cannot be read ({error}); get the file anew, or use a model without "
+            f"{path}: its weather, 'mesodynamic', cannot be read ({error}); get the file again, or use a model without "
             "weather"
         ) from None
     if stored.ndim != 4 or stored.shape[2] != len(EARTHNET) or min(stored.shape[:2]) < 2:
         raise InputError(
-            f"{path}: 'mesodynamic' has shape {stored.shape}; EarthNet2021's is (80, 80, 5, days): get the file anew"
+            f"{path}: 'mesodynamic' has shape {stored.shape}; EarthNet2021's is (80, 80, 5, days): get the file again"
         )
     row, column = stored.shape[0] // 2, stored.shape[1] // 2
     middle = stored[row - 1 : row + 1, column - 1 : column + 1].astype(np.float32).mean(axis=(0, 1)).T

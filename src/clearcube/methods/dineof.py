@@ -64,7 +64,7 @@ class Dineof:
 
     def __post_init__(self) -> None:
         if self.modes is not None and self.modes not in range(1, 51):
-            raise InputError(f"dineof: modes is {self.modes}, needed is a whole number from 1 to 50")
+            raise InputError(f"dineof: modes is {self.modes}, expected a whole number from 1 to 50")
 
     @property
     def name(self) -> str:

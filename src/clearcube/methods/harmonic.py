@@ -62,7 +62,7 @@ class Harmonic:
 
     def __post_init__(self) -> None:
         if self.terms not in range(7):
-            raise InputError(f"harmonic: terms is {self.terms}, needed is a whole number from 0 to 6")
+            raise InputError(f"harmonic: terms is {self.terms}, expected a whole number from 0 to 6")
 
     @property
     def name(self) -> str:

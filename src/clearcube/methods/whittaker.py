@@ -68,7 +68,7 @@ class Whittaker:
 
     def __post_init__(self) -> None:
         if self.smoothness is not None and not 0 < self.smoothness < np.inf:
-            raise InputError(f"whittaker: smoothness is {self.smoothness}, needed is a positive number (in days^3)")
+            raise InputError(f"whittaker: smoothness is {self.smoothness}, expected a positive number (in days^3)")
 
     @property
     def name(self) -> str:

@@ -51,7 +51,7 @@ def network_with(base: Seq2Seq, weights: bytes) -> Seq2Seq:
 
 
 def store(path: Path, adapted: Adapted, model: Seq2Seq, base: str) -> None:
-    """Keep the outcome in a file, as a checkpoint; it appears under its name only when complete. base : sha256."""
+    """Write the outcome as a checkpoint, which appears when complete. base : sha256 of the weights before."""
     outcome: dict[str, Any] = {"held_out": list(adapted.held_out), "kept": adapted.weights is not None}
     outcome |= {"steps": adapted.steps, "gain": adapted.gain if np.isfinite(adapted.gain) else None, "base": base}
     kept = model if adapted.weights is None else network_with(model, adapted.weights)
@@ -70,12 +70,12 @@ def stored(path: Path, base: str) -> Adapted:
     outcome: Any = metadata.get("adaptation")
     try:
         if outcome["base"] != base:
-            raise InputError(f"{path} was adapted from other weights; begin anew with --overwrite")
+            raise InputError(f"{path} was adapted from other weights; start over with --overwrite")
         gain = float("nan") if outcome["gain"] is None else float(outcome["gain"])
         weights = tensors_as_bytes(model) if outcome["kept"] else None
         return Adapted(int(outcome["steps"]), weights, tuple(map(int, outcome["held_out"])), gain)
     except (TypeError, KeyError) as error:
-        raise InputError(f"{path} does not tell how it was adapted; begin anew with --overwrite") from error
+        raise InputError(f"{path} does not tell how it was adapted; start over with --overwrite") from error
 
 
 def tensors_as_bytes(model: nn.Module) -> bytes:

@@ -57,7 +57,7 @@ def network_at(path: str, digest: str | None = None) -> nn.Module:
     InputError : as `opened`, or the file is another one than before.
     """
     if digest is not None and sha256_of(path) != digest:
-        raise InputError(f"{path} has changed since the fill began; put the file back, or begin anew")
+        raise InputError(f"{path} has changed since the fill began; put the file back, or start over")
     return _opened(path, _stamp(path))[0]
 
 

@@ -44,7 +44,7 @@ class ForecastConfig:
 
     fine, coarse : hidden channels on the finer and on the coarser grid; time : of what is told about dates.
     step_days, steps : of the forecast; their product is the horizon in days.
-    weather : number of weather variables; 0 = it knows no weather. elevation : whether it is given a terrain model.
+    weather : number of weather variables; 0 = it does not use weather. elevation : whether it is given a terrain model.
 
     Raises
     ------

@@ -117,11 +117,11 @@ def _load(path: str) -> dict[str, NDArray[Any]]:
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, ValueError, TypeError) as error:
         if "allow_pickle" in str(error) or "Object arrays" in str(error):
             raise InputError(
-                f"{path} holds pickled objects, which could run any program when loaded; clearcube never does. Get the "
+                f"{path} holds pickled objects, which could run any code when loaded, so clearcube does not. Get the "
                 "cube from its makers"
             ) from error
         raise InputError(
-            f"{path} cannot be read as npz ({error}); the file is damaged or cut off: get it anew"
+            f"{path} cannot be read as npz ({error}); the file is damaged or cut off: get it again"
         ) from error
 
 

@@ -87,10 +87,10 @@ def _unknown(source: str) -> str:
     import os
 
     if os.path.isfile(source) and not first_bytes(source, 1):
-        return f"{source} is empty; get the file anew"
+        return f"{source} is empty; get the file again"
     if os.path.isfile(source) and first_bytes(source, 4) in ZIP_SIGNATURES:
         return f"{source} is a zip archive of files; unpack it and name what was in it"
     return (
-        f"{source} is none of what clearcube reads (EarthNet2021 npz, NetCDF, Zarr, GeoTIFF, JPEG 2000, Sentinel-2 "
-        "product folders) or is damaged; check the file"
+        f"{source} is in no format that clearcube reads (EarthNet2021 npz, NetCDF, Zarr, GeoTIFF, JPEG 2000, "
+        "Sentinel-2 product folders) or is damaged; check the file"
     )

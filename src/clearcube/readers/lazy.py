@@ -59,7 +59,7 @@ class StoredVariable:
             raise
         except Exception as error:  # codecs and file formats each raise errors of their own
             raise InputError(
-                f"{self.where} cannot be read ({error}); the file is damaged, cut off or gone: get it anew"
+                f"{self.where} cannot be read ({error}); the file is damaged, cut off or gone: get it again"
             ) from error
         if not is_url(self.path) and not os.path.exists(self.path):  # a Zarr store that is gone reads as fill values
             raise InputError(f"{self.where} cannot be read: {self.path} is gone; put it back")

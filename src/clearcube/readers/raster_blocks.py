@@ -115,7 +115,7 @@ def _read_block(table: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any], 
     except (RasterioError, IndexError) as error:
         if os.path.isfile(piece.path):
             raise InputError(
-                f"{piece.path} cannot be read ({error}); the file is damaged or cut off: get it anew"
+                f"{piece.path} cannot be read ({error}); the file is damaged or cut off: get it again"
             ) from error
         raise OSError(f"{piece.path} cannot be read: {error}") from error
     for values, numbers, layer in zip(block[0], stored, piece.layers, strict=True):

@@ -104,7 +104,7 @@ def inspect(path: str) -> RasterInfo:
                 _check_blocks(path, raster)
             return info
     except RasterioError as error:
-        raise InputError(f"{path} is not a raster that can be read ({error}); remove it or get it anew") from error
+        raise InputError(f"{path} is not a raster that can be read ({error}); remove it or get it again") from error
 
 
 def _info(path: str, raster: Any) -> RasterInfo:
@@ -147,9 +147,9 @@ def _check_local(path: str) -> None:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     if size == 0:
-        raise InputError(f"{path} is empty; remove it or get it anew")
+        raise InputError(f"{path} is empty; remove it or get it again")
     if not is_whole:
-        raise InputError(f"{path} is cut off; get it anew")
+        raise InputError(f"{path} is cut off; get it again")
 
 
 def _is_whole_jpeg2000(file: Any, size: int) -> bool:
@@ -187,4 +187,4 @@ def _check_blocks(path: str, raster: Any) -> None:
                 start = raster.get_tag_item(f"BLOCK_OFFSET_{x}_{y}", "TIFF", bidx=band)
                 length = raster.get_tag_item(f"BLOCK_SIZE_{x}_{y}", "TIFF", bidx=band)
                 if start is not None and length is not None and int(start) + int(length) > size:
-                    raise InputError(f"{path} is cut off ({size} bytes are there); get it anew")
+                    raise InputError(f"{path} is cut off ({size} bytes are there); get it again")

@@ -99,7 +99,7 @@ def _open_zarr(path: str) -> xr.Dataset:
 def _open_netcdf(path: str) -> xr.Dataset:
     head = first_bytes(path, 8)
     if not head:
-        raise InputError(f"{path} is empty; get the file anew")
+        raise InputError(f"{path} is empty; get the file again")
     if not is_netcdf(path):
         raise InputError(f"{path} is neither NetCDF nor Zarr; check the file or say its format with --format")
     if is_url(path):
@@ -134,7 +134,7 @@ def _check_length(path: str, file: BinaryIO) -> None:
     needed = needed_bytes(file)
     actual = file.seek(0, os.SEEK_END)
     if actual < needed:
-        raise InputError(f"{path} is cut off: it has {actual} bytes and needs {needed}; get the file anew")
+        raise InputError(f"{path} is cut off: it has {actual} bytes and needs {needed}; get the file again")
 
 
 def _as_datetimes(values: NDArray[Any]) -> NDArray[np.datetime64]:

@@ -185,7 +185,7 @@ def _check_extent(dataset: xr.Dataset, axes: Axes, path: str) -> None:
     for dim in (axes.time, axes.y, axes.x):
         if dim is not None and dataset.sizes[dim] == 0:
             raise InputError(
-                f"{path}: the dimension '{dim}' has length 0, so there are no values; write the store anew"
+                f"{path}: the dimension '{dim}' has length 0, so there are no values; write the store again"
             )
 
 

@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("config", help="TOML file")
     parser.add_argument("data", help="file that 'clearcube pack' made")
     parser.add_argument("--resume", action="store_true", help="go on from the last saved state")
-    parser.add_argument("--overwrite", action="store_true", help="begin anew where the output holds a run")
+    parser.add_argument("--overwrite", action="store_true", help="start over where the output holds a run")
     given = parser.parse_args(arguments)
     state = None
     previous = signal.signal(signal.SIGTERM, terminate)

@@ -69,7 +69,7 @@ class SeveralDevices(OneDevice):
         try:
             self._fabric: Any = Fabric(accelerator=accelerator, devices=count, strategy="ddp" if count > 1 else "auto")
         except MisconfigurationException as error:
-            raise InputError(f"optimisation.devices is {count}, and that many are not here ({error})") from None
+            raise InputError(f"optimisation.devices is {count}, but there are fewer here ({error})") from None
         self._fabric.launch()
         self.device, self.rank, self.count = self._fabric.device, self._fabric.global_rank, self._fabric.world_size
 

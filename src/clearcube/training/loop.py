@@ -61,7 +61,7 @@ def train(
     data : the real cubes, for training and for validation.
     report : called with every record that is logged.
     resume : go on from the saved state.
-    overwrite : begin anew where the folder holds another run.
+    overwrite : start over where the folder holds another run.
     until : end at this step, as if killed after a save.
 
     Raises
@@ -182,7 +182,7 @@ def _check_weights(run: Run) -> None:
 
 def _fail(run: Run, what: str) -> NoReturn:
     raise InputError(
-        f"{what} after step {run.progress.step}; lower optimisation.learning_rate and begin anew{_what_is_good(run)}"
+        f"{what} after step {run.progress.step}; lower optimisation.learning_rate and start over{_what_is_good(run)}"
     )
 
 

@@ -143,7 +143,7 @@ def _refuse_tests(sums: Mapping[str, str], advice: str) -> None:
     tests = test_sums()
     for name, digest in sums.items():
         if digest in tests:
-            raise InputError(f"{name} is one of the files that only measure ({tests[digest]}); {advice}")
+            raise InputError(f"{name} is a held-out test file ({tests[digest]}); {advice}")
 
 
 def test_sums() -> dict[str, str]:

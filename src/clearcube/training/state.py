@@ -83,7 +83,7 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if found and not resume and not overwrite:
         onward = "go on with --resume, " if STATE in found else ""
         raise InputError(
-            f"{folder} holds another run ({', '.join(found)}): {onward}set output to another folder, or begin anew "
+            f"{folder} holds another run ({', '.join(found)}): {onward}set output to another folder, or start over "
             "with --overwrite"
         )
 
@@ -184,7 +184,7 @@ def load_state(
         raise
     except DAMAGED as error:
         raise InputError(
-            f"{path}: not a complete state of a run ({str(error) or type(error).__name__}); begin anew with --overwrite"
+            f"{path}: not a complete state of a run ({str(error) or type(error).__name__}); start over with --overwrite"
         ) from None
     return progress
 

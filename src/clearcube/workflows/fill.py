@@ -197,7 +197,7 @@ def _run(staged: StagedFill, inputs: Mapping[str, str]) -> None:
         raise
     if changed := _changed(inputs):
         staged.stage.remove()
-        raise InputError(f"{changed[0]} was changed while it was read; nothing was written: begin anew")
+        raise InputError(f"{changed[0]} was changed while it was read; nothing was written: start over")
 
 
 def _shares(stored: Path) -> dict[str, float]:

@@ -131,8 +131,8 @@ def target_dates(dates: NDArray[np.datetime64], horizon: int, every: int | None)
     step = every or (max(int(np.median(steps)), 1) if len(steps) else USUAL_STEP)
     if max(horizon, step) > LONGEST_HORIZON:
         raise InputError(
-            f"--horizon {horizon}d, in steps of {step} days, is longer than {LONGEST_HORIZON} days; no model says "
-            "anything of a time so far off: shorten it"
+            f"--horizon {horizon}d, in steps of {step} days, is longer than {LONGEST_HORIZON} days; no model can "
+            "forecast that far ahead: shorten it"
         )
     if horizon < step:
         raise InputError(f"--horizon {horizon}d ends before the first step of {step} days; raise it or lower --every")
@@ -236,7 +236,9 @@ def _weather(request: ForecastRequest, forecaster: Forecaster, cube: xr.Dataset)
     guided = bool(getattr(forecaster, "guided", False))
     if request.weather is not None:
         if not guided:
-            raise InputError(f"the model '{request.model}' with these weights knows no weather; leave --weather out")
+            raise InputError(
+                f"the model '{request.model}' with these weights does not use weather; leave --weather out"
+            )
         return read_weather_table(request.weather)
     return read_weather(list(cube.attrs.get("source_files", request.inputs)), cube) if guided else None
 

@@ -150,7 +150,7 @@ def _check_grid(mine: xr.Dataset, theirs: xr.Dataset) -> None:
     """Raise where the pixels are not the same places."""
     systems = [crs_of(each) for each in (mine, theirs)]
     if None not in systems and systems[0] != systems[1]:
-        raise InputError(f"filled and truth lie on other grids: {systems[0]} and {systems[1]}; resample one")
+        raise InputError(f"filled and truth are on different grids: {systems[0]} and {systems[1]}; resample one")
     steps = pixel_steps(theirs["y"].values, theirs["x"].values)
     for axis, step in zip(("y", "x"), steps, strict=True):
         a, b = mine[axis].values, theirs[axis].values
@@ -159,7 +159,7 @@ def _check_grid(mine: xr.Dataset, theirs: xr.Dataset) -> None:
             if np.allclose(a[::-1], b, rtol=0, atol=tolerance):
                 raise InputError(f"filled and truth differ in '{axis}': it runs the other way; turn one of them")
             raise InputError(
-                f"filled and truth lie on other grids: {axis} begins at {a[0]:.10g} and {b[0]:.10g}; resample one"
+                f"filled and truth are on different grids: {axis} begins at {a[0]:.10g} and {b[0]:.10g}; resample one"
             )
 
 

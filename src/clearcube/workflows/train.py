@@ -12,7 +12,7 @@ def train_network(
 ) -> Path:
     """Train as the configuration says; returns the folder with state, log and weights.
 
-    report : called with every record of the log. resume : go on from the saved state. overwrite : begin anew where
+    report : called with every record of the log. resume : go on from the saved state. overwrite : start over where
     there is another run's.
 
     Raises

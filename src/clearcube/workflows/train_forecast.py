@@ -21,7 +21,7 @@ def train_forecaster(
     """Train as the configuration says; returns the folder with episodes, state, log and weights.
 
     report : called with every record of the log; the making of episodes gives {"episodes": done, "of": all}.
-    resume : go on from the saved state. overwrite : begin anew where there is another run's.
+    resume : go on from the saved state. overwrite : start over where there is another run's.
 
     Raises
     ------

@@ -158,7 +158,7 @@ def _write(target: Path, model: nn.Module, metadata: Mapping[str, object]) -> No
     try:
         save(target, model, metadata)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot write {target} ({error}); choose a place where you may") from error
+        raise InputError(f"cannot write {target} ({error}); choose a place you can write to") from error
 
 
 def _sums(path: Path) -> dict[str, str]:

@@ -104,12 +104,14 @@ def opened(output: Path, fingerprint: Mapping[str, Any], *, resume: bool, overwr
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot write beside {output}: {error}; choose an output where you may write") from error
+        raise InputError(f"cannot write beside {output}: {error}; choose a place you can write to") from error
     lock = FileLock(path / "lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise InputError(f"{output} is being written by another process (it holds {path / 'lock'}); wait") from None
+        raise InputError(
+            f"{output} is being written by another process (it holds {path / 'lock'}); wait until it ends"
+        ) from None
     try:
         yield _prepared(path, output, json.loads(json.dumps(fingerprint)), resume=resume, overwrite=overwrite)
     finally:
@@ -131,7 +133,7 @@ def _prepared(path: Path, output: Path, fingerprint: dict[str, Any], *, resume: 
     if manifest.exists() and not overwrite:
         if not resume:
             raise InputError(
-                f"an unfinished run of {output} is in {path}: go on with --resume, or begin anew with --overwrite"
+                f"an unfinished run of {output} is in {path}: go on with --resume, or start over with --overwrite"
             )
         _refuse_changes(_read_manifest(manifest), fingerprint, output)
         return Stage(path, resumed=True)
@@ -148,10 +150,10 @@ def _read_manifest(manifest: Path) -> dict[str, Any]:
     try:
         content = json.loads(manifest.read_text())
         if content["version"] != VERSION:
-            raise ValueError(f"version {content['version']}, needed is {VERSION}")
+            raise ValueError(f"version {content['version']}, expected {VERSION}")
         recorded: dict[str, Any] = content["fingerprint"]
     except (ValueError, KeyError) as error:
-        raise InputError(f"{manifest} cannot be read ({error}); begin anew with --overwrite") from error
+        raise InputError(f"{manifest} cannot be read ({error}); start over with --overwrite") from error
     return recorded
 
 
@@ -164,7 +166,7 @@ def _refuse_changes(before: dict[str, Any], now: dict[str, Any], output: Path) -
         more = f"; and {len(differing) - 5} more" if len(differing) > 5 else ""
         raise InputError(
             f"cannot resume {output}, the input or a setting has changed: {shown}{more}. "
-            "Give the same again, or begin anew with --overwrite"
+            "Give the same again, or start over with --overwrite"
         )
 
 
