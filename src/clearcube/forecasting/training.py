@@ -21,12 +21,14 @@ from clearcube.networks import checkpoint
 from clearcube.networks.forecast import ForecastNet, Steps, at_leads
 from clearcube.networks.shipped import located
 from clearcube.networks.threads import torch_threads
-from clearcube.training.log import lines_until
+from clearcube.training.log import keep_lines, lines_until
 from clearcube.training.progress import is_done, share_done
 from clearcube.training.state import (
     BEST,
     LAST,
     LICENCE,
+    LOG,
+    alone_in,
     check_folder,
     clear_folder,
     load_state,
@@ -219,20 +221,20 @@ def train(
         progress = load_state(folder, learner, config, progress, forecast_config_from)
     for part in (learner.network, learner.average):
         part.to(device)
-    if overwrite and not resume:
-        clear_folder(folder)
     learner.optimiser.load_state_dict(learner.optimiser.state_dict())  # its state is cast to where the weights are
-    path = folder / "log.jsonl"
-    kept = lines_until(path, progress.step) if resume else []
-    with torch_threads(config.optimisation.threads), path.open("w", encoding="utf-8") as log:
-        log.writelines(kept)
+    path = folder / LOG
+    with torch_threads(config.optimisation.threads), alone_in(folder):
+        if overwrite and not resume:
+            clear_folder(folder)
+        keep_lines(path, lines_until(path, progress.step) if resume else [])
+        with path.open("a", encoding="utf-8") as log:
 
-        def write(record: dict[str, Any]) -> None:
-            log.write(json.dumps(record) + "\n")
-            log.flush()
-            report(record)
+            def write(record: dict[str, Any]) -> None:
+                log.write(json.dumps(record) + "\n")
+                log.flush()
+                report(record)
 
-        _loop(config, data, learner, progress, write, device, until)
+            _loop(config, data, learner, progress, write, device, until)
     return progress
 
 

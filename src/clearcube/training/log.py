@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from clearcube.training.state import LOG
+
 Sums = dict[str, list[float]]
 """Part of the loss -> its sum over the steps since the last record, and their number."""
 
@@ -32,7 +34,7 @@ class RunLog:
         quiet: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        place = Path(os.devnull) if quiet else folder / "log.jsonl"
+        place = Path(os.devnull) if quiet else folder / LOG
         if not quiet:
             keep_lines(place, lines_until(place, step) if step else [])
         self._file = place.open("a", encoding="utf-8")
