@@ -93,7 +93,7 @@ def test_an_output_is_replaced_only_when_asked_and_ours(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["-n", "0"], ["count is 0"]),
+        (["-n", "0"], ["number is 0"]),
         (["--seed", "-1"], ["seed is -1"]),
         (["--size", "4"], ["size is 4", "8"]),
         (["--size", "100000000"], ["size is 100000000", "16384"]),

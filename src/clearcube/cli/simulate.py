@@ -14,7 +14,7 @@ from clearcube.cli.options import Quiet
 
 def simulate(
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder for the scenes.")],
-    count: Annotated[int, typer.Option("--number", "-n", help="How many scenes.")] = 100,
+    number: Annotated[int, typer.Option("--number", "-n", help="How many scenes.")] = 100,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same scenes.")] = 0,
     size: Annotated[int, typer.Option("--size", help="Pixels along the sides.")] = 128,
     dates: Annotated[int, typer.Option("--dates", help="Dates of each scene.")] = 30,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SUFFIXES = {"netcdf": ".nc", "zarr": ".zarr"}
 TRUTH = "truth"
 """Folder of the truths in the output; each is called as its cube."""
-LIMITS = {"count": (1, 1_000_000), "seed": (0, 2**62), "size": (8, 16_384), "dates": (2, 1000)}
+LIMITS = {"number": (1, 1_000_000), "seed": (0, 2**62), "size": (8, 16_384), "dates": (2, 1000)}
 MOST_PIXEL_DATES = 100_000_000
 """Pixels times dates of a scene, which is made in memory."""
 
@@ -43,7 +43,7 @@ class SimulationRequest:
     """
 
     output: Path
-    count: int = 100
+    number: int = 100
     seed: int = 0
     size: int = 128
     dates: int = 30
@@ -84,15 +84,15 @@ def simulate_files(request: SimulationRequest, progress: ReportProgress) -> list
         folder = stage.path / "scenes"
         (folder / TRUTH).mkdir(parents=True, exist_ok=True)
         done = stage.done()
-        for index in range(request.count):
+        for index in range(request.number):
             name = _name(index, request)
             if name not in done:
                 _write_scene(request, index, folder / name, folder / TRUTH / name)
                 stage.mark(name)
-            progress("simulating", index + 1, request.count)
+            progress("simulating", index + 1, request.number)
         stage.publish(folder, request.output)
         stage.remove()
-    return [request.output / _name(index, request) for index in range(request.count)]
+    return [request.output / _name(index, request) for index in range(request.number)]
 
 
 def bands_named(names: tuple[str, ...]) -> tuple[Band, ...]:
