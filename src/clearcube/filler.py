@@ -101,6 +101,11 @@ class Estimate:
     contamination: NDArray[np.float32] | None = None
     believed: NDArray[np.bool_] | None = None
 
+    @property
+    def judges(self) -> bool:
+        """Whether the filler says which observations it believes."""
+        return self.believed is not None or self.contamination is not None
+
     def which_believed(self, observed: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """(T, H, W) bool, which of the observed pixels (T, H, W) the filler believes.
 

@@ -94,11 +94,11 @@ def fill_window(prepared: PreparedFiller, block: Block, settings: FillSettings, 
     if settings.smooth:
         source[block.observed] = Source.SMOOTHED
     else:
-        doubted = block.observed & ~made.which_believed(block.observed)
-        if settings.denoise:
+        doubted = np.nonzero(block.observed & ~made.which_believed(block.observed)) if made.judges else None
+        if doubted is not None and settings.denoise:
             source[doubted] = Source.REPLACED
-        else:
-            _widen(std, mean - block.reflectance, doubted)
+        elif doubted is not None:
+            _widen(std, mean, block.reflectance, doubted)
         keep_observed(mean, block.reflectance, source)
     if (source == Source.UNFILLED).any():
         blank_unfilled(mean, source)
@@ -112,11 +112,19 @@ def _judgement(made: Estimate, observed: NDArray[np.bool_]) -> NDArray[np.float3
     return np.where(observed, nothing if made.contamination is None else made.contamination, nothing)
 
 
-def _widen(std: NDArray[np.float32], distance: NDArray[np.float32], doubted: NDArray[np.bool_]) -> None:
-    """Add to the std (T, B, H, W) of doubted values that are kept how far the estimate is from them, in place."""
-    time, row, column = np.nonzero(doubted)
+def _widen(
+    std: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    kept: NDArray[np.float32],
+    doubted: tuple[NDArray[np.intp], ...],
+) -> None:
+    """Add to the std of doubted values that are kept how far the mean is from them, in place.
+
+    std, mean, kept : (T, B, H, W). doubted : dates, rows and columns.
+    """
+    time, row, column = doubted
     at = (time, slice(None), row, column)
-    std[at] = np.hypot(std[at], distance[at])
+    std[at] = np.hypot(std[at], mean[at] - kept[at])
 
 
 def _own(values: NDArray[np.float32], block: Block) -> NDArray[np.float32]:
