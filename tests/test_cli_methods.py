@@ -117,6 +117,7 @@ def test_the_probability_of_contamination_is_written_on_request(cube_path, tmp_p
         np.testing.assert_array_equal(np.isfinite(raster.read(1)), observed[0])
     again = open_cube(tmp_path / "b.nc")
     assert again.sizes["band"] == whole.sizes["band"], "it is not taken for a band"
+    assert open_cube(tmp_path / "c").sizes["band"] == whole.sizes["band"]
 
 
 class Malicious:

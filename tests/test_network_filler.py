@@ -276,6 +276,15 @@ def test_inserted_dates_that_make_cells_smaller_change_little():
         np.testing.assert_allclose(some[name].values, whole[name].values, atol=0.01)
 
 
+def test_values_that_leave_no_room_for_others_are_named(random):
+    whole = block()
+    reflectance = whole.reflectance.copy()
+    at = tuple(index[0] for index in np.nonzero(whole.observed))
+    reflectance[at[0], 0, at[1], at[2]] = 9.96921e36
+    with pytest.raises(InputError, match=r"an observed value is 9.969e\+36, which is no reflectance"):
+        NetworkFiller(random).prepare([whole]).fill(dataclasses.replace(whole, reflectance=reflectance))
+
+
 GRAM, SPREAD = np.tile(np.eye(2), (GAP_KINDS, 1, 1)).tolist(), [1.0] * GAP_KINDS
 
 

@@ -323,7 +323,7 @@ def test_validation_that_does_not_get_better_ends_the_run(tmp_path):
 
 
 @pytest.mark.parametrize("data", [DATA, TrainingData()], ids=["validated", "not validated"])
-def test_weights_that_are_ruined_in_the_last_step_are_not_saved(tmp_path, monkeypatch, small_bank, data):
+def test_weights_that_are_ruined_are_not_saved(tmp_path, monkeypatch, small_bank, data):
     def step(learner, *_, **__):
         with torch.no_grad():
             for value in learner.average.parameters():
@@ -332,9 +332,20 @@ def test_weights_that_are_ruined_in_the_last_step_are_not_saved(tmp_path, monkey
 
     monkeypatch.setattr(loop, "train_step", step)
     made = config(tmp_path, optimisation=OptimisationConfig(steps=1, precision="float32"))
-    with pytest.raises(InputError, match=r"not finite numbers after step 1; lower optimisation.learning_rate"):
-        train(made, data)
+    kept = dataclasses.replace(
+        made, optimisation=OptimisationConfig(steps=9, precision="float32"), check=ValidationConfig(save=50, keep=1)
+    )
+    for each in (made, kept):
+        with pytest.raises(InputError, match=r"not finite numbers after step 1; lower optimisation.learning_rate"):
+            train(each, data, overwrite=True)
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_cubes_that_a_line_fills_exactly_are_judged_all_the_same():
+    block = real(1).block
+    flat = dataclasses.replace(block, reflectance=np.full_like(block.reflectance, 0.2))
+    tests = experiments([NamedBlock("flat", flat)], ValidationConfig(scenarios=("frames",)))
+    assert np.isfinite(overall(gains(new_learner(config("unused")).average, tests, "float32"))["all"])
 
 
 def test_two_runs_cannot_write_into_one_folder(tmp_path, small_bank):

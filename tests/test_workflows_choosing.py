@@ -80,7 +80,12 @@ def test_fill_says_which_method_it_took_and_why():
         ("auto", {"nothing": 3}, PLAIN, "no option 'nothing'$"),
         ("linear", {}, FillSettings(denoise=True), r"'linear' \(asked for\) does not judge.* goes with seq2seq"),
         ("whittaker", {}, FillSettings(denoise=True), "does not judge"),
-        ("whittaker", {}, FillSettings(contamination=True), "does not judge observations, as --contamination asks"),
+        (
+            "whittaker",
+            {},
+            FillSettings(contamination=True),
+            "judges no observations, so it tells no contamination; seq2seq does",
+        ),
         ("seq2seq", {}, FillSettings(smooth=True), "no smooth series; --smooth goes with whittaker, harmonic"),
         ("magic", {}, PLAIN, "unknown method 'magic'; choose one of auto, last"),
     ],

@@ -25,7 +25,7 @@ def terminate(*_: object) -> NoReturn:
 
 
 def how_to_go_on(place: Path | None, option: str = "--resume") -> str:
-    """A line, begun anew, that says where what is done lies; nothing where nothing is left.
+    """A new line that says where what is done lies; nothing where nothing is left.
 
     option : what the same command needs besides to go on from there; "" = nothing.
     """

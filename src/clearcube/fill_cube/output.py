@@ -60,14 +60,15 @@ def output_dataset(
     place = cube.isel(time=np.flatnonzero(wanted_dates(cube)))
     kept = {str(key): place[key] for key in place.data_vars if set(place[key].dims) <= {"y", "x"}}
     filled = {key: (DIMS[key], array) for key, array in variables.items()}
-    output = xr.Dataset({**filled, **kept}, place.drop_vars(["wanted", "acquired"], errors="ignore").coords)
+    calendar = ["wanted", "acquired"] if "wanted" in place.coords else []
+    output = xr.Dataset({**filled, **kept}, place.drop_vars(calendar, errors="ignore").coords)
     return annotated(output, _attrs(cube, settings, name, prepared))
 
 
 def _attrs(cube: xr.Dataset, settings: FillSettings, name: str, prepared: PreparedFiller) -> dict[str, Any]:
     chosen = {key: value for key, value in asdict(settings).items() if value not in (None, False)}
     dates = dates_of(cube)
-    if "acquired" in cube.coords:
+    if "wanted" in cube.coords and "acquired" in cube.coords:  # a calendar has added dates
         dates = dates[cube["acquired"].values]
     return dict(cube.attrs) | {
         "clearcube_version": __version__,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SHARD = 20
 """Episodes in a file."""
 FORMAT = 2
-"""Of the files, what they hold; others are made anew."""
+"""Of the files, what they hold; others are made again."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ halves, quarters, ... of `LARGEST_CELL`."""
 SMALLEST_CELL = 32
 PRIOR = "mixture_prior"
 """Where a checkpoint's metadata say what is to be believed of its errors before anything is measured."""
+ABSURD = 1e6
+"""Reflectance that no product holds, in any unit."""
 SAMPLE_PIXEL_DATES = 250_000
 """Pixels times dates of the sample that errors are measured on, at each repetition."""
 
@@ -256,15 +258,20 @@ def _estimates(output: Output, block: Block) -> Estimates:
 
     Raises
     ------
-    InputError : they are not finite: the weights are of no use.
+    InputError : they are not finite, by the input or by the weights.
     """
     made = Estimates(
         np.stack([_array(output.base), _array(output.estimate)]), _array(output.std), _array(output.believed)
     )
-    seen = block.observed.any()
-    if seen and not (np.isfinite(made.means).all() and np.isfinite(made.std).all()):
-        raise InputError("the network's estimates are not finite numbers: its weights cannot be used; give others")
-    return made
+    if not block.observed.any() or (np.isfinite(made.means).all() and np.isfinite(made.std).all()):
+        return made
+    largest = float(np.abs(np.moveaxis(block.reflectance, 1, -1)[block.observed]).max())
+    if largest > ABSURD:
+        raise InputError(
+            f"an observed value is {largest:.4g}, which is no reflectance and leaves no room for others; name it with "
+            "nodata, or mask it"
+        )
+    raise InputError("the network's estimates are not finite numbers: its weights cannot be used; give others")
 
 
 def _array(values: torch.Tensor) -> NDArray[Any]:

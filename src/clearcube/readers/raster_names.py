@@ -25,7 +25,7 @@ _DAY_APART = re.compile(r"(?<!\d)(\d{4})[_.](\d{2})[_.](\d{2})(?!\d)")
 _DAY_OF_YEAR = re.compile(r"(?<!\d)(\d{4})(\d{3})(?!\d)")
 _RESOLUTION = re.compile(r"(?<![0-9A-Za-z])(10|20|60)m(?![0-9A-Za-z])", re.IGNORECASE)
 _NOT_REFLECTANCE = re.compile(
-    r"(?:std|days|ndvi|ndvi_std|reflectance_std)_\d{8}|.*_(?:TCI|AOT|WVP|PVI|SNW|QA_RADSAT|SR_QA_AEROSOL|SR_ATMOS_OPACITY|SR_CLOUD_QA|ST_[A-Z0-9]+)(?:_\d{2}m)?|MSK_(?!CLDPRB).*",
+    r"(?:std|days|ndvi|ndvi_std|reflectance_std|contamination)_\d{8}|.*_(?:TCI|AOT|WVP|PVI|SNW|QA_RADSAT|SR_QA_AEROSOL|SR_ATMOS_OPACITY|SR_CLOUD_QA|ST_[A-Z0-9]+)(?:_\d{2}m)?|MSK_(?!CLDPRB).*",
     re.IGNORECASE,
 )
 _SEPARATORS = re.compile(r"([_\-. ]+)")

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -81,12 +81,27 @@ def train(
     where.place(learner)
     run = Run(config, data, learner, progress, where, tests)
     heard, quiet = (report, False) if where.rank == 0 else (_unheard, True)
-    with torch_threads(config.optimisation.threads), nullcontext() if quiet else alone_in(folder):
+    with torch_threads(config.optimisation.threads), _alone_in(folder, where):
         if overwrite and not resume and not quiet:
             clear_folder(folder)
         with RunLog(folder, heard, every=config.check.log, sums=progress.sums, step=progress.step, quiet=quiet) as log:
             _loop(run, log, until)
     return progress
+
+
+@contextmanager
+def _alone_in(folder: Path, where: OneDevice) -> Iterator[None]:
+    """`alone_in` for the first process; if it is refused, so are all."""
+    with ExitStack() as stack:
+        problem = ""
+        if where.rank == 0:
+            try:
+                stack.enter_context(alone_in(folder))
+            except InputError as error:
+                problem = str(error)
+        if problem := where.agreed(problem):
+            raise InputError(problem)
+        yield
 
 
 def _tests(config: TrainingConfig, data: TrainingData) -> list[Experiment]:
@@ -151,19 +166,31 @@ def _loop(run: Run, log: RunLog, until: int | None) -> None:
         progress.seconds = time.monotonic() - started
         spent = where.agreed(_done(config, progress))
         log.step(progress.step, progress.seconds, terms, last=spent)
-        if where.rank == 0 and (spent or progress.step % config.check.every == 0):
+        if spent or progress.step % config.check.every == 0:
             _validate(run, log)
         done = where.agreed(_done(config, progress))  # validation may have been the last one
         if done:
             log.rest(progress.step, progress.seconds)
-        if where.rank == 0 and (done or progress.step % config.check.save == 0):
-            _check_weights(run)
-            save_state(run.folder, run.learner, progress, config)
-            save_weights(run.folder / LAST, run.learner, config, progress, run.data)
-        if where.rank == 0 and config.check.keep and progress.step % config.check.keep == 0:
-            save_weights(run.folder / KEPT.format(progress.step), run.learner, config, progress, run.data)
+        _save(run, last=done)
         if progress.step == until:
             return
+
+
+def _save(run: Run, *, last: bool) -> None:
+    """Save what is due at this step, by the first process; weights that are not numbers replace nothing."""
+    check, step = run.config.check, run.progress.step
+    state, kept = last or step % check.save == 0, check.keep > 0 and step % check.keep == 0
+    if not state and not kept:
+        return
+    if not all(bool(value.isfinite().all()) for value in run.learner.average.state_dict().values()):
+        _fail(run, "the weights are not finite numbers")  # all processes: they hold the same weights
+    if run.where.rank != 0:
+        return
+    if state:
+        save_state(run.folder, run.learner, run.progress, run.config)
+        save_weights(run.folder / LAST, run.learner, run.config, run.progress, run.data)
+    if kept:
+        save_weights(run.folder / KEPT.format(step), run.learner, run.config, run.progress, run.data)
 
 
 def _what_is_good(run: Run) -> str:
@@ -172,12 +199,6 @@ def _what_is_good(run: Run) -> str:
     if kept is None:
         return ""
     return f'; what it had learnt is kept: with start = "{kept}" and another output a run begins with it'
-
-
-def _check_weights(run: Run) -> None:
-    """Refuse weights that are not numbers before they replace what was saved."""
-    if not all(bool(value.isfinite().all()) for value in run.learner.average.state_dict().values()):
-        _fail(run, "the weights are not finite numbers")
 
 
 def _fail(run: Run, what: str) -> NoReturn:
@@ -192,14 +213,16 @@ def _done(config: TrainingConfig, progress: Progress) -> bool:
 
 
 def _validate(run: Run, log: RunLog) -> None:
-    """Judge the average of the weights; keep it if it is the best so far."""
+    """Judge the average of the weights, by the first process; keep it if it is the best so far."""
     if not run.tests:
         return
     config, progress, average = run.config, run.progress, run.learner.average
-    found = gains(average, run.tests, config.optimisation.precision)
+    found = gains(average, run.tests, config.optimisation.precision) if run.where.rank == 0 else {}
     means = overall(found)
-    if not all(map(math.isfinite, means.values())):
+    if not run.where.agreed(all(map(math.isfinite, means.values()))):
         _fail(run, "the network's estimates are not finite numbers")
+    if run.where.rank != 0:
+        return
     progress.validations.append({"step": progress.step, "gains": means})
     log.validation(progress.step, progress.seconds, means)
     if config.check.pictures:

@@ -50,18 +50,20 @@ def gathered(config: TrainingConfig) -> TrainingData:
 
     Raises
     ------
-    InputError : nothing matches a path, a file is on the list of test files, a cube cannot be read or used.
+    InputError : nothing matches a path, a file is on the list of test files, a cube cannot be read or used, or is to
+        train and to validate (parts of it, by `bbox` or `time`, may).
     """
     found = {role: _found(getattr(config, role)) for role in ROLES}
     names = distinct_names(path for each in found.values() for source, cube in each for path in (cube, *beside(source)))
     read: dict[str, str] = {}
-    role_of: dict[frozenset[str], str] = {}
+    role_of: dict[tuple[Any, ...], str] = {}
     for role, cubes in found.items():
         for source, cube in cubes:
             for path in (cube, *beside(source)):
                 sums = _checked_sums(path, names[path], role)
                 read |= sums
-                if path == cube and role_of.setdefault(frozenset(sums.values()), role) != role:
+                part = (frozenset(sums.values()), *(str(source.options.get(name)) for name in ("bbox", "time")))
+                if path == cube and role_of.setdefault(part, role) != role:
                     raise InputError(
                         f"{path} is to train and to validate; what trains cannot judge: take it out of one"
                     )

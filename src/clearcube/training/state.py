@@ -106,18 +106,31 @@ def alone_in(folder: Path) -> Iterator[None]:
     ------
     InputError : another one does.
     """
-    try:
-        from filelock import FileLock, Timeout
-    except ImportError:
+    filelock = _filelock()
+    if filelock is None:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / ".lock")
     try:
-        lock = FileLock(folder / ".lock").acquire(timeout=0)
-    except Timeout:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
         raise InputError(f"another run writes into {folder}; wait until it ends, or set another output") from None
-    with lock:
+    except (OSError, NotImplementedError) as error:
+        raise InputError(f"{folder} cannot be locked ({error}); set output to a folder elsewhere") from error
+    try:
         yield
+    finally:
+        lock.release()
+
+
+def _filelock() -> Any:
+    """The library, or None where it is not installed."""
+    try:
+        import filelock
+    except ImportError:
+        return None
+    return filelock
 
 
 class Restored(Protocol):

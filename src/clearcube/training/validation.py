@@ -30,6 +30,10 @@ class NamedBlock:
     elevation: NDArray[np.float32] | None = None
 
 
+LEAST_SQUARE = 1e-12
+"""Mean square from which a fill counts as exact, so that its PSNR, 120 dB, is a number."""
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A cube with hidden pixels: what is left of it, and the pixels to score."""
@@ -43,7 +47,7 @@ class Experiment:
     def psnr(self, mean: NDArray[np.float32]) -> float:
         """PSNR, dB, of a fill (T, B, H, W) over the scored pixels; data range 1."""
         error = np.moveaxis(mean - self.cube.block.reflectance, 1, 0)[:, self.scored]
-        return float(-10 * np.log10(np.mean(error.astype(np.float64) ** 2)))
+        return float(-10 * np.log10(np.maximum(np.mean(error.astype(np.float64) ** 2), LEAST_SQUARE)))
 
 
 def experiments(cubes: Sequence[NamedBlock], config: ValidationConfig) -> list[Experiment]:

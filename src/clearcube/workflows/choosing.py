@@ -114,7 +114,7 @@ def checked(choice: Choice, settings: FillSettings) -> Choice:
             f"{described} does not judge observations, so --denoise could replace none; it goes with {BEST}"
         )
     if settings.contamination and not info.judges:
-        raise InputError(f"{described} does not judge observations, as --contamination asks; it goes with {BEST}")
+        raise InputError(f"{described} judges no observations, so it tells no contamination; {BEST} does")
     if settings.denoise and settings.smooth:
         raise InputError("--smooth and --denoise both replace observed values; give one of them")
     return choice

@@ -18,6 +18,7 @@ from clearcube.networks.checkpoint import architecture_of, save
 from clearcube.networks.published import BANDS, load_published
 from clearcube.networks.shipped import SUFFIX, embedded, embedded_folder, located
 from clearcube.training.kinds import NetworkConfig, kind_of
+from clearcube.training.names import distinct_names
 from clearcube.workflows.places import check_free
 
 SUMS = "SHA256SUMS"
@@ -119,8 +120,9 @@ def convert(source: Path, target: Path, *, overwrite: bool = False) -> Checkpoin
 def average(sources: Sequence[Path], target: Path, *, overwrite: bool = False) -> CheckpointInfo:
     """Write the mean of the weights of checkpoints of one training, which often does better on data unlike training's.
 
-    What the checkpoints say of themselves is taken from the last one; which ones were averaged is added to it. A prior
-    that was measured for one of them (`scripts/calibrate_weights.py`) does not hold for the mean and is left out.
+    What the checkpoints say of themselves is taken from the last one; which ones were averaged is added to it. What
+    was measured for one of them, scores and the prior of its errors (`scripts/calibrate_weights.py`), does not hold for
+    the mean and is left out.
 
     Source: Izmailov et al., Averaging weights leads to wider optima and better generalization, UAI 2018.
 
@@ -139,10 +141,10 @@ def average(sources: Sequence[Path], target: Path, *, overwrite: bool = False) -
             raise InputError(f"{path} holds a network of another kind or size than {sources[-1]}; average only of one")
     states = [each.state_dict() for each in models]
     model.load_state_dict({name: torch.stack([s[name].double() for s in states]).mean(dim=0) for name in states[-1]})
-    kept = {name: value for name, value in metadata[-1].items() if name != PRIOR}
-    averaged = {path.name: sha256_of(path) for path in sources}
+    kept = {name: value for name, value in metadata[-1].items() if name not in (PRIOR, "validation")}
+    averaged = {name: sha256_of(path) for path, name in distinct_names(sources).items()}
     told = kept["provenance"]
-    told = told if isinstance(told, Mapping) else {"source": told}  # a text in files of older versions
+    told = told if isinstance(told, Mapping) else {"source": told}
     _write(target, model, kept | {"provenance": {**told, "average_of": averaged}})
     return describe(str(target))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCALE = 1e-4
-"""Reflectance, std and NDVI of one count in int16."""
+"""Reflectance, std, NDVI or probability of one count in int16."""
 NO_DATA = -32768
 TIME_CHUNK = 32
 """Dates in a chunk: deep enough for series, few enough to read one date."""
