@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 
+torch.set_num_threads(1)
 SHARED = Path(__file__).parents[2] / "shared"
 
 
@@ -13,3 +15,9 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip(f"the real cubes are not here ({SHARED} is absent)")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """Random tensors of a test do not depend on what ran before it."""
+    torch.manual_seed(0)

@@ -10,6 +10,7 @@ from builders import cloudy_cube
 from typer.testing import CliRunner
 
 from clearcube.cli import app
+from clearcube.errors import InputError
 
 runner = CliRunner()
 LINEAR = ("-m", "linear")
@@ -301,23 +302,21 @@ def test_runs_killed_at_any_instant_resume_to_the_same_bytes(tmp_path):
     arguments = ("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "16", "--ndvi")
     assert run("fill", *LINEAR, source, tmp_path / "whole.zarr", *arguments[5:]).exit_code == 0
     stage = tmp_path / "out.zarr.stage"
-    rng = np.random.default_rng(0)
-    kills = 0
-    while kills < 4:
+
+    def filled():
+        log = stage / "done.log"
+        return log.read_text().count("fill") if log.exists() else 0
+
+    for wanted in (0, 1, 25, 50):  # of 100 windows
         process = clearcube(*arguments, "--resume")
-        while process.poll() is None and not stage.exists():
+        while process.poll() is None and (not stage.exists() or filled() < wanted):
             time.sleep(0.01)
-        time.sleep(rng.uniform(0, 1.2))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        kills += 1
-        if (tmp_path / "out.zarr").exists():
-            break
-        assert not (tmp_path / "out.zarr").exists()
-    if not (tmp_path / "out.zarr").exists():
-        last = clearcube(*arguments, "--resume")
-        output, _ = last.communicate()
-        assert last.returncode == 0, output
+        assert filled() >= wanted and not (tmp_path / "out.zarr").exists()
+    last = clearcube(*arguments, "--resume")
+    output, _ = last.communicate()
+    assert last.returncode == 0, output
     assert files(tmp_path / "out.zarr") == files(tmp_path / "whole.zarr")
 
 
@@ -383,7 +382,6 @@ def test_help_loads_nothing_heavy():
 
 
 def test_an_input_that_fails_while_windows_are_filled_keeps_the_stage(tmp_path, monkeypatch):
-    from clearcube.errors import InputError
     from clearcube.fill_cube import staged
 
     source = stored(tmp_path / "cube.zarr", cloudy_cube(times=5, height=48, width=48))
@@ -424,3 +422,38 @@ def test_rasters_without_a_reference_system_in_a_process_of_their_own(tmp_path):
     assert process.returncode == 0, output
     assert "no CRS is known" in output
     assert len(list((tmp_path / "out").glob("*.tif"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "of", "wanted"),
+    [
+        ("--max-gap", "7d", lambda r: r.settings.max_gap, 7),
+        ("--max-extrapolation", "9d", lambda r: r.settings.max_extrapolation, 9),
+        ("--invent-distance", "3", lambda r: r.settings.invent_distance, 3),
+        ("--smooth", None, lambda r: (r.settings.smooth, r.settings.denoise), (True, False)),
+        ("--denoise", None, lambda r: (r.settings.smooth, r.settings.denoise), (False, True)),
+        ("--ndvi", None, lambda r: r.settings.ndvi, True),
+        ("--contamination", None, lambda r: r.settings.contamination, True),
+        ("--layout", "bands", lambda r: r.output_format.layout, "bands"),
+        ("--dtype", "int16", lambda r: r.output_format.dtype, "int16"),
+        ("--zarr-format", "3", lambda r: r.output_format.zarr_format, 3),
+        ("--window", "64", lambda r: r.window, 64),
+        ("--workers", "5", lambda r: r.workers.count, 5),
+        ("--terms", "1", lambda r: dict(r.options), {"terms": 1}),
+        ("--adapt-steps", "4", lambda r: dict(r.options), {"adapt": 4}),
+        ("--adapt", None, lambda r: dict(r.options), {"adapt": True}),
+        ("--dilate", "2", lambda r: r.opening["dilate"], 2),
+        ("--resume", None, lambda r: (r.resume, r.overwrite), (True, False)),
+    ],
+)
+def test_every_option_reaches_its_place(monkeypatch, option, value, of, wanted):
+    asked = []
+
+    def watched(request, progress):
+        asked.append(request)
+        raise InputError("enough")
+
+    monkeypatch.setattr("clearcube.workflows.fill.fill_files", watched)
+    result = run("fill", "in.nc", "out.zarr", option, *([value] if value else []))
+    assert (result.exit_code, len(asked)) == (2, 1), result.output
+    assert of(asked[0]) == wanted

@@ -3,7 +3,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
-from builders import MeanFiller, cloudy_cube
+from builders import BANDS, MeanFiller, cloudy_cube
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +12,8 @@ from clearcube.cube import Source
 from clearcube.errors import InputError
 from clearcube.fill_cube import FillSettings, StagedFill, Workers, fill_with
 from clearcube.fill_cube.blocks import reads_each_chunk_once
+from clearcube.fill_cube.window import Filled, fill_window, ndvi_with_std
+from clearcube.filler import Block, everywhere
 from clearcube.writers.encoding import OutputFormat
 from clearcube.writers.stage import opened
 
@@ -242,6 +244,7 @@ def test_a_scheduler_that_is_none_is_refused():
         Workers(count=0)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets that outlive the cluster
 def test_a_cluster_gives_the_same(tmp_path):
     from distributed import LocalCluster
 
@@ -263,3 +266,23 @@ def test_a_cluster_that_does_not_answer_is_named(tmp_path, monkeypatch):
 def test_what_is_no_cube_is_refused():
     with pytest.raises(InputError, match=r"not a cube: a DataArray; a cube is a Dataset with 'reflectance'"):
         clearcube.fill(cloudy_cube()["reflectance"], "linear")
+
+
+def test_what_stays_unfilled_has_no_std_either():
+    observed = np.array([True, False, True])[:, None, None]
+    dates = np.datetime64("2020-01-01", "D") + np.array([0, 50, 100])
+    block = Block(np.full((3, 1, 1, 1), 0.2, np.float32), observed, dates, BANDS[:1])
+    made = fill_window(MeanFiller().prepare([block]), block, FillSettings(max_gap=30), everywhere(block))
+    assert made.source.ravel().tolist() == [Source.OBSERVED, Source.UNFILLED, Source.OBSERVED]
+    assert np.isnan(made.reflectance.ravel()).tolist() == np.isnan(made.std.ravel()).tolist() == [False, True, False]
+
+
+def test_the_errors_of_red_and_infrared_are_correlated():
+    values = np.array([0.9, 0.1, 0.3], np.float32).reshape(1, 3, 1, 1)
+    std = np.array([0.9, 0.02, 0.03], np.float32).reshape(1, 3, 1, 1)
+    filled = Filled(values, std, np.full((1, 1, 1), Source.INTERPOLATED, np.uint8), np.full((1, 1, 1), 5, np.int16))
+    correlation = np.array([[1, 0.9, 0.9], [0.9, 1, 0.5], [0.9, 0.5, 1]])
+    ndvi, spread = ndvi_with_std(filled, ("blue", "red", "nir"), correlation)
+    by_red, by_infrared = -2 * 0.3 / 0.16 * 0.02, 2 * 0.1 / 0.16 * 0.03
+    assert ndvi.item() == pytest.approx(0.5, abs=1e-6)
+    assert spread.item() == pytest.approx(np.sqrt(by_red**2 + by_infrared**2 + by_red * by_infrared), rel=1e-5)

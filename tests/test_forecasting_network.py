@@ -219,3 +219,12 @@ def test_network_and_context_go_to_the_device_and_forecasts_come_back(tmp_path, 
     monkeypatch.setattr(network_forecaster, "at_leads", watched)
     mean, std = network_forecaster._in_windows(model, given, torch.tensor([[5.0]]))
     assert moved == ["meta", "meta"] and isinstance(mean, np.ndarray) and (std == 1).all()
+
+
+def test_windows_see_their_own_elevation(tmp_path, monkeypatch):
+    model, context = NetworkForecaster(saved(tmp_path, elevation=True)), block(size=136)
+    hill = np.random.default_rng(0).uniform(100, 400, (136, 136)).astype(np.float32)
+    whole = model.forecast(context, ahead(context, 50), elevation=hill).mean
+    monkeypatch.setattr("clearcube.forecasting.network_forecaster.WINDOW", 64)
+    parts = model.forecast(context, ahead(context, 50), elevation=hill).mean
+    np.testing.assert_allclose(parts, whole, atol=1e-3)

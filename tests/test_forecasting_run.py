@@ -313,3 +313,17 @@ def test_a_forecast_without_any_value_is_left_out():
     assert outcome.left_out and "no value at any pixel" in outcome.problem
     with pytest.raises(InputError, match="NDVI needs"):
         ndvi_of(place.context.reflectance[:, :1], place.context.bands[:1])
+
+
+WORSE = {"rmse": 0.20, "nnse": 0.4, "r2": 0.3, "bias": 0.1}
+BETTER = {"rmse": 0.185, "nnse": 0.46, "r2": 0.36, "bias": 0.085}
+
+
+@pytest.mark.parametrize("lacking", BETTER)
+def test_any_three_of_the_four_scores_are_enough_and_two_are_not(lacking):
+    three = BETTER | {lacking: WORSE[lacking]}
+    other = next(name for name in BETTER if name != lacking)
+    two = three | {other: WORSE[other]}
+    mine = tally(**{name: [three[name], two[name]] for name in WORSE})
+    base = tally(**{name: [value, value] for name, value in WORSE.items()})
+    assert outperforms(mine, base)[0][:2].tolist() == [True, False]

@@ -204,3 +204,11 @@ def test_tables_that_cannot_be_used(tmp_path, text, message):
 def test_no_table(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_weather_table(tmp_path / "none.csv")
+
+
+def test_what_networks_are_told_of_the_weather_in_numbers():
+    values = np.tile(np.float32([20.0, 2.5, 250.0]), (60, 1))
+    found = network_weather(
+        Weather(START + np.arange(60), values, VARIABLES), CONTEXT, CONTEXT[-1] + 20, step_days=5, steps=4
+    )
+    np.testing.assert_allclose(found, np.tile([1.0, 0.5, 1.0], (7, 1)), rtol=1e-6)  # shipped weights learnt from these

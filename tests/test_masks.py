@@ -141,3 +141,11 @@ def test_bits_of_quality_bands(kind, clear, cloudy, missing):
     assert judged.clear.values.ravel().tolist() == [True] * len(clear) + [False] * (len(cloudy) + len(missing))
     expected = [False] * len(clear) + [True] * len(cloudy) + [False] * len(missing)
     assert judged.cloudy.values.ravel().tolist() == expected
+
+
+def test_minicubes_keep_these_scene_classes_and_grow_those():
+    scl = field([[list(range(12))]])
+    judged = masks.from_minicube(field(np.zeros((1, 1, 12))), scl)
+    assert np.flatnonzero(judged.clear).tolist() == [1, 2, 4, 5, 6, 7]
+    assert np.flatnonzero(judged.cloudy).tolist() == [3, 8, 9, 10]
+    assert np.flatnonzero(masks.from_minicube(field([[[0, 1, 2, 3, 4]]]), None).cloudy).tolist() == [1, 2]

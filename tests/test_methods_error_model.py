@@ -8,6 +8,7 @@ from clearcube.cube import band_named
 from clearcube.filler import Block
 from clearcube.gaps import gap_length, gap_stratum
 from clearcube.methods.error_fit import UNKNOWN_NOISE, UNKNOWN_STD
+from clearcube.methods.error_kernels import EDGES
 from clearcube.methods.error_model import measure_errors
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LAST, LINEAR
@@ -155,3 +156,14 @@ def test_model_is_small_and_plain():
     assert summary["error_hidden_observations"] > 0
     assert np.array(summary["error_std_interior"]).shape == (2, 11, 11)
     assert np.array(summary["error_correlation"]).shape == (2, 2)
+
+
+def test_the_summary_tells_leading_from_trailing():
+    model = measure_errors(linear, [noisy(walk=0.005)])
+    told = model.summary()
+    for name, order in (("error_std_leading", [False, True]), ("error_std_trailing", [True, False])):
+        for place, day in enumerate(EDGES[1:4]):
+            observed = np.array(order)[:, None, None]
+            std = model.std(observed, START + np.array([0, day]))[order.index(False), :, 0, 0]
+            np.testing.assert_allclose(np.array(told[name])[:, place + 1], std, atol=1e-6)
+    assert told["error_std_leading"] != told["error_std_trailing"]

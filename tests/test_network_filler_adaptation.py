@@ -10,9 +10,10 @@ import clearcube
 from clearcube.cube import new_cube
 from clearcube.errors import InputError
 from clearcube.filler import Block
-from clearcube.network_filler import adaptation, make_network_filler
+from clearcube.network_filler import adaptation, make_network_filler, seq2seq
 from clearcube.network_filler.adaptation import adapt, held_out_dates
 from clearcube.network_filler.adapted import STEPS, Adapted, network_with, store, stored, tensors_as_bytes
+from clearcube.network_filler.hidden_gaps import APART
 from clearcube.networks import checkpoint
 from clearcube.networks.seq2seq import Seq2Seq
 
@@ -148,3 +149,16 @@ def test_fill_adapts_on_request(path, quick):
         clearcube.fill(unknown, adapt=2)
     with pytest.raises(InputError, match="no option 'adapt'"):
         clearcube.fill(cube, "linear", adapt=2)
+
+
+def test_an_adapted_network_is_measured_on_dates_that_it_did_not_learn_from(path, quick, monkeypatch):
+    given, mixture = [], seq2seq.mixture
+
+    def watched(errors, *rest, **more):
+        given.append(errors)
+        return mixture(errors, *rest, **more)
+
+    monkeypatch.setattr(seq2seq, "mixture", watched)
+    prepared = make_network_filler("seq2seq", weights=path, adapt=20).prepare([noisy_block()])
+    assert prepared.adapted.weights is not None
+    assert set((given[0].date % APART).tolist()) <= set(prepared.adapted.held_out)

@@ -160,3 +160,10 @@ def test_a_spread_of_few_dates_is_doubted():
     few, many = (mixture(errors_of(2, dates), Prior.of(None), 1, alone=True).spread[2, 0] for dates in (4, 400))
     assert few / many == pytest.approx(np.exp(-0.6 * np.log(2)) * np.sqrt(1 + DOUBT / 10), rel=0.05)
     assert doubt(1e9) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("length", "kind"), [(21, 0), (22, 1), (45, 1), (46, 2)])
+def test_kinds_hold_their_shortest_gap(length, kind):
+    observed = np.array([True, False, True])[:, None, None]
+    dates = DAY + np.array([0, 10, length])
+    assert gap_kinds(observed, dates)[1, 0, 0] == 4 + kind

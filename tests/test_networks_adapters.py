@@ -9,7 +9,6 @@ from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
 from clearcube.networks.utilise import Utilise, UtiliseConfig
 from clearcube.networks.utilise import published_input as utilise_input
 
-torch.set_num_threads(1)
 GANFILLING, UTILISE = Generator(GanFillingConfig(2)).eval(), Utilise(UtiliseConfig(4, 8)).eval()
 DAYS = torch.tensor([[0.0, 5, 10, 20]])
 

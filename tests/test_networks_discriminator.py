@@ -4,7 +4,6 @@ import torch
 from clearcube.errors import InputError
 from clearcube.networks.discriminator import DiscriminatorConfig, PatchDiscriminator
 
-torch.set_num_threads(1)
 TINY = DiscriminatorConfig(width=4, halvings=3, basis=4)
 
 

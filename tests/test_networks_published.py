@@ -17,8 +17,6 @@ from clearcube.networks.ganfilling import GanFillingConfig
 from clearcube.networks.published import load_published
 from clearcube.networks.utilise import Utilise, UtiliseConfig, joined, window_starts
 
-torch.set_num_threads(1)
-
 
 def with_golden_weights(model):
     state = model.state_dict()

@@ -12,7 +12,6 @@ from clearcube.networks.features import NEVER_DAYS, echo, series, smoother
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
 from clearcube.networks.spectral import SpectralBasis, projection
 
-torch.set_num_threads(1)
 TINY = Seq2SeqConfig((6, 8, 8), (4, 4), (4, 4), (4,), basis=4)
 WAVELENGTHS = torch.tensor([490.0, 560.0, 665.0, 842.0])
 
@@ -351,3 +350,13 @@ def test_without_anomalies_there_is_reflectance_in_their_place():
     for look, (maps, _) in enumerate(given):
         torch.testing.assert_close(maps[:, :4] / maps[:, :4].max(), values / values.max())
         assert look == 0 or not maps[:, 12:16].any()  # what neighbours in time err by is an anomaly, too
+
+
+def test_in_training_what_is_observed_is_mixed_with_the_estimate_by_its_contamination():
+    reflectance, observed, days, season = scene(hidden=0.3)
+    with torch.no_grad():
+        out = network().train()(reflectance, observed, days, season, WAVELENGTHS)
+    share = out.contamination_logit.sigmoid()[:, :, None]
+    mixed = (1 - share) * reflectance + share * out.estimate
+    expected = torch.where(observed[:, :, None], mixed, out.estimate)
+    torch.testing.assert_close(out.mean, expected, atol=1e-5, rtol=0)

@@ -484,3 +484,16 @@ def test_what_a_file_manager_leaves_beside_rasters_is_passed_over(tmp_path):
         write(tmp_path / f"{day}.tif", numbers(1, 4), names=FOUR)
         (tmp_path / f"._{day}.tif").write_bytes(b"\0\5\x16\7")
     assert read([str(tmp_path)], ReadOptions()).reflectance.sizes["time"] == 2
+
+
+def test_a_mask_within_the_file_says_what_is_valid(tmp_path):
+    dn = numbers(1, 2)
+    valid = np.ones((HEIGHT, WIDTH), bool)
+    valid[:4] = False
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        path = write(tmp_path / "20210605.tif", dn, names=("red", "nir"))
+        with rasterio.open(path, "r+") as file:
+            file.write_mask(valid)
+    values = read([path], ReadOptions()).reflectance.values[0]
+    assert np.isnan(values[:, :4]).all()
+    np.testing.assert_array_equal(values[:, 4:], dn[:, 4:])

@@ -81,3 +81,35 @@ def test_only_judged_pixels_enter_the_cross_entropy():
     logit = torch.tensor([[[[0.0, 50.0, -50.0, 70.0]]]])
     label = torch.tensor([[[[1.0, 1.0, 0.0, float("nan")]]]])
     assert float(contamination(logit, label)) == pytest.approx(math.log(2) / 3)
+
+
+def test_believed_counts_what_is_known_alone():
+    target = torch.rand(SHAPE)
+    known = torch.zeros(2, 3, 8, 8, dtype=torch.bool)
+    known[:, 1] = True
+    seen = torch.ones(2, 3, 8, 8, dtype=torch.bool)
+    wrong = target.clone()
+    wrong[:, [0, 2]] += 9  # observed, but nobody knows the truth there
+    given = batch(target, torch.zeros(2, 3, 8, 8))._replace(observed=seen, known=known)
+    assert float(loss_terms(output(wrong, target), given)["believed"]) == pytest.approx(0, abs=1e-6)
+    wrong = target.clone()
+    wrong[:, 1] += 9
+    assert float(loss_terms(output(wrong, target), given)["believed"]) > 1
+
+
+def test_spectra_and_differences_count_only_where_there_is_weight():
+    target, weight = torch.rand(SHAPE) + 0.1, torch.zeros(2, 3, 8, 8)
+    weight[..., 2:6, 2:6] = 1
+    wrong = target.clone()
+    wrong[:, :, 0] += torch.where(weight > 0, 0.0, 9.0)
+    right = spectral_angle(target, target, weight)
+    assert float(spectral_angle(wrong, target, weight)) == pytest.approx(float(right), abs=1e-6)
+    one = torch.ones(1, 1, 1, 1, 1)
+    assert float(gradient(wrong - target, weight, one)) == 0
+
+
+def test_absolute_is_a_mean_over_all_pixels():
+    target, weight = torch.zeros(SHAPE), torch.zeros(2, 3, 8, 8)
+    weight[:, 1] = 1
+    found = loss_terms(output(target + 0.3, target), batch(target, weight))["absolute"]
+    assert float(found) == pytest.approx(0.3 / 3)

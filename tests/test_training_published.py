@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from builders import BANDS, cloudy_cube
 
 from clearcube.cube import band_named
@@ -22,7 +21,6 @@ from clearcube.training.published_samples import PublishedSampler, clear_part
 from clearcube.training.step import new_learner, train_step
 from clearcube.training.validation import NamedBlock
 
-torch.set_num_threads(1)
 CONFIGS = Path(__file__).parents[1] / "configs"
 SIZES = {
     "ganfilling": {"kind": "ganfilling", "width": 1},

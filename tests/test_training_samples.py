@@ -2,14 +2,25 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from builders import BANDS, cloudy_cube
 
 from clearcube.filler import Block
 from clearcube.gaps import MaskBank
+from clearcube.training import samples
 from clearcube.training.config import SamplingConfig
 from clearcube.training.hiding import END_DAYS, draw_hidden
 from clearcube.training.patterns import hazed, smooth_fields
-from clearcube.training.samples import Sampler, cropped, pasted
+from clearcube.training.samples import (
+    CLEAN,
+    CONTAMINATED,
+    SENTINEL2_FOUR,
+    WHOLE_DATE_WEIGHT,
+    Sampler,
+    cropped,
+    disturbed,
+    pasted,
+)
 
 SMALL = SamplingConfig(size=32, frames=12, dates=(5, 6), free_bands=0.0)
 
@@ -61,7 +72,8 @@ def test_a_batch_depends_on_seed_and_step_alone():
     for step in (5, 2):
         one = first.batch(step)
     two, other = second.batch(2), second.batch(3)
-    assert all(a.equal(b) or (a.isnan() == b.isnan()).all() for a, b in zip(one, two, strict=True))
+    for name, a, b in zip(one._fields, one, two, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True, msg=name)
     assert one.given.shape != other.given.shape or not one.given.equal(other.given)
 
 
@@ -135,7 +147,7 @@ def test_smooth_fields_are_standardised_whatever_the_size(size, sigma):
     assert np.abs(fields).max() < 6
 
 
-def test_crops_are_parts_of_the_block_turned():
+def test_crops_of_small_blocks_are_as_large_as_others():
     block = real_block(times=10, height=20, width=20)
     cut = cropped(np.random.default_rng(3), block, 6, 32)
     assert cut.reflectance.shape == (6, 4, 32, 32)
@@ -146,12 +158,13 @@ def test_crops_are_parts_of_the_block_turned():
 def test_pasted_cloud_is_reported_as_observed_and_marked():
     block = real_block()
     observed = block.observed.copy()
-    observed[0], observed[3:8] = False, True
+    observed[0], observed[3:7] = False, True
     given, left, judged = pasted(np.random.default_rng(1), block.reflectance, observed, observed)
     changed = (given != block.reflectance).any(axis=1) & np.isfinite(block.reflectance).all(axis=1)
     assert (judged == 1).any()
     assert left[judged == 1].all()
     assert (changed <= (judged == 1)).all()
+    assert changed[judged == 1].mean() > 0.5
 
 
 def test_samples_come_at_any_time_of_the_year():
@@ -162,3 +175,67 @@ def test_samples_come_at_any_time_of_the_year():
         assert moved.day_of_year.max() <= 366
         assert not moved.day_of_year.equal(still.day_of_year)
         np.testing.assert_array_equal(np.diff(moved.day_of_year) % 365, np.diff(moved.days) % 365)
+
+
+@pytest.mark.parametrize("simulated", [0.0, 1.0])
+def test_dates_of_which_nothing_is_seen_weigh_half(simulated):
+    sampler = Sampler(dataclasses.replace(SMALL, simulated=simulated, patterns=0.0), [real_block()], 0)
+    found = set()
+    for step in range(6):
+        batch = sampler.batch(step)
+        dark = ~batch.observed.any(-1).any(-1)
+        weights = batch.weight.amax((2, 3))
+        assert set(weights[dark].tolist()) <= {0.0, WHOLE_DATE_WEIGHT}
+        assert set(weights[~dark].tolist()) <= {0.0, 1.0}
+        found |= set(weights[dark].tolist())
+    assert WHOLE_DATE_WEIGHT in found
+
+
+def test_a_haze_is_the_same_over_what_is_given_and_what_is_true():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0.1, 0.4, (5, 4, 16, 16)).astype(np.float32)
+    given = truth.copy()
+    given[:, :, :4] = 0.9
+    nm = np.array([490, 560, 665, 842], np.float32)
+    hazy, hazy_truth = disturbed(rng, given, truth, nm, 1.0)
+    assert not np.array_equal(hazy, given)
+    np.testing.assert_array_equal(hazy[:, :, 4:], hazy_truth[:, :, 4:])
+
+
+def test_what_is_little_contaminated_is_not_judged(monkeypatch):
+    scenes, simulate = [], samples.simulate
+    sampler = Sampler(dataclasses.replace(SMALL, simulated=1.0, patterns=0.0, uncovered=0.0), [], 0)
+    monkeypatch.setattr(samples, "simulate", lambda *given: scenes.append(simulate(*given)) or scenes[-1])
+    sample = sampler._simulated(np.random.default_rng(3), 12, SENTINEL2_FOUR)
+    true = scenes[-1].contamination
+    between = sample.observed & (true > CLEAN) & (true < CONTAMINATED)
+    assert between.any() and np.isnan(sample.contaminated[between]).all()
+    assert (sample.contaminated[sample.observed & (true >= CONTAMINATED)] == 1).all()
+    assert (sample.contaminated[sample.observed & (true <= CLEAN)] == 0).all()
+
+
+def test_crops_are_parts_of_the_block_with_its_masks():
+    block, number = real_block(times=10, height=40, width=40), np.arange(1, 1601, dtype=np.float32).reshape(40, 40)
+    cut = cropped(np.random.default_rng(3), replaced(block, number), 6, 32)
+    dates = np.searchsorted(block.dates, cut.dates)
+
+    def seen(part, turns, flip):
+        turned = np.rot90(part, turns, axes=(-2, -1))
+        return turned[..., ::-1] if flip else turned
+
+    shown = cut.reflectance[0, 0] / cut.reflectance[0, 0].max()  # but for a factor
+    found = [
+        (place, turns, flip)
+        for place in ((slice(top, top + 32), slice(left, left + 32)) for top in range(9) for left in range(9))
+        for turns in range(4)
+        for flip in (False, True)
+        if np.allclose((part := seen(number[place], turns, flip)) / part.max(), shown, atol=1e-6)
+    ]
+    assert len(found) == 1
+    (rows, columns), turns, flip = found[0]
+    np.testing.assert_array_equal(cut.observed, seen(block.observed[dates, rows, columns], turns, flip))
+
+
+def replaced(block, image):
+    """The block with the same image on every date and in every band."""
+    return dataclasses.replace(block, reflectance=np.broadcast_to(image, block.reflectance.shape).copy())

@@ -288,3 +288,12 @@ def test_cogs_are_north_up_and_west_left_whatever_the_cube_is(tmp_path, axes):
     with rasterio.open(sorted((tmp_path / "cogs").glob("*.tif"))[0]) as file:
         assert tuple(file.transform)[:6] == (10, 0, 500_000, 0, -10, 5_600_000)
         np.testing.assert_array_equal(file.read(), filled.reflectance.values[0])
+
+
+def test_no_data_of_the_days_is_minus_one(tmp_path):
+    cube = cloudy_cube(times=3)
+    (tmp_path / "cogs").mkdir()
+    finish_cogs(complete(cube, tmp_path).filled, tmp_path / "cogs", tmp_path / "scratch")
+    with rasterio.open(next((tmp_path / "cogs" / "days").glob("*.tif"))) as file:
+        assert file.nodata == -1
+        np.testing.assert_array_equal(file.read_masks(1) == 0, ~cube.observed.values.any(axis=0))
