@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clearcube.cube import band_named, new_cube
+from clearcube.cube import band_named, bands_of, new_cube
 from clearcube.evaluation.mask_error import with_frames
 from clearcube.evaluation.run import with_masks
-from clearcube.filler import Estimate
+from clearcube.filler import Block, Estimate
 from clearcube.gaps import MaskBank
 
 BANDS = tuple(band_named(name) for name in ("blue", "green", "red", "nir"))
@@ -49,6 +49,12 @@ def cloudy_cube(times=12, height=40, width=50, *, bands=BANDS, cloud=0.4, seed=0
         crs=crs,
     )
     return cube.assign(truth=(("time", "band", "y", "x"), truth))
+
+
+def block_of(cube):
+    """The cube as a block."""
+    values, observed = cube["reflectance"].values, cube["observed"].values
+    return Block(values, observed, cube["time"].values.astype("datetime64[D]"), bands_of(cube))
 
 
 @dataclass(frozen=True)

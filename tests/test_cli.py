@@ -7,41 +7,16 @@ import numpy as np
 import pytest
 import xarray as xr
 from builders import cloudy_cube
-from typer.testing import CliRunner
+from cli_builders import assert_refused, clearcube, contents, files, run, stored
 
-from clearcube.cli import app
 from clearcube.errors import InputError
 
-runner = CliRunner()
 LINEAR = ("-m", "linear")
-
-
-def run(*arguments):
-    return runner.invoke(app, [str(argument) for argument in arguments])
-
-
-def stored(path, cube=None, **chunks):
-    cube = cloudy_cube(times=8) if cube is None else cube
-    cube = cube.drop_vars("truth")
-    (cube.chunk(chunks) if chunks else cube).to_zarr(path, zarr_format=2)
-    return path
 
 
 @pytest.fixture
 def cube_path(tmp_path):
     return stored(tmp_path / "cube.zarr")
-
-
-def assert_refused(result, *words):
-    assert result.exit_code == 2, result.output
-    assert result.output.startswith("error: ")
-    assert "Traceback" not in result.output
-    for word in words:
-        assert word in result.output
-
-
-def contents(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
 def test_info_describes_the_input(cube_path):
@@ -282,19 +257,6 @@ def test_bad_values_are_refused_and_leave_no_stage(tmp_path):
         before = contents(tmp_path)
         assert_refused(run("fill", *LINEAR, path, tmp_path / "new" / "folder" / "out.zarr", "--window", "16", "-q"))
         assert contents(tmp_path) == before
-
-
-def clearcube(*arguments, **options):
-    command = [sys.executable, "-m", "clearcube", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
-
-
-def files(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name not in (".zattrs", ".zmetadata")  # the time of the run is in the history
-    }
 
 
 def test_runs_killed_at_any_instant_resume_to_the_same_bytes(tmp_path):

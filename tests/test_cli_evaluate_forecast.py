@@ -4,17 +4,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from builders import BANDS, cloudy_cube
-from typer.testing import CliRunner
+from cli_builders import run
 
-from clearcube.cli import app
 from clearcube.errors import InputError
 from clearcube.forecasting.baselines import Persistence
-
-runner = CliRunner()
-
-
-def run(*arguments):
-    return runner.invoke(app, [str(argument) for argument in arguments])
 
 
 def store(path, **kinds):

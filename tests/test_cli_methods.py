@@ -1,42 +1,18 @@
 """Methods and checkpoints on the command line."""
 
-import argparse
 import json
-import pickle
 import signal
 import time
 
 import numpy as np
 import pytest
 import rasterio
-import torch
 import xarray as xr
 from builders import BANDS, cloudy_cube
-from test_cli import assert_refused, clearcube, contents, files, run, stored
+from cli_builders import assert_refused, clearcube, contents, files, run, spoilt, stored
 
 from clearcube import open_cube
 from clearcube.cube import Source
-from clearcube.networks import checkpoint
-from clearcube.networks.ganfilling import GanFillingConfig, Generator
-from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
-from clearcube.networks.utilise import Utilise, UtiliseConfig
-
-TINY = Seq2SeqConfig(channels=(4, 8), hidden=(2,), look_channels=(4, 4), look_hidden=(2,), basis=4)
-METADATA = {"scaling": "none", "provenance": "a test", "licence": "Apache-2.0"}
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("weights")
-    generator = Generator(GanFillingConfig(width=2))
-    torch.save({"model": generator.state_dict(), "configuration": argparse.Namespace(d=2)}, folder / "GANFilling.pt")
-    torch.save({"model_state_dict": Utilise(UtiliseConfig(width=4)).state_dict()}, folder / "utilise.pth")
-    suspicious = Seq2Seq(TINY)
-    with torch.no_grad():
-        suspicious.look.head_bias.fill_(3.0)
-    checkpoint.save(folder / "suspicious.safetensors", suspicious, METADATA)
-    return folder
 
 
 @pytest.fixture
@@ -131,28 +107,6 @@ def test_the_probability_of_contamination_is_written_on_request(cube_path, tmp_p
     assert open_cube(tmp_path / "c").sizes["band"] == whole.sizes["band"]
 
 
-class Malicious:
-    def __reduce__(self):
-        return (exec, ("open('clearcube-was-here', 'w')",))
-
-
-def spoilt(folder, weights):
-    """Name -> a file that is no good checkpoint."""
-    good = (weights / "GANFilling.pt").read_bytes()
-    found = {
-        "truncated.pt": good[: len(good) // 2],
-        "empty.pt": b"",
-        "text.safetensors": b"hello",
-        "short.safetensors": (weights / "suspicious.safetensors").read_bytes()[:1000],
-        "pickle.pt": pickle.dumps({"model": Malicious()}),
-    }
-    for name, content in found.items():
-        (folder / name).write_bytes(content)
-    torch.save({"model": Malicious()}, folder / "malicious.pt")
-    torch.save({"model": {"conv1.weight": torch.zeros(2, 4, 3, 3)}}, folder / "part.pt")
-    return sorted([*found, "malicious.pt", "part.pt"])
-
-
 def test_spoilt_checkpoints_are_refused_and_nothing_is_written(cube_path, tmp_path, weights, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where a file that is executed would leave its trace
     (tmp_path / "bad").mkdir()
@@ -186,7 +140,7 @@ def test_what_does_not_go_together_is_refused(cube_path, tmp_path, weights, argu
     assert contents(tmp_path) == before
 
 
-def test_adaptation_is_kept_in_the_stage_until_the_end(cube_path, tmp_path, weights, monkeypatch):
+def test_adaptation_is_kept_in_the_stage_until_the_end(cube_path, tmp_path, weights, monkeypatch, small_bank):
     from clearcube.workflows import fill
 
     seen = []
@@ -199,7 +153,6 @@ def test_adaptation_is_kept_in_the_stage_until_the_end(cube_path, tmp_path, weig
         return fail if len(seen) < 2 else found(output)
 
     monkeypatch.setattr("clearcube.network_filler.adaptation.SIZE", 16)
-    monkeypatch.setattr("clearcube.training.samples.BANK_SCENES", 1)
     found = fill._finisher
     monkeypatch.setattr(fill, "_finisher", finishing)
     tiny = ("--weights", weights / "suspicious.safetensors", "--adapt-steps", "1")

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from test_cli import assert_refused, contents, run
+from cli_builders import assert_refused, contents, run
 
 import clearcube
 from clearcube.workflows import simulate as workflow

@@ -3,8 +3,8 @@ import shutil
 
 import pytest
 import torch
-from test_cli import assert_refused, contents, run
-from test_cli_methods import METADATA, spoilt, weights  # noqa: F401
+from cli_builders import assert_refused, contents, run, spoilt
+from network_builders import METADATA
 
 from clearcube.errors import InputError
 from clearcube.network_filler import embedded_weights, sha256_of
@@ -55,7 +55,7 @@ def test_a_change_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize(("file", "network"), [("GANFilling.pt", "ganfilling"), ("utilise.pth", "utilise")])
-def test_converted_weights_are_the_same_network(tmp_path, weights, file, network):  # noqa: F811
+def test_converted_weights_are_the_same_network(tmp_path, weights, file, network):
     target = tmp_path / "out.safetensors"
     result = run("weights", "convert", weights / file, target)
     assert result.exit_code == 0, result.output
@@ -74,7 +74,7 @@ def test_converted_weights_are_the_same_network(tmp_path, weights, file, network
     assert run("weights", "convert", weights / file, target, "--overwrite").exit_code == 0
 
 
-def test_bad_checkpoints_are_refused_and_nothing_is_written(tmp_path, weights, monkeypatch):  # noqa: F811
+def test_bad_checkpoints_are_refused_and_nothing_is_written(tmp_path, weights, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where a file that is executed would leave its trace
     (tmp_path / "bad").mkdir()
     names = spoilt(tmp_path / "bad", weights)
@@ -118,7 +118,7 @@ def test_an_average_is_the_mean_of_the_weights(tmp_path):
     assert not (tmp_path / "no.safetensors").exists()
 
 
-def test_converted_weights_can_be_averaged(tmp_path, weights):  # noqa: F811
+def test_converted_weights_can_be_averaged(tmp_path, weights):
     paths, out = [tmp_path / f"{name}.safetensors" for name in "ab"], tmp_path / "mean.safetensors"
     for path in paths:
         assert run("weights", "convert", weights / "GANFilling.pt", path).exit_code == 0

@@ -7,9 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from builders import cloudy_cube
-from typer.testing import CliRunner
+from cli_builders import run
 
-from clearcube.cli import app
 from clearcube.errors import InputError
 from clearcube.evaluation.merging import merge_cube
 from clearcube.evaluation.records import Outcome, Record, load, save
@@ -17,13 +16,9 @@ from clearcube.evaluation.run import read_masks
 from clearcube.evaluation.statistics import Sums
 from clearcube.workflows.score import score_files
 
-runner = CliRunner()
+pytestmark = pytest.mark.usefixtures("no_figures")
 OPTIONS = ("--quiet", "--workers", "1")
 ALL = ("--methods", "linear,nearest", "--scenarios", "frames,partial,mask-error", "--seeds", "0-1")
-
-
-def run(*arguments):
-    return runner.invoke(app, [str(argument) for argument in arguments])
 
 
 def done(*arguments):
@@ -40,14 +35,6 @@ def place(seed):
     if seed % 2 == 0:
         cube["landcover"] = (("y", "x"), np.repeat([[10, 40]], 16, 0).repeat(8, 1).astype(np.uint8))
     return cube
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_figures():
-    """Figures are tested elsewhere; to draw them takes longer than all the rest."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("clearcube.workflows.figures.report_svgs", lambda results: {})
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from evaluation_builders import comparison, outcome
 
 from clearcube.evaluation.comparison import Comparison
 from clearcube.evaluation.intervals import Interval, _times_drawn, interval, resampled
@@ -14,27 +15,6 @@ from clearcube.evaluation.sections import number, sections, with_limits
 from clearcube.evaluation.statistics import Sums
 from clearcube.evaluation.tables import write_summary
 from clearcube.workflows.figures import Results
-
-STRATA = (("all", "all"), ("season", "MAM"), ("season", "JJA"))
-
-
-def outcome(mse, pixels=100.0):
-    weight = np.array([[2 * pixels], [pixels], [pixels]])
-    squared = Sums(weight * mse * np.array([[1.0], [1.5], [0.5]]), weight)
-    absolute = Sums(np.sqrt(squared.total * weight), weight)
-    sums = {"squared": squared, "absolute": absolute, "missing": Sums(0 * weight, weight)}
-    return Outcome({"hidden": sums, "all": {"squared": Sums(squared.total[:1], weight[:1])}}, STRATA)
-
-
-def comparison(cubes=8, better=0.5):
-    found, generator = Comparison(), np.random.default_rng(0)
-    for cube in range(cubes):
-        mse = 1e-4 * generator.uniform(0.5, 2)
-        outcomes = {("linear", "frames", 0): outcome(mse), ("mine", "frames", 0): outcome(better * mse)}
-        outcomes["other", "frames", 0] = outcome(mse * generator.uniform(0.5, 1.5))
-        outcomes["broken", "frames", 0] = Outcome(problem="ValueError: no | luck <b>")
-        found.add(Record(f"c{cube}", ("red",), {}, outcomes), ("linear", "mine", "other", "broken"), ("frames",), (0,))
-    return found
 
 
 class Page(HTMLParser):

@@ -6,9 +6,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from builders import MeanFiller, bank_of, cloudy_cube, cloudy_frames
-from typer.testing import CliRunner
+from cli_builders import run
 
-from clearcube.cli import app
 from clearcube.errors import InputError
 from clearcube.evaluation.comparison import Comparison
 from clearcube.evaluation.experiments import experiment, filled_by, named_cube
@@ -24,8 +23,6 @@ from clearcube.readers.grouping import cubes_of
 from clearcube.stopping import Stop, Terminated
 from clearcube.workflows.choosing import filler_named
 
-runner = CliRunner()
-
 
 def cube(seed=0, size=24):
     return cloudy_cube(times=10, height=size, width=size, cloud=0.03, seed=seed, never=False)
@@ -34,10 +31,6 @@ def cube(seed=0, size=24):
 def plan(cubes, fillers=None, **settings):
     bank = bank_of((str(i), np.random.default_rng(i).random((3, 24, 24)) < 0.5) for i in range(2))
     return Plan(fillers or {"mean": MeanFiller, "again": MeanFiller}, ("frames", "partial"), (0, 1), bank, settings)
-
-
-def run(*arguments):
-    return runner.invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")

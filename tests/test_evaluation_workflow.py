@@ -9,9 +9,9 @@ import pytest
 import torch
 import xarray as xr
 from builders import cloudy_cube
-from test_evaluation_pictures import alexnet, tiny_inception
-from test_network_filler import saved
-from typer.testing import CliRunner
+from cli_builders import run
+from evaluation_builders import alexnet, tiny_inception
+from network_builders import saved
 
 from clearcube.cli import app
 from clearcube.cli.fill import READING
@@ -19,19 +19,7 @@ from clearcube.evaluation.records import load
 from clearcube.workflows.evaluation_plan import EvaluationRequest, fillers_of
 from clearcube.workflows.score import score_files
 
-runner = CliRunner()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_figures():
-    """Figures are tested elsewhere; to draw them takes longer than all the rest."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("clearcube.workflows.figures.report_svgs", lambda results: {})
-        yield
-
-
-def run(*arguments):
-    return runner.invoke(app, [str(argument) for argument in arguments])
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 def place(seed, size=32, **options):

@@ -4,7 +4,8 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from builders import BANDS, cloudy_cube
+from builders import BANDS, block_of, cloudy_cube
+from network_builders import METADATA, TINY, saved
 
 import clearcube
 from clearcube import network_filler
@@ -18,25 +19,12 @@ from clearcube.network_filler import seq2seq as own
 from clearcube.network_filler.gap_kinds import GAP_KINDS
 from clearcube.network_filler.mixture import ESTIMATES
 from clearcube.networks import checkpoint
-from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
+from clearcube.networks.seq2seq import Seq2Seq
 from clearcube.networks.utilise import Utilise, UtiliseConfig
 from clearcube.readers.calendar import on_calendar
 from clearcube.simulation import random_config, simulate
 from clearcube.simulation.cubes import to_cube
 from clearcube.training.packing import test_sums as listed_sums
-
-TINY = Seq2SeqConfig(channels=(4, 8), hidden=(2,), look_channels=(4, 4), look_hidden=(2,), basis=4)
-METADATA = {"scaling": "none", "provenance": "a test", "licence": "Apache-2.0"}
-
-
-def saved(folder, spread=0.0, name="w"):
-    torch.manual_seed(0)
-    model = Seq2Seq(TINY)
-    with torch.no_grad():
-        model.fill.head_weight.normal_(0, spread) if spread else None
-    path = folder / f"{name}.safetensors"
-    checkpoint.save(path, model, METADATA)
-    return str(path)
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +38,7 @@ def random(tmp_path_factory):
 
 
 def block(times=12, height=24, width=40, **options):
-    cube = cloudy_cube(times, height, width, **options)
-    return Block(
-        cube["reflectance"].values, cube["observed"].values, cube["time"].values.astype("datetime64[D]"), BANDS
-    )
+    return block_of(cloudy_cube(times, height, width, **options))
 
 
 def test_it_meets_the_contract(random):
@@ -192,9 +177,7 @@ def test_a_network_that_errs_is_not_trusted(tmp_path, untrained):
 
 def test_std_holds_ninety_per_cent(random):
     cube = cloudy_cube(24, 48, 48, never=False, cloud=0.3)
-    whole = Block(
-        cube["reflectance"].values, cube["observed"].values, cube["time"].values.astype("datetime64[D]"), BANDS
-    )
+    whole = block_of(cube)
     estimate = NetworkFiller(random).prepare([whole]).fill(whole)
     inside = np.abs(estimate.mean - cube["truth"].values) < 1.645 * estimate.std
     hidden = np.broadcast_to(~whole.observed[:, None], inside.shape)

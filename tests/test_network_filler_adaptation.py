@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from builders import BANDS
-from test_network_filler import METADATA, TINY
+from network_builders import METADATA, TINY
 
 import clearcube
 from clearcube.cube import new_cube
@@ -43,13 +43,12 @@ def path(tmp_path_factory, model):
 
 
 @pytest.fixture
-def quick(monkeypatch):
+def quick(monkeypatch, small_bank):
     """So few and small samples that steps take no time, and so large steps that they tell."""
     monkeypatch.setattr(adaptation, "SIZE", 16)
     monkeypatch.setattr(adaptation, "FRAMES", 24)
     monkeypatch.setattr(adaptation, "usable_cores", lambda: 1)
     monkeypatch.setattr(adaptation, "LEARNING_RATE", 2e-2)
-    monkeypatch.setattr("clearcube.training.samples.BANK_SCENES", 1)
 
 
 def same(one, two):

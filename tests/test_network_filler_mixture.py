@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from builders import BANDS, cloudy_cube
+from builders import BANDS, block_of, cloudy_cube
 
 from clearcube.filler import Block
 from clearcube.network_filler.gap_kinds import GAP_KINDS, gap_kinds
@@ -142,7 +142,7 @@ def test_errors_are_of_hidden_pixels_that_are_seen_elsewhere():
 
 def test_estimates_never_see_what_is_hidden():
     cube = cloudy_cube(14, 24, 24, never=False, cloud=0.3)
-    whole = Block(cube["reflectance"].values, cube["observed"].values, cube["time"].values.astype("M8[D]"), BANDS)
+    whole = block_of(cube)
     shares = []
 
     def estimate(block):

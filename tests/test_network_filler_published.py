@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from builders import BANDS, cloudy_cube, smooth_series
+from builders import BANDS, block_of, cloudy_cube, smooth_series
 
 import clearcube
 from clearcube.cube import band_named
@@ -42,10 +42,7 @@ def weights(tmp_path_factory):
 
 
 def block(times=6, height=20, width=30, bands=BANDS, **options):
-    cube = cloudy_cube(times, height, width, bands=bands, **options)
-    return Block(
-        cube["reflectance"].values, cube["observed"].values, cube["time"].values.astype("datetime64[D]"), bands
-    )
+    return block_of(cloudy_cube(times, height, width, bands=bands, **options))
 
 
 @pytest.mark.parametrize("name", NAMES)

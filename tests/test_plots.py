@@ -7,6 +7,7 @@ from builders import BANDS, MeanFiller, cloudy_cube
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from plot_builders import gaps_of, naive_edges, unit_edges
 
 from clearcube.cube import Source, band_named, new_cube
 from clearcube.errors import InputError
@@ -19,36 +20,6 @@ from clearcube.plots.pictures import PIXELS, Rendering, day_labels, outline, spr
 def pair(times=3, height=8, width=8, **options):
     cube = cloudy_cube(times=times, height=height, width=width, **options)
     return cube, fill_with(cube, MeanFiller(), FillSettings())
-
-
-def gaps_of(axis):
-    """The segments of the outlines in a panel, as a set of unit edges."""
-    found = [lines for lines in axis.collections if lines.get_label() == "gap"]
-    return unit_edges(found[0].get_segments()) if found else set()
-
-
-def unit_edges(segments):
-    edges = set()
-    for (x0, y0), (x1, y1) in segments:
-        steps = round(abs(x1 - x0) + abs(y1 - y0))
-        points = [(x0 + (x1 - x0) * i / steps, y0 + (y1 - y0) * i / steps) for i in range(steps + 1)]
-        edges |= {tuple(sorted(each)) for each in pairwise(points)}
-    return edges
-
-
-def naive_edges(mask):
-    edges = set()
-    height, width = mask.shape
-    for y in range(height):
-        for x in range(width):
-            for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-                inside = 0 <= y + dy < height and 0 <= x + dx < width
-                if mask[y, x] and not (inside and mask[y + dy, x + dx]):
-                    side = np.array([dx, dy]) / 2
-                    along = np.array([dy, dx]) / 2
-                    centre = np.array([x, y]) + side
-                    edges.add(tuple(sorted((tuple(centre - along), tuple(centre + along)))))
-    return edges
 
 
 def test_the_first_and_last_date_are_always_shown():

@@ -5,27 +5,12 @@ import numpy as np
 import pytest
 import xarray as xr
 from builders import band_named, cloudy_cube
-from typer.testing import CliRunner
+from cli_builders import assert_refused, run
 
-from clearcube.cli import app
 from clearcube.cli.plot import in_order
 from clearcube.landcover import class_names
 from clearcube.readers.filled import open_filled
 from clearcube.readers.filled_std import std_of_pixel
-
-runner = CliRunner()
-
-
-def run(*arguments):
-    return runner.invoke(app, [str(argument) for argument in arguments])
-
-
-def assert_refused(result, *words):
-    assert result.exit_code == 2, result.output
-    assert result.output.startswith("error: ")
-    assert result.output.count("\n") == 1, "one message"
-    for word in words:
-        assert word in result.output
 
 
 @pytest.fixture(scope="module")

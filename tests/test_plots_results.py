@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from plot_builders import legend_of
 from scipy.stats import norm
 
 from clearcube.cube import Source
@@ -20,10 +21,6 @@ from clearcube.plots import (
 from clearcube.plots.forecast import by_date
 
 FRECHET = PerceptualScore("Frechet distance", less_is_better=True)
-
-
-def legend_of(figure):
-    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
 def test_scores_by_gap_length_and_one_point_for_a_method():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from builders import MeanFiller, band_named, cloudy_cube
-from test_plots import gaps_of, naive_edges
+from plot_builders import gaps_of, legend_of, naive_edges
 
 from clearcube.errors import InputError
 from clearcube.fill_cube import FillSettings, fill_with
@@ -23,10 +23,6 @@ def filling(landcover=True, names=NAMES, **options):
 
 def panels(figure):
     return [axis for axis in figure.axes if axis.images]
-
-
-def legend_of(figure):
-    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
 def test_one_sequence_has_its_map_its_dates_and_no_letter():

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ablations import ABLATIONS, as_toml, configuration
+from evaluation_builders import comparison
 from results import CLASSICAL, QUICK, Size, kinds_of_shipped, labels, unseen
 from results_page import READING, UNTRAINED, UNWRITTEN, Part, kept, left_out, page
-from test_evaluation_report import comparison
 
 from clearcube.evaluation.records import Outcome, Record
 from clearcube.simulation.draws import EVALUATION_YEARS, random_config

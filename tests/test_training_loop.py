@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from builders import BANDS, QUICK_TRAINING, cloudy_cube
+from network_builders import METADATA, TINY
 from typer.testing import CliRunner
 
 from clearcube.cli import app
@@ -17,7 +18,6 @@ from clearcube.errors import InputError
 from clearcube.filler import Block
 from clearcube.networks import checkpoint, shipped
 from clearcube.networks.discriminator import DiscriminatorConfig
-from clearcube.networks.seq2seq import Seq2SeqConfig
 from clearcube.training import loop
 from clearcube.training.adversarial import judged
 from clearcube.training.config import (
@@ -37,8 +37,6 @@ from clearcube.training.state import Progress, alone_in, load_state, save_state
 from clearcube.training.step import forward, new_learner, one_cycle, train_step
 from clearcube.training.validation import NamedBlock, experiments, gains, overall
 from clearcube.workflows.train import train_network
-
-TINY = Seq2SeqConfig(channels=(4, 8), hidden=(2,), look_channels=(4, 4), look_hidden=(2,), basis=4)
 
 
 def real(seed=0):
@@ -62,12 +60,6 @@ def config(folder, **changes):
         check=ValidationConfig(every=4, save=2, scenarios=("frames", "trailing")),
     )
     return dataclasses.replace(made, **changes)
-
-
-@pytest.fixture
-def small_bank(monkeypatch):
-    """Few simulated masks: quick, where the samples themselves do not matter."""
-    monkeypatch.setattr("clearcube.training.samples.BANK_SCENES", 1)
 
 
 def losses(folder):
@@ -292,9 +284,6 @@ def test_checkpoints_may_be_read_by_whom_other_files_may(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "w.safetensors").stat().st_mode & 0o777 == 0o640
-
-
-METADATA = {"scaling": "none", "provenance": "a test", "licence": "Apache-2.0"}
 
 
 def test_the_command_says_how_to_go_on_and_what_it_made(tmp_path, monkeypatch, small_bank):

@@ -3,9 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from builders import BANDS, cloudy_cube
+from builders import block_of, cloudy_cube
 
-from clearcube.filler import Block
 from clearcube.gaps import MaskBank
 from clearcube.training import samples
 from clearcube.training.config import SamplingConfig
@@ -26,9 +25,7 @@ SMALL = SamplingConfig(size=32, frames=12, dates=(5, 6), free_bands=0.0)
 
 
 def real_block(times=14, height=40, width=50):
-    cube = cloudy_cube(times, height, width, never=False)
-    dates = cube["time"].values.astype("datetime64[D]")
-    return Block(cube["reflectance"].values, cube["observed"].values, dates, BANDS)
+    return block_of(cloudy_cube(times, height, width, never=False))
 
 
 def only(kind):

@@ -239,6 +239,17 @@ def test_a_line_cut_off_by_a_kill_does_not_count(tmp_path):
         assert stage.done() == {"fill 0 0"}
 
 
+def test_what_a_kill_left_half_written_is_no_part_of_the_output(tmp_path):
+    with opened(tmp_path / "out.zarr", {}, resume=False, overwrite=False) as stage:
+        half = stage.filled / "ndvi" / "0.8.a3e87b978e7c49bbbaf78cb806eb321e.partial"
+        whole = stage.filled / "ndvi" / "0.7"
+        half.parent.mkdir(parents=True)
+        for file in (half, whole):
+            file.write_bytes(b"1")
+    with opened(tmp_path / "out.zarr", {}, resume=True, overwrite=False) as stage:
+        assert stage.resumed and whole.exists() and not half.exists()
+
+
 def test_a_second_writer_is_refused(tmp_path):
     output = tmp_path / "out.zarr"
     with opened(output, {}, resume=False, overwrite=False):

@@ -24,6 +24,8 @@ from filelock import FileLock, Timeout
 from clearcube.errors import InputError
 
 VERSION = 1
+HALF_WRITTEN = "*.partial"
+"""Files that zarr was killed over: it writes a chunk under such a name first."""
 
 
 def stage_path(output: Path) -> Path:
@@ -136,6 +138,8 @@ def _prepared(path: Path, output: Path, fingerprint: dict[str, Any], *, resume: 
                 f"an unfinished run of {output} is in {path}: go on with --resume, or start over with --overwrite"
             )
         _refuse_changes(_read_manifest(manifest), fingerprint, output)
+        for left in path.rglob(HALF_WRITTEN):
+            left.unlink()
         return Stage(path, resumed=True)
     for part in path.iterdir():
         if part.name != "lock":
