@@ -27,6 +27,12 @@ from clearcube.simulation.cubes import to_cube
 from clearcube.training.packing import test_sums as listed_sums
 
 
+@pytest.fixture(autouse=True, params=["float32", "bfloat16"])
+def computed_in(request, monkeypatch):
+    """All of this holds in both types, whichever the processor would take."""
+    monkeypatch.setattr("clearcube.network_filler.seq2seq.precision", lambda: request.param)
+
+
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory):
     return saved(tmp_path_factory.mktemp("weights"))
