@@ -14,6 +14,7 @@ from clearcube.fill_cube import FillSettings, StagedFill, Workers, fill_with
 from clearcube.fill_cube.blocks import reads_each_chunk_once
 from clearcube.fill_cube.window import Filled, fill_window, ndvi_with_std
 from clearcube.filler import Block, everywhere
+from clearcube.tiling import sample_windows
 from clearcube.writers.encoding import OutputFormat
 from clearcube.writers.stage import opened
 
@@ -242,6 +243,12 @@ def test_a_scheduler_that_is_none_is_refused():
         Workers("processes")
     with pytest.raises(InputError, match="at least one"):
         Workers(count=0)
+
+
+def test_the_windows_of_the_sample_are_spread_evenly_over_the_frame():
+    rows = [(window.top, window.bottom) for window in sample_windows((1000, 100))]
+    assert rows == [(93, 157), (343, 407), (593, 657), (843, 907)]  # around 125, 375, 625, 875
+    assert {(window.left, window.right) for window in sample_windows((1000, 100))} == {(0, 100)}
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets that outlive the cluster

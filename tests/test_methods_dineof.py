@@ -6,8 +6,12 @@ from method_laws import block_of, check_laws, random_block, with_an_empty_date
 
 from clearcube.errors import InputError
 from clearcube.filler import Block, Filler
-from clearcube.methods.dineof import Dineof, reconstruct_block
+from clearcube.methods.dineof import Dineof, PreparedDineof, reconstruct_block
 from clearcube.methods.dineof_basis import Basis, find_basis, hide_runs, without_bright
+from clearcube.methods.dineof_kernels import drop_bright
+from clearcube.methods.error_kernels import CELLS
+from clearcube.methods.error_model import ErrorModel
+from clearcube.methods.sampling import absolute_days
 
 
 def low_rank(rank, seed=0, size=20, noise=0.0):
@@ -43,7 +47,7 @@ def test_low_rank_cube_is_recovered(rank):
 def test_noise_is_not_taken_for_modes():
     truth, block = low_rank(2, noise=0.02)
     prepared = Dineof().prepare([block])
-    assert prepared.summary()["modes"] <= 4
+    assert prepared.summary()["modes"] == 2
     assert np.sqrt(np.mean((prepared.fill(block).mean - truth) ** 2)) < 0.015
 
 
@@ -69,6 +73,26 @@ def test_missed_cloud_makes_no_mode():
     kept = without_bright(reflectance, observed, days.astype(float))
     assert not kept[9, 3]
     assert kept.sum() >= observed.sum() - 8
+
+
+def test_bright_dates_of_a_pixel_are_dropped_unless_they_are_half_of_it():
+    mean_alone, no_amplitudes = np.zeros((6, 2, 1)), np.empty(0)
+    for bright, left in (([1], 4), ([1, 3], 3), ([1, 3, 4], 5)):
+        values, seen = np.zeros((6, 2)), np.array([True] * 5 + [False])
+        values[bright] = 0.5
+        assert drop_bright(values, seen, mean_alone, no_amplitudes, 0.01) == (len(bright) < 3)
+        assert seen.sum() == left and not seen[5]
+
+
+def test_dates_that_nobody_observed_have_the_std_of_such_dates():
+    observed = np.ones((3, 2, 2), bool)
+    observed[1] = False
+    block = block_of(np.full((3, 1, 2, 2), 0.3), observed, [0, 5, 10])
+    known, unknown = (ErrorModel(np.full((1, CELLS), std, np.float32), np.eye(1), 9) for std in (0.01, 0.05))
+    days = absolute_days(block.dates[[0, 2]])
+    basis = Basis(days, np.zeros((2, 1, 1)), np.full(1, 0.3), np.ones(1), 0.1)
+    std = PreparedDineof(basis, True, known, unknown).fill(block).std
+    np.testing.assert_allclose(std[:, 0, 0, 0], [0.01, 0.05, 0.01])
 
 
 def test_basis_is_interpolated_in_time_and_held():

@@ -7,9 +7,11 @@ import pytest
 from clearcube.cube import band_named
 from clearcube.filler import Block
 from clearcube.gaps import gap_length, gap_stratum
-from clearcube.methods.error_fit import UNKNOWN_NOISE, UNKNOWN_STD
-from clearcube.methods.error_kernels import EDGES
+from clearcube.methods.error_fit import _CENTRES, UNKNOWN_NOISE, UNKNOWN_STD, _expected, _growing
+from clearcube.methods.error_kernels import EDGES, OBSERVED
 from clearcube.methods.error_model import measure_errors
+from clearcube.methods.hidden_errors import _believed, _runs
+from clearcube.methods.sampling import draw_pixels
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LAST, LINEAR
 
@@ -57,6 +59,25 @@ def test_a_random_walk_errs_more_in_longer_gaps():
         assert std == pytest.approx(want, rel=0.2), (middle, edges)
 
 
+def test_cells_that_were_not_measured_follow_the_random_walk_of_the_others():
+    before, after = (days.ravel() for days in np.meshgrid(_CENTRES, _CENTRES, indexing="ij"))
+    walk = 1e-4 * np.concatenate([before * after / (before + after), _CENTRES, _CENTRES])  # of the line; of the last
+    dates = 10.0 * np.random.default_rng(0).integers(0, 2, OBSERVED)
+    measured = np.where(dates > 0, walk, np.nan)
+    expected = _expected(measured, dates, lambda days: 1e-4 * np.asarray(days, float), 1e-9)
+    np.testing.assert_allclose(expected, walk, rtol=1e-6)
+
+
+def test_pixels_are_drawn_among_those_that_were_observed():
+    block = noisy(times=3, side=8, share=0.0)
+    block.observed[1, [2, 5], [3, 7]] = True
+    reflectance, observed = draw_pixels([block, block], 4)
+    assert reflectance.shape == (3, 2, 4) and observed.shape == (3, 4)
+    np.testing.assert_array_equal(observed, [[False] * 4, [True] * 4, [False] * 4])
+    np.testing.assert_array_equal(reflectance[1], np.tile(block.reflectance[1][:, [2, 5], [3, 7]], 2))
+    assert (reflectance[[0, 2]] == 0).all()
+
+
 @pytest.mark.parametrize("rule", [LAST, LINEAR])
 @pytest.mark.parametrize("per_pixel", [True, False])
 def test_intervals_cover_hidden_pixels(rule, per_pixel):
@@ -87,6 +108,28 @@ def test_missed_clouds_hardly_count():
     want, got = (measure_errors(linear, [b]).std(clean.observed, clean.dates) for b in (clean, cloudy))
     # a cloud spoils three interpolations, so up to 6 % of the errors are clouds'
     assert np.nanmedian(got / want) < 1.35
+
+
+def test_what_stands_out_is_no_truth_bright_or_dark():
+    block = noisy(share=1.0)
+    values = block.reflectance.copy()
+    values[9, :, 3, 4] += 0.4
+    values[20, :, 5, 6] -= 0.2
+    believed = _believed(make_block(values, block.observed, block.days))
+    assert not believed[9, 3, 4] and not believed[20, 5, 6]
+    assert believed.mean() > 0.98
+
+
+def test_trailing_runs_reach_up_to_90_days_back_from_the_last_observation():
+    observed = np.random.default_rng(0).random((60, 40, 40)) < 0.6
+    days = np.arange(60) * 5
+    hidden = _runs(observed, days, "trailing", np.random.default_rng(1))
+    reach = []
+    for y, x in np.ndindex(observed.shape[1:]):
+        seen, gone = np.flatnonzero(observed[:, y, x]), np.flatnonzero(hidden[:, y, x])
+        np.testing.assert_array_equal(gone, seen[len(seen) - len(gone) :])
+        reach.append(days[gone[-1]] - days[gone[0]])
+    assert max(reach) <= 90 and np.mean(reach) == pytest.approx(45 - 2.5 / 0.6, abs=3)
 
 
 @pytest.mark.parametrize("correlation", [-0.5, 0.0, 0.9])
@@ -147,6 +190,12 @@ def test_longer_gaps_never_err_less_where_data_are_sparse():
     observed[0] = True
     std = model.std(observed, START + np.arange(300))[1:, :, 0, 0]
     assert (np.diff(std, axis=0) >= 0).all()
+
+
+def test_no_sparse_cell_is_below_the_noise():
+    every = np.ones(OBSERVED)
+    np.testing.assert_allclose(_growing(1e-6 * every, every, every > 0, 1e-4), 1e-4)
+    np.testing.assert_allclose(_growing(1e-6 * every, every, every < 0, 1e-4), 1e-6)
 
 
 def test_model_is_small_and_plain():

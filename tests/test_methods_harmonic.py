@@ -6,7 +6,7 @@ from method_laws import block_of, check_laws, random_block, with_an_empty_date
 
 from clearcube.errors import InputError
 from clearcube.filler import Filler
-from clearcube.methods.harmonic import Harmonic, fitted_block
+from clearcube.methods.harmonic import Harmonic, expected_size, fitted_block
 from clearcube.methods.harmonic_kernels import columns_for
 
 
@@ -61,6 +61,10 @@ def test_few_observations_get_few_terms():
     assert columns_for(100, 700.0, 2) == 2
 
 
+def test_short_waves_are_expected_to_be_small():
+    np.testing.assert_allclose(expected_size(2), [np.inf, 0.3, 0.1, 0.1, 0.025, 0.025])
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 9])
 def test_few_observations_stay_near_their_range(count):
     block = random_block(3, size=1)
@@ -72,6 +76,18 @@ def test_few_observations_stay_near_their_range(count):
     filled = Harmonic().prepare([block]).fill(block).mean
     assert (filled >= 2 * low - high - 1e-6).all()
     assert (filled <= 2 * high - low + 1e-6).all()
+
+
+def test_waves_that_swing_out_are_cut_at_the_range_widened_by_itself():
+    days = np.r_[0, 10, 25, 40, 60, 80, 95, np.arange(100, 400, 10)]
+    values = np.full(days.size, 0.3)
+    values[:7] = 0.355, 0.208, 0.116, 0.107, 0.425, 0.465, 0.343
+    block = block_of(values[:, None, None, None].repeat(2, 1), (np.arange(days.size) < 7)[:, None, None], days)
+    filled = fitted(block, noise=1e-5)
+    low, high = 0.107, 0.465
+    assert filled.max() <= 2 * high - low + 1e-6 and filled.min() >= 2 * low - high - 1e-6
+    reached = max(filled.max() - high, low - filled.min())
+    assert reached == pytest.approx(high - low, abs=1e-6)
 
 
 def test_more_terms_follow_more():

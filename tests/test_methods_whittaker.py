@@ -7,6 +7,7 @@ from method_laws import block_of, check_laws, random_block, with_an_empty_date
 from clearcube.errors import InputError
 from clearcube.filler import Filler
 from clearcube.methods.whittaker import Whittaker, corner_of_v_curve, smooth_block
+from clearcube.methods.whittaker_kernels import reweight
 
 NOISE = np.full(2, 0.01)
 
@@ -67,6 +68,13 @@ def test_missed_cloud_loses_weight():
     assert np.abs(smooth(block) - 0.2).max() < 0.02
 
 
+def test_bright_dates_lose_weight_and_dark_ones_do_not():
+    weights = np.ones(4)
+    excess = np.array([[0.0, 0.03, 0.06, -0.06], [0.0, 0.03, 0.06, -0.06]])
+    assert reweight(excess, NOISE, weights)
+    np.testing.assert_allclose(weights, [1, 1, (3 / 6) ** 2, 1])
+
+
 def test_wide_gap_does_not_swing_out():
     days = np.array([0, 5, 10, 15, 50, 90, 95, 100, 105])
     reflectance = np.array([0.0, 0.1, 0.2, 0.3, np.nan, 0.3, 0.2, 0.1, 0.0])[:, None, None, None].repeat(2, 1)
@@ -112,6 +120,16 @@ def test_v_curve_finds_a_smoothness_that_denoises():
 def test_v_curve_without_curves_has_a_default():
     none = np.zeros((6, 3), bool)
     assert corner_of_v_curve(np.zeros((6, 2, 3), np.float32), none, np.arange(6.0)) == 3000.0
+
+
+def test_of_equally_sharp_corners_the_smoothest_counts(monkeypatch):
+    speed = np.ones(24)
+    speed[[5, 15, 20]] = 0.50, 0.52, 0.60  # the last is blunt
+    made_up = np.stack([np.r_[0, np.cumsum(speed)], np.zeros(25)])
+    monkeypatch.setattr("clearcube.methods.whittaker.misfit_and_roughness", lambda *_: made_up)
+    found = corner_of_v_curve(np.zeros((30, 1, 3), np.float32), np.ones((30, 3), bool), np.arange(0.0, 150.0, 5.0))
+    tried = np.geomspace((20 / (2 * np.pi)) ** 4 / 5, (80 / (2 * np.pi)) ** 4 / 5, 25)  # half power at 20 to 80 days
+    assert found == pytest.approx(np.sqrt(tried[15] * tried[16]))
 
 
 def test_summary_says_where_the_smoothness_comes_from():

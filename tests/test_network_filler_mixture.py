@@ -4,7 +4,7 @@ from builders import BANDS, block_of, cloudy_cube
 
 from clearcube.filler import Block
 from clearcube.network_filler.gap_kinds import GAP_KINDS, gap_kinds
-from clearcube.network_filler.hidden_gaps import Estimates, GapErrors, errors_at, gap_errors
+from clearcube.network_filler.hidden_gaps import APART, Estimates, GapErrors, errors_at, gap_errors
 from clearcube.network_filler.mixture import (
     CAUTION,
     CAUTION_AT_ENDS,
@@ -140,6 +140,21 @@ def test_errors_are_of_hidden_pixels_that_are_seen_elsewhere():
     assert np.isnan(seen[0].reflectance[1, 0, 0, 0])
 
 
+def test_kinds_are_of_the_gaps_in_what_was_believed():
+    observed = np.ones((4, 1, 40), bool)
+    whole = Block(np.full((4, 1, 1, 40), 0.2, np.float32), observed, DAY + np.array([0, 5, 10, 60]), BANDS[:1])
+    hidden = np.zeros_like(observed)
+    hidden[1] = True
+
+    def doubtful(block):
+        believed = block.observed.copy()
+        believed[2] = False  # a gap of 10 days becomes one of 60
+        return constant(0.5)(block)._replace(believed=believed)
+
+    assert set(errors_at(constant(0.5), whole, hidden).kind) == {4 + 0}
+    assert set(errors_at(doubtful, whole, hidden).kind) == {4 + 2}
+
+
 def test_estimates_never_see_what_is_hidden():
     cube = cloudy_cube(14, 24, 24, never=False, cloud=0.3)
     whole = block_of(cube)
@@ -154,6 +169,18 @@ def test_estimates_never_see_what_is_hidden():
     assert found is not None
     assert max(shares) < 1
     assert gap_errors(estimate, []) is None
+
+
+def test_dates_of_experiments_are_different_ones_and_keep_their_positions():
+    one = np.ones((1, 1, 1, 3), np.float32)
+    errors = GapErrors(one[0], one[0, 0], np.zeros(3, np.uint8), np.array([3, APART + 3, 2 * APART + 5]))
+    assert errors.dates == 3
+    assert errors.on_dates([3]).date.tolist() == [3, APART + 3]
+    assert errors.on_dates([4]) is None
+    whole = block_of(cloudy_cube(8, 24, 24, never=False, cloud=0.3))
+    found = gap_errors(constant(0.1), [whole])
+    assert found.dates > 8
+    assert (found.date % APART).max() < 8
 
 
 def test_a_spread_of_few_dates_is_doubted():

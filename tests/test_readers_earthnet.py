@@ -98,6 +98,15 @@ def test_the_train_layout_has_three_masks(tmp_path):
     assert (cube.landcover == 73).all()
 
 
+def test_scale_offset_and_no_data_of_the_user_count(tmp_path):
+    values = frames(10)
+    values[0, 0, :4, 2] = 0.5
+    cube = open_cube(write(tmp_path, "context_" + STEM, values), scale=0.5, offset=0.25, nodata=0.5)
+    expected = 0.5 * values[:, :, :4].astype(np.float64).transpose(3, 2, 0, 1) + 0.25
+    expected[expected == 0.5] = np.nan
+    np.testing.assert_allclose(cube.reflectance, expected, rtol=1e-6)
+
+
 def test_the_mask_is_trusted_and_missing_values_are_never_observed(tmp_path):
     values = frames(10)
     values[..., 4, :] = 0

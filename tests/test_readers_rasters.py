@@ -204,7 +204,7 @@ def test_safe_products_of_two_baselines(tmp_path):
     _, old = safe(tmp_path, OLD, 100)
     _, new = safe(tmp_path, NEW, 200)
     new_path = next((tmp_path / f"{NEW}.SAFE").rglob("*_B02_10m.jp2"))
-    new["B02", 10][0, 2, 3] = 0
+    new["B02", 10][0, 2, 3], new["B02", 10][0, 4, 5] = 0, 65535
     write(new_path, new["B02", 10])
     series = read([str(tmp_path)], ReadOptions())
     assert series.products == (OLD, NEW)
@@ -213,7 +213,7 @@ def test_safe_products_of_two_baselines(tmp_path):
     for b, band in enumerate(("B02", "B03", "B04", "B08")):
         np.testing.assert_array_equal(values[0, b], as_reflectance(old[band, 10][0], 1e-4, 0))
         expected = as_reflectance(new[band, 10][0], 1e-4, -0.1)
-        np.testing.assert_array_equal(values[1, b], np.where(new[band, 10][0] == 0, np.nan, expected))
+        np.testing.assert_array_equal(values[1, b], np.where(np.isin(new[band, 10][0], (0, 65535)), np.nan, expected))
     assert set(series.masks) == {"SCL", "MSK_CLDPRB"}
     np.testing.assert_array_equal(series.masks["SCL"].values, np.concatenate([old["SCL"], new["SCL"]]))
     np.testing.assert_array_equal(series.masks["MSK_CLDPRB"].values, np.concatenate([old["CLD"], new["CLD"]]))
@@ -236,6 +236,8 @@ def test_metadata_and_options_override_the_baseline(tmp_path):
     np.testing.assert_array_equal(values[1], as_reflectance(dn["B03", 10][0], 1e-4, 0))
     values = read([str(root)], ReadOptions(bands=("blue",), offset=0.0)).reflectance.values[0]
     np.testing.assert_array_equal(values[0], as_reflectance(dn["B02", 10][0], 1e-4, 0))
+    values = read([str(root)], ReadOptions(bands=("blue",), scale=2e-4)).reflectance.values[0]
+    np.testing.assert_array_equal(values[0], as_reflectance(dn["B02", 10][0], 2e-4, -0.1))  # (DN - 500) x scale
 
 
 def test_renamed_product_folder(tmp_path):
@@ -347,6 +349,22 @@ def test_without_georeference(tmp_path):
     with dask.config.set(scheduler="threads", num_workers=4):
         np.testing.assert_array_equal(series.reflectance.values[0], dn)
     np.testing.assert_array_equal(series.reflectance.x, np.arange(WIDTH) + 0.5)
+
+
+def test_a_coarse_mask_without_georeference_is_stretched_over_the_bands(tmp_path):
+    write(tmp_path / "20210605_red.tif", numbers(1), crs=None)
+    write(tmp_path / "20210605_SCL.tif", numbers(1, shape=(5, 12), dtype="uint8"), crs=None)
+    mask = read([str(tmp_path)], ReadOptions()).masks["SCL"]
+    np.testing.assert_array_equal(mask.y, 2 + 4 * np.arange(5))
+    np.testing.assert_array_equal(mask.x, 1 + 2 * np.arange(12))
+
+
+def test_an_image_keeps_its_own_mask_among_those_of_its_day(tmp_path):
+    own, lent = (numbers(seed, dtype="uint8") % 12 for seed in (1, 2))
+    write(tmp_path / "a_20210605_red.tif", numbers(1))
+    write(tmp_path / "a_20210605_SCL.tif", own)
+    write(tmp_path / "b_20210605_SCL.tif", lent)
+    np.testing.assert_array_equal(read([str(tmp_path)], ReadOptions()).masks["SCL"].values, own)
 
 
 @pytest.mark.parametrize("name", ["scene_20211305.tif", "id_4025_4153.tif", "v18991231.tif", "123456789.tif"])

@@ -60,6 +60,15 @@ def test_metadata_with_only_a_baseline(tmp_path):
     assert told.offset_of("B04") == -1000
 
 
+def test_level_1c_has_its_own_words(tmp_path):
+    inside = (
+        "<QUANTIFICATION_VALUE unit='none'>20000</QUANTIFICATION_VALUE>"
+        "<Radiometric_Offset_List><RADIO_ADD_OFFSET band_id='3'>-500</RADIO_ADD_OFFSET></Radiometric_Offset_List>"
+    )
+    told = radiometry(metadata(tmp_path, inside), None)
+    assert (told.quantification, told.offset_of("B04"), told.offset_of("B03")) == (20000, -500, None)
+
+
 def test_metadata_that_tells_nothing_leaves_it_to_the_name(tmp_path):
     assert radiometry(metadata(tmp_path, ""), 400).offset == -1000
     assert radiometry(metadata(tmp_path, ""), None).offset is None

@@ -69,6 +69,29 @@ def test_bands_along_a_dimension_in_any_order(tmp_path, order, labels):
     np.testing.assert_array_equal(swapped.reflectance, REFLECTANCE[:, ::-1])
 
 
+def test_bands_along_a_dimension_come_as_asked(tmp_path):
+    values = np.concatenate([DN, 2 * DN[:, :1]], axis=1)
+    coords = {"time": DATES, "band": ["B02", "B04", "B08"], "y": Y, "x": X}
+    dataset = xr.DataArray(values, coords, ("time", "band", "y", "x"), name="values").to_dataset()
+    cube = open_cube(save(dataset.assign_attrs(epsg=32631), tmp_path / "stack.nc"), bands=("nir", "blue", "red"))
+    assert cube.band.values.tolist() == ["nir", "blue", "red"]
+    np.testing.assert_array_equal(cube.reflectance, values[:, [2, 0, 1]])
+
+
+def test_wavelengths_in_micrometres_become_nanometres(tmp_path):
+    coords = {"time": DATES, "band": ["blue", "mine"], "y": Y, "x": X, "wavelength": ("band", [0.48, 1.25])}
+    dataset = xr.DataArray(DN, coords, ("time", "band", "y", "x"), name="values").to_dataset()
+    cube = open_cube(save(dataset.assign_attrs(epsg=32631), tmp_path / "stack.nc"))
+    np.testing.assert_allclose(cube.wavelength, [480, 1250])
+
+
+def test_a_geotransform_places_the_centres_of_pixels(tmp_path):
+    attrs = {"GeoTransform": "400000 10 0 5000010 0 -10"}
+    dataset = variables(spatial_ref=((), 0, attrs)).drop_vars(["y", "x"])
+    cube = open_cube(save(dataset, tmp_path / "placed.nc"))
+    assert (cube.y.values.tolist(), cube.x.values.tolist()) == (Y.tolist(), X.tolist())
+
+
 def test_a_mask_among_the_bands_is_a_mask(tmp_path):
     values = np.concatenate([DN, np.full((3, 1, 6, 5), 4, np.uint16)], 1)
     values[1, 2] = 9
@@ -158,6 +181,39 @@ def test_a_fill_value_of_zero_does_not_hide_a_scene_class(tmp_path):
     assert open_cube(file, scl_keep=(4, 9)).observed[0].all("x").values.tolist() == [False] + [True] * 5
 
 
+def test_a_fill_value_of_zero_does_not_hide_clear_ground(tmp_path):
+    qa = np.zeros((3, 6, 5), np.uint16)
+    qa[1, 2, 3] = 1024
+    field = (("time", "y", "x"), qa, {"_FillValue": np.uint16(0)})
+    cube = open_cube(save(variables(QA60=field), tmp_path / "qa60.nc"))
+    assert np.argwhere(~cube.observed.values).tolist() == [[1, 2, 3]]
+
+
+def test_a_cloud_bit_without_data_does_not_grow(tmp_path):
+    dn, qa = DN.astype(np.int16), np.zeros((3, 6, 5), np.uint16)
+    qa[0, 2, 2] = qa[1, 2, 2] = 1024
+    dn[1, :, 2, 2] = -1
+    attrs = {**SCALE, "_FillValue": np.int16(-1)}
+    dataset = variables(dn, attrs=attrs, QA60=(("time", "y", "x"), qa))
+    cube = open_cube(save(dataset, tmp_path / "qa60.nc"), dilate=1)
+    assert (~cube.observed).sum(("y", "x")).values.tolist() == [5, 1, 0]
+
+
+def test_land_cover_and_elevation_of_a_store_are_decoded_and_the_first_file_counts(tmp_path):
+    codes, metres = np.full((6, 5), 40, np.uint8), np.arange(30, dtype=np.int16).reshape(6, 5)
+    codes[0, 0], metres[0, 0] = 255, -32768
+    fields = {
+        "landcover": (("x", "y"), codes.T, {"_FillValue": np.uint8(255)}),
+        "dem": (("y", "x"), metres, {"_FillValue": np.int16(-32768), "scale_factor": 0.5}),
+    }
+    one = save(variables(names=("B02",), dn=DN[:, :1], **fields), tmp_path / "one.nc")
+    other = (("y", "x"), np.full((6, 5), 10, np.uint8))
+    two = save(variables(names=("B04",), dn=DN[:, 1:], landcover=other), tmp_path / "two.nc")
+    cube = open_cube([one, two])
+    np.testing.assert_array_equal(cube.landcover, np.where(codes == 255, 0, codes))
+    np.testing.assert_array_equal(cube.elevation, np.where(metres < 0, np.nan, metres * 0.5))
+
+
 @pytest.mark.parametrize(
     "crs",
     [
@@ -220,6 +276,14 @@ def test_a_daily_axis_keeps_the_dates_with_data(tmp_path, chunks):
     assert (cube.reflectance == np.float32(0.25)).all()
 
 
+def test_a_daily_axis_of_which_half_holds_data_stays_whole(tmp_path):
+    dataset = daily(empty_every=5)
+    dataset["red"][:10] = 0.25
+    assert open_cube(save(dataset, tmp_path / "full.nc")).sizes["time"] == 20
+    dataset["red"][:3] = np.nan
+    assert open_cube(save(dataset, tmp_path / "half.nc")).sizes["time"] == 9
+
+
 def test_an_availability_variable_keeps_lost_dates(tmp_path):
     available = np.zeros(20, np.int16)
     available[[4, 14, 19]] = 1
@@ -254,7 +318,7 @@ def test_what_clearcube_writes_is_read(tmp_path, layout):
     packed = (REFLECTANCE * 1e4).round().astype(np.int16)
     packed[0, :, 0, 0] = -32768
     source = np.ones((3, 6, 5), np.uint8)
-    source[1, 2, 3] = 2
+    source[1, 2, 3], source[2, 1, 1] = 2, 6  # smoothed: seen, too
     source[0, 0, 0] = 0
     attrs = {**SCALE, "_FillValue": np.int16(-32768)}
     flags = {
@@ -274,7 +338,7 @@ def test_what_clearcube_writes_is_read(tmp_path, layout):
     )
     for name in ("filled.nc", "filled.zarr"):
         cube = open_cube(save(dataset, tmp_path / name))
-        np.testing.assert_array_equal(cube.observed, source == 1)
+        np.testing.assert_array_equal(cube.observed, np.isin(source, (1, 6)))
         assert np.isnan(cube.reflectance[0, :, 0, 0]).all()
         np.testing.assert_allclose(cube.reflectance[1:], REFLECTANCE[1:], atol=1e-7)
         assert cube.attrs["mask"] == "source (observed)"

@@ -15,5 +15,6 @@ def test_a_scene_becomes_a_cube_with_its_truth():
     np.testing.assert_array_equal(dates_of(cube), config.dates)
     assert bands_of(cube) == config.bands
     assert crs_of(cube).to_epsg() == 32631
+    assert (cube["x"].values[0], cube["y"].values[0]) == (500_005, 5_399_995)  # centres of pixels
     assert (np.diff(cube["x"]) == 10).all() and (np.diff(cube["y"]) == -10).all()
     assert len(cube["landcover"].attrs["flag_meanings"].split()) == len(cube["landcover"].attrs["flag_values"])

@@ -88,5 +88,14 @@ def test_dates_of_an_orbit_share_the_edge_of_its_swath():
     assert np.mean(same) > 0.9
 
 
+def test_each_orbit_has_a_swath_of_its_own():
+    config = replace(config_with(swath=1.0), days=tuple(range(20)), orbits=(0, 1) * 10)
+    alike = []
+    for seed in range(9):
+        missing = draw_missing(config, seed)
+        alike.append(np.mean([(missing[t] == missing[t + 1]).mean() for t in range(19)]))
+    assert np.mean(alike) < 0.75
+
+
 def test_something_is_always_delivered():
     assert not draw_missing(config_with(lost=1.0), 0).all()

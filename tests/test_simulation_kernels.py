@@ -64,6 +64,14 @@ def test_aerosol_brightens_the_dark_and_darkens_the_bright():
     np.testing.assert_allclose(clear, [[0.02 + 0.2 * (0.08 - 0.004), 0.6 + 0.2 * (0.08 - 0.12)]], rtol=1e-5)
 
 
+def test_columns_have_their_gain_and_noise_grows_with_brightness():
+    clear = single([0.0, 0.5])
+    atmosphere_kernel(
+        single([0, 0]), np.float32(0), np.float32(0), single(1, 1.2), single([1, -1]), np.float32(0.01), clear
+    )
+    np.testing.assert_allclose(clear, [[0.01, 0.6 - 0.01 * 2.2]], rtol=1e-5)
+
+
 def test_clouds_cover_up_and_shadows_leave_the_light_of_the_sky():
     out, one, none = np.empty((1, 3), np.float32), single([1, 0, 0]), single([0, 0, 0])
     cover_up_kernel(

@@ -38,3 +38,15 @@ def test_circles_are_irrigated():
     parcels = map_of(latitude=37.0, pivots=0.8, natural=0, urban=0, water=0, crops=(0, 0, 0, 0, 0, 1))
     assert (parcels.landcover[parcels.label] == LandCover.MAIZE).mean() > 0.1  # nothing but grass outside
     assert parcels.irrigated[parcels.landcover == LandCover.MAIZE].all()
+
+
+def test_fields_are_irrigated_in_the_south_alone():
+    south, north = (map_of(latitude=latitude, natural=0, urban=0, water=0) for latitude in (40.0, 48.0))
+    assert 0.2 < south.irrigated[south.landcover < LandCover.GRASSLAND].mean() < 0.5
+    assert not north.irrigated.any()
+
+
+def test_no_track_runs_over_water():
+    parcels = map_of(water=0.3)
+    wet = parcels.landcover[parcels.label] == LandCover.WATER
+    assert wet.any() and (parcels.track[wet] == 0).all() and (parcels.track[~wet] > 0).any()

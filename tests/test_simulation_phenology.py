@@ -4,7 +4,7 @@ import pytest
 from clearcube.simulation.config import SceneConfig
 from clearcube.simulation.landcover import LandCover
 from clearcube.simulation.parcels import Parcels
-from clearcube.simulation.phenology import parcel_curves
+from clearcube.simulation.phenology import _mowing, parcel_curves
 
 YEAR = SceneConfig(start=np.datetime64("2018-01-01"), days=tuple(range(0, 365, 5)))
 COUNT = 60
@@ -14,6 +14,10 @@ def curves_of(cover, *, irrigated=False, config=YEAR, seed=0):
     label = np.zeros((8, 8), dtype=np.int32)
     parcels = Parcels(label, np.full(COUNT, cover, np.uint8), np.full(COUNT, irrigated), np.zeros((8, 8), np.float32))
     return parcel_curves(config, parcels, seed)
+
+
+def in_latitude(latitude, cover):
+    return curves_of(cover, config=SceneConfig(start=YEAR.start, days=YEAR.days, latitude=latitude))
 
 
 def mean_at(curve, day):
@@ -54,12 +58,36 @@ def test_cut_grass_falls_at_once_and_recovers():
     assert -change.min() > 2 * change.max()
 
 
+def test_nothing_is_mown_in_winter():
+    days = np.arange(0.0, 365.0)
+    left = _mowing(np.random.default_rng(0), np.full(COUNT, LandCover.CUT_GRASS, np.uint8), days)
+    assert (left[:60] == 1).all()
+    assert left[130:280].min() < 0.7
+    assert left[355:].min() > 0.97
+
+
 def test_spring_comes_later_in_the_north():
     north, south = (
         curves_of(LandCover.BROADLEAF, config=SceneConfig(start=YEAR.start, days=YEAR.days, latitude=latitude)).green
         for latitude in (60, 45)
     )
     assert mean_at(south, 115) > mean_at(north, 115) + 0.1
+
+
+def test_grass_of_the_south_grows_through_the_winter_and_dries_in_summer():
+    south, north = (in_latitude(latitude, LandCover.GRASSLAND).green for latitude in (38, 50))
+    assert mean_at(south, 60) > mean_at(south, 230) + 0.1
+    assert mean_at(north, 60) < mean_at(north, 230) - 0.1
+
+
+def test_evergreens_of_the_south_are_sparser():
+    south, north = (in_latitude(latitude, LandCover.CONIFER).green for latitude in (41, 43))
+    assert south.mean() < north.mean() - 0.3
+
+
+def test_soils_of_the_north_are_wet_more_often():
+    wet = [in_latitude(latitude, LandCover.BARE).wet.mean() for latitude in (38, 48, 60)]
+    assert wet[0] < wet[1] < wet[2]
 
 
 def test_parcels_and_years_differ_within_a_class():

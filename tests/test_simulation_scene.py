@@ -6,6 +6,7 @@ import pytest
 from clearcube.cube import Band
 from clearcube.errors import InputError
 from clearcube.simulation import LandCover, SceneConfig, random_config, simulate
+from clearcube.simulation.clouds import CloudFrame
 from clearcube.simulation.config import (
     BAND_SETS,
     PLANETSCOPE_EIGHT,
@@ -13,8 +14,13 @@ from clearcube.simulation.config import (
     SENTINEL2_TEN,
     Delivery,
     Disturbance,
+    Landscape,
 )
+from clearcube.simulation.delivery import draw_missing
 from clearcube.simulation.draws import EVALUATION_YEARS, TRAINING_YEARS
+from clearcube.simulation.scene import _cover_up
+from clearcube.simulation.spectra import band_optics
+from clearcube.simulation.surface import draw_ground
 
 SMALL = SceneConfig(height=24, width=32, days=tuple(range(0, 60, 5)), orbits=(0, 1) * 6)
 
@@ -67,6 +73,47 @@ def test_where_nothing_contaminates_the_clear_observation_is_delivered():
     np.testing.assert_array_equal(scene.reflectance[clean], scene.clear[clean])
 
 
+def test_what_is_not_delivered_is_nan_and_not_observed():
+    config = replace(SMALL, delivery=Delivery(lost=0.3, swath=0.5))
+    scene, missing = simulate(config, 2), draw_missing(config, 2)
+    assert 0 < missing.mean() < 1
+    np.testing.assert_array_equal(np.isnan(scene.reflectance), np.broadcast_to(missing[:, None], scene.clear.shape))
+    assert not scene.observed[missing].any()
+
+
+def test_clouds_reflect_like_water_and_cirrus_like_ice():
+    optics = band_optics(SENTINEL2_TEN)
+    whole, none = np.ones((1, 1), np.float32), np.zeros((1, 1), np.float32)
+    for sky, name in (
+        (CloudFrame(whole, whole, none, none), "cloud_water"),
+        (CloudFrame(none, none, whole, none), "cloud_ice"),
+    ):
+        seen = np.empty((10, 1, 1), np.float32)
+        _cover_up(optics, np.full((10, 1, 1), 0.1, np.float32), sky, seen)
+        np.testing.assert_allclose(seen[:, 0, 0], optics.spectra[name], rtol=1e-6)
+
+
+def test_soil_darkens_when_wet_towns_less_and_water_and_snow_do_not():
+    landscape = Landscape(natural=0.2, urban=0.3, water=0.2, mountain_snow=0.2)
+    ground = draw_ground(replace(SMALL, height=64, width=64, landscape=landscape), band_optics(SENTINEL2_FOUR), 0)
+    share = {LandCover.URBAN: 0.4, LandCover.WATER: 0, LandCover.SNOW: 0}
+    expected = [share.get(LandCover(cover), 1) for cover in ground.parcels.landcover]
+    assert set(expected) == {0, 0.4, 1}
+    np.testing.assert_allclose(ground.holds_water, expected, rtol=1e-6)
+
+
+def test_soils_of_the_south_are_redder():
+    optics = band_optics((Band("blue", 490.0), Band("red", 665.0)))
+    farmed = Landscape(natural=0, urban=0, water=0)
+
+    def redness(latitude):
+        config = replace(SMALL, latitude=latitude, landscape=farmed)
+        means = [draw_ground(config, optics, seed).ground.mean(axis=(1, 2)) for seed in range(60)]
+        return np.mean([red / blue for blue, red in means])
+
+    assert redness(38.0) > redness(52.0) + 0.1
+
+
 def test_without_disturbance_a_clear_observation_is_the_surface():
     still = Disturbance(*(0.0 for _ in fields(Disturbance)))
     scene = simulate(replace(SMALL, disturbance=still), 0)
@@ -108,6 +155,12 @@ def test_random_configurations_cover_what_they_state():
     assert {c.pixel_size for c in configs} == {10.0, 15.0, 20.0, 30.0}
     assert all(6 <= len(c.days) <= 40 and 34 <= c.latitude <= 62 for c in configs)
     assert {c.start.astype(object).year for c in configs} == set(TRAINING_YEARS)
+
+
+def test_snow_lies_in_some_scenes_of_the_north_alone():
+    configs = [random_config(np.random.default_rng(k), n_dates=6) for k in range(400)]
+    latitudes = [config.latitude for config in configs if config.landscape.mountain_snow > 0]
+    assert 0 < len(latitudes) < 40 and min(latitudes) > 44
 
 
 def test_evaluation_scenes_are_none_of_the_training_scenes():

@@ -43,6 +43,7 @@ def test_air_adds_most_in_the_blue_and_shadows_keep_most_of_it():
     optics = band_optics(SENTINEL2_TEN)
     by_wavelength = np.argsort([band.wavelength for band in SENTINEL2_TEN])
     assert (np.diff(optics.path[by_wavelength]) < 0).all()
+    assert (np.diff(optics.loss[by_wavelength]) < 0).all()
     assert (np.diff(optics.sky[by_wavelength]) < 0).all()
 
 

@@ -52,9 +52,28 @@ def test_wet_days_are_darker_and_rain_persists():
     assert wet[:, 1:][wet[:, :-1]].mean() > wet.mean() + 0.1
 
 
+def test_warm_spells_are_dry():
+    weather = many(Climate())
+    departure = np.stack([each.temperature - each.usual for each in weather])[:, :360].reshape(-1, 40).mean(axis=1)
+    wet = np.stack([each.precipitation > 0 for each in weather])[:, :360].reshape(-1, 40).mean(axis=1)
+    assert np.corrcoef(departure, wet)[0, 1] < -0.3
+
+
+def test_clear_days_are_warm_in_summer_and_cold_in_winter():
+    weather = many(Climate())
+    month = weather[0].dates.astype("datetime64[M]").astype(int) % 12 + 1
+    departure = np.stack([each.temperature - each.usual for each in weather])
+    clearness = np.stack([each.clearness for each in weather])
+    for months, sign in (((6, 7, 8), 1), ((12, 1, 2), -1)):
+        warmth, light = departure[:, np.isin(month, months)], clearness[:, np.isin(month, months)]
+        assert sign * (warmth[light > 0.8].mean() - warmth[light < 0.4].mean()) > 0.3
+
+
 def test_summers_are_warm_by_the_swing():
     weather = daily_weather(config(), 0)
     assert weather.usual.max() - weather.usual.min() == pytest.approx(2 * Climate().swing, rel=0.05)
+    assert str(weather.dates[weather.usual.argmax()])[5:7] == "07"
+    assert str(weather.dates[weather.usual.argmin()])[5:7] == "01"
 
 
 def test_radiation_above_the_air_is_that_of_the_tables():
@@ -162,3 +181,16 @@ def test_places_of_evaluation_are_nowhere_in_training():
 
     assert not held_out(training).any()
     assert held_out(evaluation).all()
+
+
+def test_the_south_is_warmer_and_sunnier_with_fewer_wet_days_and_dry_summers():
+    rng = np.random.default_rng(0)
+    south, north = ([random_climate(rng, latitude) for _ in range(100)] for latitude in (37.0, 58.0))
+
+    def mean(places, name):
+        return np.mean([getattr(place, name) for place in places])
+
+    assert mean(south, "temperature") > mean(north, "temperature") + 5
+    assert mean(south, "bright") > mean(north, "bright") + 0.05
+    assert mean(south, "wet_days") < mean(north, "wet_days") - 0.1
+    assert mean(south, "wet_summers") < -0.4 < 0 < mean(north, "wet_summers")
