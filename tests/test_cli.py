@@ -10,6 +10,8 @@ from builders import cloudy_cube
 from cli_builders import assert_refused, clearcube, contents, files, run, stored
 
 from clearcube.errors import InputError
+from clearcube.gaps import STRATA
+from clearcube.workflows.info import describe
 
 LINEAR = ("-m", "linear")
 
@@ -419,3 +421,11 @@ def test_every_option_reaches_its_place(monkeypatch, option, value, of, wanted):
     result = run("fill", "in.nc", "out.zarr", option, *([value] if value else []))
     assert (result.exit_code, len(asked)) == (2, 1), result.output
     assert of(asked[0]) == wanted
+
+
+def test_info_tells_how_long_the_gaps_are(tmp_path):
+    cube = cloudy_cube(times=4, height=8, width=8, cloud=0, never=False)  # the third date is lost
+    days = np.array([0, 10, 20, 40]).astype("timedelta64[D]")
+    cube = cube.assign_coords(time=np.datetime64("2020-01-01", "ns") + days)
+    found = describe([str(stored(tmp_path / "cube.zarr", cube))], {})
+    assert found.gap_share == {name: float(name == "[22, 42)") for name in STRATA}

@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from builders import cloudy_cube
 from typer.testing import CliRunner
 
 from clearcube.cli import app
 from clearcube.cube import Source, band_named, new_cube
+from clearcube.forecasting.episode import Forecast
 from clearcube.networks import checkpoint
 from clearcube.networks.forecast import ForecastConfig, ForecastNet
-from clearcube.workflows.forecast import target_dates
+from clearcube.workflows.forecast import forecast_dataset, target_dates
 from clearcube.writers.stage import opened
 
 START = np.datetime64("2021-04-01", "D")
@@ -112,6 +114,19 @@ def test_another_step(tmp_path, told):
     assert run(cube(tmp_path), tmp_path / "out.nc", *told, "--every", "12d", "--horizon", "40").exit_code == 0
     with xr.open_dataset(tmp_path / "out.nc") as found:
         assert found["lead_time"].values.tolist() == [12, 24, 36]
+
+
+def test_what_cannot_be_forecast_is_flagged_unfilled():
+    given, mean = cloudy_cube(times=4, height=5, width=6), np.full((2, 5, 6), 0.5, np.float32)
+    mean[:, 3, 4] = np.nan
+    target = given["time"].values[-1].astype("datetime64[D]") + np.array([5, 10])
+    source = forecast_dataset(given, Forecast(mean, mean), target, {})["source"].values
+    np.testing.assert_array_equal(source, np.where(np.isnan(mean), Source.UNFILLED, Source.FORECAST))
+
+
+def test_the_usual_step_is_the_median_one():
+    dates = START + np.array([0, 2, 7, 12, 30])
+    assert (target_dates(dates, 12, None) - START).astype(int).tolist() == [35, 40]
 
 
 def test_what_comes_before_the_time_asked_for_changes_nothing(tmp_path, told):

@@ -3,6 +3,7 @@ import pytest
 from cli_builders import assert_refused, contents, run
 
 import clearcube
+from clearcube.simulation.draws import EVALUATION_YEARS
 from clearcube.workflows import simulate as workflow
 from clearcube.workflows.simulate import SimulationRequest, simulate_files
 
@@ -117,3 +118,8 @@ def test_bands_are_named_or_a_set(tmp_path):
     (path,) = simulate_files(request, quiet)
     assert clearcube.open_cube(path).band.values.tolist() == ["nir", "red", "swir16"]
     assert len(workflow.bands_named(("landsat-seven",))) == 7
+
+
+def test_scenes_are_of_years_that_training_never_draws(tmp_path):
+    for path in simulate_files(SimulationRequest(tmp_path / "scenes", number=3, size=16, dates=5), quiet):
+        assert clearcube.open_cube(path).time.dt.year[0] in EVALUATION_YEARS

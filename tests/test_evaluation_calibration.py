@@ -115,3 +115,14 @@ def test_cells_add_up():
     parts = calibration_sums(estimate, truth, counted, BANDS, np.eye(2), cell, 3)
     for name in ("crps", "inside_90", "ndvi_crps"):
         assert parts[name].total.sum(axis=0) == pytest.approx(whole[name].total[0])
+
+
+def test_ndvi_is_judged_by_the_correlation_of_the_errors_of_its_bands():
+    pairs = ((0.1, 0.3), (0.02, 0.03), (0.2, 0.2))
+    mean, std, truth = (np.array(pair, np.float32).reshape(1, 2, 1, 1) for pair in pairs)
+    correlation = np.array([[1, 0.5], [0.5, 1]])
+    sums = calibration_sums(Estimate(mean, std), truth, np.ones((1, 1, 1), bool), BANDS, correlation)
+    by_red, by_infrared = -2 * 0.3 / 0.16 * 0.02, 2 * 0.1 / 0.16 * 0.03
+    spread = math.sqrt(by_red**2 + by_infrared**2 + 2 * 0.5 * by_red * by_infrared)
+    expected = gaussian_crps(np.array([0.5]), np.array([spread]))
+    assert sums["ndvi_crps"].total[0] == pytest.approx(expected, rel=1e-5)

@@ -109,3 +109,9 @@ def test_missed_clouds_are_scored_as_denoising_leaves_them():
     assert before == pytest.approx(np.abs(cloud).mean(), rel=1e-5) and after < before / 4
     found = values(judge(test, cleaned, one.bands), one.bands)
     assert found["auc_bright", "all"] > 0.99 and found["blue_auc_bright", "all"] > 0.9
+
+
+def test_the_clear_share_of_a_cube_is_that_before_anything_was_hidden():
+    one, test, _ = case()
+    assert one.block.observed.mean() > 0.75 > test.given.observed.mean()
+    assert [name for family, name in test.strata.names if family == "clear share"] == ["[75, 100] %"]

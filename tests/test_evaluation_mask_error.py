@@ -13,6 +13,7 @@ from clearcube.evaluation.mask_error import (
     MISSED_SHARE,
     PIECE,
     CloudyFrame,
+    Pasted,
     _counts,
     detection_scores,
     detection_sums,
@@ -126,3 +127,25 @@ def test_the_checksum_of_clouds_is_that_of_how_they_look_and_where():
     assert digest_of_clouds([replace(frame, reflectance=beside)]) == same
     assert digest_of_clouds([replace(frame, reflectance=brighter)]) != same
     assert digest_of_clouds([replace(frame, cloud=~corner)]) != same
+
+
+def test_three_in_ten_clear_pixels_of_pasted_dates_and_of_those_next_to_them_are_hidden():
+    own, frames = block(0, 0.01), cloudy_frames([("other", block(1, 0.5))])
+    pasted = paste_clouds(own, frames, 0)
+    clouds = np.isclose(pasted.block.reflectance, 0.9).all(axis=1) & own.observed
+    dates = clouds.any(axis=(1, 2))
+    assert 0 < dates.sum() < (near := [dates[max(t - 1, 0) : t + 2].any() for t in range(10)]).count(True)
+    for t in range(10):
+        clear = own.observed[t] & ~clouds[t]
+        assert pasted.hidden[t].sum() == (round(0.3 * clear.sum()) if near[t] else 0)
+
+
+def test_missed_pixels_are_bright_thin_or_shadow_by_the_change_of_blue():
+    own = block(0, 0.01)
+    values, missed = own.reflectance.copy(), np.zeros_like(own.observed)
+    for (y, x), change in zip(np.argwhere(own.observed[3]), (0.15, 0.11, 0.09, 0.02, 0.01, -0.05), strict=False):
+        values[3, :, y, x] += np.float32(change)
+        missed[3, y, x] = True
+    pasted = Pasted(replace(own, reflectance=values), np.zeros_like(missed), missed)
+    counts = detection_sums(pasted, own.reflectance, ("blue", "green", "red", "nir"), None)["detections_blue"].total
+    assert KINDS == ("bright", "thin", "shadow") and counts.sum(axis=1).tolist() == [own.observed.sum() - 6, 2, 3, 1]

@@ -64,9 +64,12 @@ def test_statistics_of_a_square_equal_loops():
             variance = math.fsum(w * (v - mean) ** 2 for w, v in near) / weight
             normal[y, x] = (image[y, x] - mean) / (math.sqrt(variance) + 1 / 255)
     assert found[1] == pytest.approx(math.sqrt((normal**2).mean()), rel=1e-9)
-    right = [normal[y, x] * normal[y, (x - 1) % SIDE] for y in range(SIDE) for x in range(SIDE)]
-    _, mean, left, scale = (part[0] for part in asymmetric_fit(np.array([right])))
-    assert found[3:6] == pytest.approx([mean, left, scale], rel=1e-9)
+    for place, (down, across) in enumerate(((0, 1), (1, 0), (1, 1), (1, -1))):
+        products = [
+            normal[y, x] * normal[(y - down) % SIDE, (x - across) % SIDE] for y in range(SIDE) for x in range(SIDE)
+        ]
+        _, mean, left, scale = (part[0] for part in asymmetric_fit(np.array([products])))
+        assert found[3 + 4 * place : 6 + 4 * place] == pytest.approx([mean, left, scale], rel=1e-9)
 
 
 def test_distance_by_hand():

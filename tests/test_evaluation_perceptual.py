@@ -127,3 +127,22 @@ def test_quality_tells_a_blurred_date_from_its_clear_neighbours():
     rough = sums["rough_filled"].joined()
     assert rough.total[0, 0] / rough.weight[0, 0] > 0.009 and sums["rough_clear"].weight.sum() == 0
     assert table(sums)["sharpness_ratio", "all"] < 0.6
+
+
+def test_a_filled_date_is_compared_with_the_clear_date_of_fewest_days_away():
+    dates = np.datetime64("2020-01-01") + np.array([0, 20, 21])
+    filled = np.full((3, 2, 8, 8), 0.1, np.float32)
+    filled[1, :, :, 4:] = 0.3  # two levels of grey: 1 bit
+    filled[2] = 0.1 * (1 + np.arange(8) // 2)  # four: 2 bits
+    counted = np.zeros((3, 8, 8), bool)
+    counted[1] = True
+    assert table(quality_sums(filled, ~counted, counted, dates, BANDS))["entropy_ratio", "all"] == pytest.approx(0.5)
+
+
+def test_a_date_on_the_line_between_unequal_steps_is_not_rough():
+    days = np.array([0, 2, 12])
+    filled = np.zeros((3, 2, 8, 8), np.float32) + (days / 20).astype(np.float32)[:, None, None, None]
+    counted = np.zeros((3, 8, 8), bool)
+    counted[1] = True
+    rough = quality_sums(filled, ~counted, counted, np.datetime64("2020-01-01") + days, BANDS)["rough_filled"]
+    assert rough.weight[1, 0] == 64 and rough.total[1] == pytest.approx(0, abs=1e-9)

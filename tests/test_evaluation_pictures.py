@@ -25,8 +25,8 @@ def pictures(seed=0, size=64):
     return np.random.default_rng(seed).random((2, 3, size, size)).astype(np.float32)
 
 
-def reference(tensors, mine, theirs):
-    """LPIPS by modules, as it was published."""
+def reference(tensors, mine, theirs, hidden):
+    """LPIPS by modules, as it was published; places count by their share of hidden pixels."""
 
     def features(picture):
         x = torch.from_numpy(picture)[None] * 2 - 1
@@ -46,17 +46,20 @@ def reference(tensors, mine, theirs):
     total = 0.0
     with torch.no_grad():
         for number, (a, b) in enumerate(zip(features(mine), features(theirs), strict=True)):
-            total += nn.functional.conv2d((a - b) ** 2, tensors[f"lin{number}.model.1.weight"]).mean().item()
+            apart = nn.functional.conv2d((a - b) ** 2, tensors[f"lin{number}.model.1.weight"])
+            share = torch.from_numpy(hidden[None, None].astype(np.float32))
+            share = nn.functional.interpolate(share, apart.shape[2:], mode="area")
+            total += ((apart * share).sum() / share.sum()).item()
     return total
 
 
-def test_lpips_of_whole_pictures_is_that_of_the_publication(weights):
+def test_lpips_of_hidden_pixels_is_that_of_the_publication(weights):
     mine, theirs = pictures(0), pictures(1)
     hidden = np.zeros((4, 64, 64), bool)
-    hidden[[1, 3]] = True
+    hidden[1], hidden[3, 5:30, :50] = True, True
     sums = Lpips(weights).sums(mine, theirs, hidden)
     assert sums.weight[:, 0].tolist() == [0, 1, 0, 1]
-    expected = [reference(alexnet(), a, b) for a, b in zip(mine, theirs, strict=True)]
+    expected = [reference(alexnet(), *each) for each in zip(mine, theirs, hidden[[1, 3]], strict=True)]
     assert sums.total[[1, 3], 0] == pytest.approx(expected, rel=1e-4)
     assert Lpips(weights).sums(mine, mine, hidden).total.max() == 0
 

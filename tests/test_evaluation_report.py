@@ -8,6 +8,7 @@ from evaluation_builders import comparison, outcome
 
 from clearcube.evaluation.comparison import Comparison
 from clearcube.evaluation.intervals import Interval, _times_drawn, interval, resampled
+from clearcube.evaluation.intervals import with_limits as limits_of
 from clearcube.evaluation.records import Outcome, Record
 from clearcube.evaluation.report import report, table
 from clearcube.evaluation.report_html import report_html
@@ -57,6 +58,8 @@ def test_a_pooled_difference_is_that_of_the_pooled_scores():
     gain = found.pooled_difference("other", "linear", "frames", "psnr")
     expected = found.pooled("other", "frames")["psnr"] - found.pooled("linear", "frames")["psnr"]
     assert gain.mean == pytest.approx(expected) and gain.low < gain.mean < gain.high
+    half = found.pooled_difference("mine", "linear", "frames", "psnr")  # of the squared errors of every cube
+    assert [half.low, half.mean, half.high] == pytest.approx([10 * np.log10(2)] * 3)
     assert found.pooled_difference("other", "linear", "frames", "r2").cubes == 0
 
 
@@ -194,6 +197,10 @@ def test_the_summary_marks_differences_whose_interval_includes_zero(tmp_path):
     assert rows["other", "psnr"]["includes_zero"] == "true"
     assert float(rows["mine", "psnr"]["difference"]) == pytest.approx(10 * np.log10(2))
     assert rows["mine", "missing"]["pooled"] == "0"
+    mine, theirs = (comparison().values(method, "frames", "psnr") for method in ("other", "linear"))
+    assert float(rows["other", "psnr"]["difference"]) == pytest.approx(np.mean(mine - theirs))
+    mine, theirs = (float(rows[method, "psnr"]["pooled"]) for method in ("other", "linear"))
+    assert float(rows["other", "psnr"]["pooled_difference"]) == pytest.approx(mine - theirs)
 
 
 def test_intervals_depend_on_the_values_alone():
@@ -203,6 +210,11 @@ def test_intervals_depend_on_the_values_alone():
     inside = sum(interval(np.random.default_rng(seed).normal(1, 1, 50)).low < 1 for seed in range(60))
     assert inside > 52
     assert interval([np.nan, np.nan]).cubes == 0
+
+
+def test_limits_are_those_of_the_middle_95_percent():
+    found = limits_of(500.0, np.random.default_rng(0).permutation(1001).astype(float), 5)
+    assert (found.low, found.high) == pytest.approx((25, 975))
 
 
 @pytest.mark.parametrize(("count", "kept"), [(7, 7), (1005, 1005), (1005, 1000)])
@@ -223,3 +235,16 @@ def test_numbers_and_limits():
     assert with_limits(Interval(1.0, float("nan"), float("nan"), 1), "+.1f") == "+1.0 ~"
     assert with_limits(Interval(1.0, 0.5, 1.5, 3), "+.1f") == "+1.0 [+0.5, +1.5]"
     assert with_limits(Interval(float("nan"), float("nan"), float("nan"), 0), "+.1f") == "-"
+
+
+def test_scores_of_hidden_observed_and_all_pixels_stand_in_the_columns_that_say_so():
+    def of(error):
+        return {"squared": Sums(np.array([[10 * error]]), np.array([[10.0]]))}
+
+    found = Comparison()
+    sets = {"hidden": of(1e-2), "observed": of(1e-4), "all": of(1e-3)}
+    record = Record("c", ("red",), {}, {("linear", "frames", 0): Outcome(sets, (("all", "all"),))})
+    found.add(record, ("linear",), ("frames",), (0,))
+    table = next(part for part in sections(found, "linear") if part.title.startswith("Hidden, obs")).tables[0][1]
+    row = dict(zip(table.head, table.rows[0], strict=True))
+    assert [row[f"psnr {which}"] for which in sets] == ["20.00", "40.00", "30.00"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+import zarr
 from builders import cloudy_cube
 from cli_builders import run
 from evaluation_builders import alexnet, tiny_inception
@@ -15,6 +16,7 @@ from network_builders import saved
 
 from clearcube.cli import app
 from clearcube.cli.fill import READING
+from clearcube.cube import Source
 from clearcube.evaluation.records import load
 from clearcube.workflows.evaluation_plan import EvaluationRequest, fillers_of
 from clearcube.workflows.score import score_files
@@ -220,6 +222,16 @@ def test_a_fill_that_saw_what_counts_as_hidden_is_told(store, tmp_path):
     assert run("fill", store, tmp_path / "filled.zarr", *options).exit_code == 0
     with pytest.warns(UserWarning, match="pixels that count as hidden"):
         score_files(str(tmp_path / "filled.zarr"), str(store), "hidden", str(tmp_path / "hidden.npy"))
+
+
+@pytest.mark.parametrize("flag", [Source.REPLACED, Source.SMOOTHED])
+def test_observations_that_a_fill_replaced_do_not_count_as_hidden(store, tmp_path, flag):
+    options = ("--method", "linear", "--mask", "observed", "--quiet")
+    assert run("fill", store, tmp_path / "filled.zarr", *options).exit_code == 0
+    source = zarr.open_group(tmp_path / "filled.zarr", mode="r+")["source"]
+    source[2] = np.where(source[2] == Source.OBSERVED, flag, source[2])
+    result = run("score", tmp_path / "filled.zarr", store)
+    assert result.exit_code == 2 and "nothing to score: no pixel" in result.output
 
 
 def test_evaluate_and_score_read_inputs_as_fill_does(store, tmp_path):

@@ -1,3 +1,5 @@
+import json
+
 import dask
 import dask.array as da
 import numpy as np
@@ -293,3 +295,9 @@ def test_the_errors_of_red_and_infrared_are_correlated():
     by_red, by_infrared = -2 * 0.3 / 0.16 * 0.02, 2 * 0.1 / 0.16 * 0.03
     assert ndvi.item() == pytest.approx(0.5, abs=1e-6)
     assert spread.item() == pytest.approx(np.sqrt(by_red**2 + by_infrared**2 + by_red * by_infrared), rel=1e-5)
+
+
+def test_options_in_python_reach_their_place():
+    given = {"max_extrapolation": 9, "invent_distance": 3, "smooth": True, "ndvi": True}
+    filled = clearcube.fill(cloudy_cube(), "whittaker", max_gap="60d", **given)
+    assert json.loads(filled.attrs["settings"]) == {"max_gap": 60, **given}

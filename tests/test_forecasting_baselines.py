@@ -1,4 +1,6 @@
+import csv
 from dataclasses import replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -174,3 +176,20 @@ def test_series_between_dates():
 @pytest.mark.parametrize("name", ["persistence", "climatology", "seasonal", "harmonic"])
 def test_baselines_are_made_by_name(name):
     assert make_forecaster(name).name == name
+
+
+@pytest.mark.parametrize("model", [Persistence(), Seasonal(), Harmonic()], ids=lambda model: model.name)
+def test_std_is_the_error_that_this_model_had_so_many_days_after_the_last_observation(model):
+    text = files("clearcube.forecasting").joinpath("baseline_errors.csv").read_text().splitlines()
+    table = {(row["model"], row["days"]): float(row["rms"]) for row in csv.DictReader(text[1:])}
+    dates, ndvi = year_and_more()
+    context = context_of(ndvi[:, None, None].astype(np.float32), dates)
+    std = model.forecast(context, dates[-1] + np.array([5, 45])).std[:, 0, 0]
+    assert std == pytest.approx([table[model.name, "5"], table[model.name, "45"]])
+
+
+def test_courses_are_of_days_since_new_year():
+    for course in courses().values():
+        within = course.days < 365
+        mean, std = course.at(np.datetime64("2021-01-01") + course.days[within].astype(int))
+        assert np.array_equal(mean, course.mean[within]) and np.array_equal(std, course.std[within])

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from clearcube.forecasting import greenearthnet as gen
-from clearcube.forecasting.vegetation import OTHER, UNKNOWN, VEGETATION, legend_of, vegetation_of
+from clearcube.forecasting.vegetation import LEGENDS, OTHER, UNKNOWN, VEGETATION, legend_of, vegetation_of
+from clearcube.landcover import EARTHNET_CLASSES
 
 NAN = np.nan
 
@@ -148,3 +149,12 @@ def test_classes_of_three_legends():
         "earthnet",
         "simulated",
     ]
+
+
+def test_codes_of_earthnet_have_the_kinds_of_their_classes():
+    kinds = {name: LEGENDS["earthnet"].get(code) for code, name in EARTHNET_CLASSES.items()}
+    assert kinds == {
+        **{"artificial": "urban", "bare": "bare", "snow": "snow", "water": "water", "marsh": None, "peat bog": None},
+        **{"cultivated": "crop", "vineyard": "crop", "broadleaf": "tree", "conifer": "tree"},
+        **{"herbaceous": "grass", "heath": "shrub", "sclerophyllous": "shrub"},
+    }

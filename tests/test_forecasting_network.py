@@ -13,7 +13,7 @@ from clearcube.forecasting.network_forecaster import LONGEST_CONTEXT, NetworkFor
 from clearcube.forecasting.registry import make_forecaster
 from clearcube.forecasting.weather import VARIABLES
 from clearcube.networks import checkpoint
-from clearcube.networks.forecast import ForecastConfig, ForecastNet
+from clearcube.networks.forecast import ForecastConfig, ForecastNet, at_leads
 
 BANDS = (Band("blue", 490.0), Band("red", 665.0), Band("nir08", 865.0))
 START = np.datetime64("2020-04-01", "D")
@@ -228,3 +228,22 @@ def test_windows_see_their_own_elevation(tmp_path, monkeypatch):
     monkeypatch.setattr("clearcube.forecasting.network_forecaster.WINDOW", 64)
     parts = model.forecast(context, ahead(context, 50), elevation=hill).mean
     np.testing.assert_allclose(parts, whole, atol=1e-3)
+
+
+def test_days_count_from_the_last_date_of_the_context(path, monkeypatch):
+    told, nothing = [], np.zeros((2, 16, 16), np.float32)
+    monkeypatch.setattr(network_forecaster, "_in_windows", lambda *given: told.extend(given) or (nothing, nothing))
+    context = block(times=4)
+    NetworkForecaster(path).forecast(context, ahead(context, 5, 37))
+    _, given, leads = told
+    assert given.days.tolist() == [[-15, -10, -5, 0]] and leads.tolist() == [[5, 37]]
+    assert given.day_of_year.tolist() == [107]  # 16 April 2020
+
+
+def test_mean_and_std_are_those_of_the_network(path):
+    context = block()
+    steps = checkpoint.load(path)[0](network_forecaster._context(context, slice(None), None, None))
+    mean, log_std = (each[0].detach().numpy() for each in at_leads(steps, torch.tensor([[5.0, 50.0]]), 5))
+    found = NetworkForecaster(path).forecast(context, ahead(context, 5, 50))
+    np.testing.assert_allclose(found.mean, mean.clip(-1, 1), atol=1e-5)
+    np.testing.assert_allclose(found.std, np.exp(log_std), rtol=1e-4)

@@ -195,6 +195,12 @@ def test_values_of_a_cube_against_a_naive_loop():
     assert parts["1-25"] == pytest.approx(np.mean(early) ** 0.5)
 
 
+def test_the_cloudiness_of_a_context_is_the_share_that_was_not_seen():
+    found = ForecastComparison()
+    found.add(evaluate_episode(two_pixels(), plan({"persistence": Persistence}, {NONE: None})), ["persistence"], [NONE])
+    assert found.cloudy == {"two": pytest.approx(1 / 6)}
+
+
 def comparison_of(mine, theirs, cloudy=None, places=None):
     found = ForecastComparison(cubes=list(mine))
     found.values = {("m", "fill", ERROR): mine, ("m", NONE, ERROR): theirs}

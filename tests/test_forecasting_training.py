@@ -7,6 +7,7 @@ import torch
 
 from clearcube.errors import InputError
 from clearcube.filler import Block, Estimate
+from clearcube.forecasting import simulated
 from clearcube.forecasting.batches import Batches
 from clearcube.forecasting.contexts import Denoising, filled_context
 from clearcube.forecasting.pack import PackedEpisodes, joined, packed, simulated_pack
@@ -19,12 +20,14 @@ from clearcube.forecasting.training import (
     stretched,
     train,
     train_step,
+    validated,
 )
 from clearcube.forecasting.training_config import ForecastTraining, forecast_config_from, read_forecast_config
 from clearcube.methods import make_filler
 from clearcube.networks import checkpoint
 from clearcube.networks.forecast import Steps
 from clearcube.simulation.climate import EVALUATION_BELTS
+from clearcube.simulation.scene import CLEAN
 from clearcube.training.validation import NamedBlock
 
 FILLS = ("last", "linear")
@@ -93,6 +96,17 @@ def test_target_is_a_clear_observation_near_the_truth():
     np.testing.assert_array_equal(episode.target_ndvi[known], made.clear_ndvi[10:][known])
 
 
+def test_targets_are_known_where_the_sky_was_clear_and_the_mask_said_so(monkeypatch):
+    scenes, made = [], simulated.simulate
+    monkeypatch.setattr(simulated, "simulate", lambda *given: scenes.append(made(*given)) or scenes[-1])
+    episode, scene = simulate_with_truth(2, size=24).episode, scenes[0]
+    clear = scene.observed & (scene.contamination <= CLEAN)
+    assert (scene.observed != clear)[10:].any()
+    np.testing.assert_array_equal(np.isfinite(episode.target_ndvi), clear[10:])
+    red, infrared = scene.surface[:, 2], scene.surface[:, 3]  # the ground itself, without air and view angle
+    np.testing.assert_allclose(episode.truth_ndvi, (infrared - red) / (infrared + red), atol=1e-5)
+
+
 def test_belts_of_evaluation_are_narrow_and_apart():
     assert all(low < high for low, high in EVALUATION_BELTS)
 
@@ -159,7 +173,9 @@ def test_a_pack_holds_what_the_episode_holds(pack):
         np.testing.assert_array_equal(kept, context.observed)
     np.testing.assert_allclose(pack.target[0], made.clear_ndvi[10:], atol=1e-3)
     assert pack.leads[0].tolist() == made.episode.leads.tolist()
-    assert pack.days[0, -1] == 0
+    last = context.dates[-1]
+    assert pack.days[0].tolist() == (context.dates - last).astype(int).tolist()
+    assert pack.day_of_year[0] == (last - last.astype("datetime64[Y]").astype("datetime64[D]")).astype(int) + 1
     assert np.isfinite(pack.weather).all()
     assert len(pack) == 6
 
@@ -200,6 +216,15 @@ def test_batches_hold_crops_of_all_fillings(data, tmp_path):
     given = torch.cat([batch.context.given.flatten(1).float().mean(1) for batch in drawn])
     assert (given < 1).any()
     assert (given == 1).any()
+
+
+def test_samples_are_told_what_their_own_filling_kept(pack, tmp_path):
+    marked = replace(pack, red_nir=pack.red_nir.copy(), observed=np.zeros_like(pack.observed))
+    marked.red_nir[:, 0], marked.red_nir[:, 1], marked.red_nir[:, 2] = 0, 1, 2
+    marked.observed[:, 1] = True
+    context = Batches(config(tmp_path, optimisation={"batch": 20}), ((marked, 1.0),)).batch(0).context
+    filling = context.red_nir[:, :, 0]
+    assert filling.unique().tolist() == [0, 1, 2] and torch.equal(context.observed, filling == 1)
 
 
 def test_contexts_may_lose_dates_but_never_the_last(data, tmp_path):
@@ -299,6 +324,17 @@ def test_stds_are_stretched_by_the_spread(data, tmp_path):
     assert torch.equal(after.mean, before.mean)
 
 
+def test_validation_compares_with_the_last_value_of_the_context(data, tmp_path):
+    settings, pack = config(tmp_path), data.validation
+    network = new_learner(settings).average
+    network.out.bias[0] += 0.3  # what the network says is another thing
+    found = validated(network, data, settings, torch.device("cpu"))
+    red, infrared = np.moveaxis(pack.red_nir[:, data.fills.index("linear"), -1].astype(np.float32), 1, 0)
+    errors = ((infrared - red) / (infrared + red))[:, None] - pack.target
+    assert found["persistence linear"] == pytest.approx(np.sqrt(np.nanmean(errors**2)), abs=2e-3)
+    assert found["linear"] > found["persistence linear"] + 0.01
+
+
 def test_samples_come_from_packs_by_their_shares(data, pack, tmp_path):
     other = replace(pack, day_of_year=np.full_like(pack.day_of_year, 999))
     batches = Batches(config(tmp_path, optimisation={"batch": 40}), ((pack, 3.0), (other, 1.0)))
@@ -389,7 +425,7 @@ def real_cube(times=40, size=20, step=4):
 def test_real_cubes_give_stretches_within_the_horizon():
     found = list(stretches(real_cube(), 16, 60))
     assert [str(each.context.dates[0]) for each in found[:2]] == ["2018-01-01", "2018-01-21"]
-    assert all(each.leads[-1] <= 60 for each in found)
+    assert all(each.leads[0] == 4 and each.leads[-1] <= 60 for each in found)
     assert all(np.isnan(each.target_ndvi).any() for each in found)
 
 

@@ -212,3 +212,12 @@ def test_what_networks_are_told_of_the_weather_in_numbers():
         Weather(START + np.arange(60), values, VARIABLES), CONTEXT, CONTEXT[-1] + 20, step_days=5, steps=4
     )
     np.testing.assert_allclose(found, np.tile([1.0, 0.5, 1.0], (7, 1)), rtol=1e-6)  # shipped weights learnt from these
+
+
+def test_radiation_of_minicubes_is_from_their_lowest_and_highest_temperature():
+    values = {"eobs_tg": 15.0, "eobs_tn": 10.0, "eobs_tx": 19.0}
+    time = START.astype("datetime64[ns]") + np.arange(2).astype("timedelta64[D]")
+    cube = xr.Dataset({name: ("time", [value] * 2) for name, value in values.items()}, {"time": time})
+    found = with_radiation(eobs_weather(cube), 45.0)
+    since_new_year = np.array([121.0, 122.0])
+    np.testing.assert_allclose(found.values[:, -1], 0.16 * 3 * above_the_air(since_new_year, 45.0), rtol=1e-5)

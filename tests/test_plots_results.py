@@ -201,3 +201,18 @@ def test_arrays_of_a_forecast_that_do_not_go_together():
         forecast_figure(forecast(std=forecast().std[..., :8]))
     with pytest.raises(InputError, match="target dates after"):
         forecast_figure(forecast(target_dates=forecast().dates))
+
+
+def test_the_rows_of_a_forecast_show_the_dates_above_them():
+    dates = np.datetime64("2020-05-28", "D") + np.arange(0, 55, 5)
+    truth = np.random.default_rng(0).uniform(0.2, 0.9, (8, 8, 9)).astype(np.float32)
+    std = np.zeros((8, 8, 9), np.float32) + np.arange(8, dtype=np.float32)[:, None, None]
+    rows = {"target_dates": dates[3:], "forecast": truth - np.float32(0.1), "truth": truth, "std": std}
+    shown = forecast(**rows)
+    figure = forecast_figure(shown)
+    pictures = [np.asarray(axis.images[0].get_array()) for axis in figure.axes if axis.images]
+    chosen = [0, 1, 3, 4, 6, 7]
+    assert len(pictures) == 3 + 3 + 4 * 6
+    np.testing.assert_array_equal(pictures[3:6], shown.filled)
+    for row, values in enumerate((shown.forecast, truth, np.full_like(truth, 0.1), std)):
+        np.testing.assert_allclose(pictures[6 + 6 * row : 12 + 6 * row], values[chosen], rtol=1e-5)

@@ -105,6 +105,8 @@ def test_band_layout_has_a_variable_for_each_band(cube, filled, tmp_path):
         np.testing.assert_array_equal(loaded[band].values, filled.reflectance.values[:, index])
         np.testing.assert_array_equal(loaded[f"{band}_std"].values, filled.reflectance_std.values[:, index])
     assert loaded["nir"].attrs["radiation_wavelength"] == 842
+    assert loaded["nir"].attrs["radiation_wavelength_units"] == "nm"
+    assert loaded["nir"].attrs["ancillary_variables"] == "nir_std source days_to_observation"
     assert "band" not in loaded.dims
 
 
@@ -139,9 +141,11 @@ def test_cogs_hold_each_date(cube, filled, tmp_path, dtype):
         stamp = day.replace("-", "")
         with rasterio.open(target / f"reflectance_{stamp}.tif") as file:
             assert file.descriptions == ("blue", "green", "red", "nir")
+            assert [file.tags(band)["wavelength_nm"] for band in (1, 2, 3, 4)] == ["490", "560", "665", "842"]
             assert file.crs.to_epsg() == 32631
             assert tuple(file.transform)[:6] == (10, 0, 500_000, 0, -10, 5_600_000)
             assert file.tags()["date"] == day
+            assert file.tags()["TIFFTAG_DATETIME"] == day.replace("-", ":") + " 00:00:00"
             assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
             values = np.where(file.read_masks() > 0, file.read() * np.array(file.scales)[:, None, None], np.nan)
             np.testing.assert_allclose(values, filled.reflectance.values[t], atol=1.1e-4 if dtype == "int16" else 0)
@@ -188,6 +192,8 @@ def test_cf_attributes(filled):
     assert json.loads(filled.attrs["prepared"]) == {"bands": 4, "std": 0.1}
     geographic = fill_with(cloudy_cube(crs=4326), MeanFiller(), SETTINGS)
     assert geographic.y.attrs["standard_name"] == "latitude"
+    assert [geographic[axis].attrs["units"] for axis in ("y", "x")] == ["degrees_north", "degrees_east"]
+    assert filled.ndvi_std.attrs["standard_name"] == "normalized_difference_vegetation_index standard_error"
 
 
 def test_a_cube_that_follows_conventions_and_counts_in_feet(cube):
@@ -308,3 +314,17 @@ def test_no_data_of_the_days_is_minus_one(tmp_path):
     with rasterio.open(next((tmp_path / "cogs" / "days").glob("*.tif"))) as file:
         assert file.nodata == -1
         np.testing.assert_array_equal(file.read_masks(1) == 0, ~cube.observed.values.any(axis=0))
+
+
+def test_overviews_hold_means_of_values_but_flags_and_days_that_there_are(tmp_path):
+    stage = complete(cloudy_cube(times=4, height=128, width=128, never=False), tmp_path, window=128)
+    (tmp_path / "cogs").mkdir()
+    finish_cogs(stage.filled, tmp_path / "cogs", tmp_path / "scratch")
+    for folder in (".", "std", "ndvi", "source", "days"):
+        path = sorted((tmp_path / "cogs" / folder).glob("*.tif"))[0]
+        with rasterio.open(path) as whole, rasterio.open(path, overview_level=0) as overview:
+            fours, coarse = whole.read(1).reshape(64, 2, 64, 2), overview.read(1)
+        if folder in ("source", "days"):
+            assert (fours == coarse[:, None, :, None]).any(axis=(1, 3)).all(), folder
+        else:
+            np.testing.assert_allclose(coarse, fours.mean(axis=(1, 3)), rtol=1e-4, atol=1e-6, err_msg=folder)
