@@ -7,10 +7,10 @@ import pytest
 from clearcube.cube import band_named
 from clearcube.filler import Block
 from clearcube.gaps import gap_length, gap_stratum
-from clearcube.methods.error_fit import _CENTRES, UNKNOWN_NOISE, UNKNOWN_STD, _expected, _growing
+from clearcube.methods.error_fit import _CENTRES, UNKNOWN_NOISE, UNKNOWN_STD, _expected, _growing, fit_table
 from clearcube.methods.error_kernels import EDGES, OBSERVED
 from clearcube.methods.error_model import measure_errors
-from clearcube.methods.hidden_errors import _believed, _runs
+from clearcube.methods.hidden_errors import HiddenErrors, _believed, _runs
 from clearcube.methods.sampling import draw_pixels
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LAST, LINEAR
@@ -216,3 +216,18 @@ def test_the_summary_tells_leading_from_trailing():
             std = model.std(observed, START + np.array([0, day]))[order.index(False), :, 0, 0]
             np.testing.assert_allclose(np.array(told[name])[:, place + 1], std, atol=1e-6)
     assert told["error_std_leading"] != told["error_std_trailing"]
+
+
+def test_what_rests_on_few_dates_is_made_larger(monkeypatch):
+    dates, each, cell = 20, 50, 3
+    of_date = np.random.default_rng(0).normal(0, 0.02, dates).astype(np.float32)  # the same at all pixels of a date
+    errors = HiddenErrors(
+        np.tile(np.repeat(of_date, each), (2, 1)),
+        np.full(dates * each, cell, np.uint8),
+        np.repeat(np.arange(dates), each),
+    )
+    careful = fit_table(errors, [noisy()])[0, cell]
+    monkeypatch.setattr("clearcube.methods.error_fit.CAUTION", 0.0)
+    assert careful / fit_table(errors, [noisy()])[0, cell] == pytest.approx(
+        np.sqrt(1 + 2 / (0.4 * dates + 5)), abs=0.01
+    )
