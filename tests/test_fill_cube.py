@@ -1,4 +1,5 @@
 import json
+import threading
 
 import dask
 import dask.array as da
@@ -14,9 +15,10 @@ from clearcube.cube import Source
 from clearcube.errors import InputError
 from clearcube.fill_cube import FillSettings, StagedFill, Workers, fill_with
 from clearcube.fill_cube.blocks import reads_each_chunk_once
+from clearcube.fill_cube.survey import add_up, check_reflectance, survey_piece
 from clearcube.fill_cube.window import Filled, fill_window, ndvi_with_std
 from clearcube.filler import Block, everywhere
-from clearcube.tiling import sample_windows
+from clearcube.tiling import Window, sample_windows
 from clearcube.writers.encoding import OutputFormat
 from clearcube.writers.stage import opened
 
@@ -301,3 +303,144 @@ def test_options_in_python_reach_their_place():
     given = {"max_extrapolation": 9, "invent_distance": 3, "smooth": True, "ndvi": True}
     filled = clearcube.fill(cloudy_cube(), "whittaker", max_gap="60d", **given)
     assert json.loads(filled.attrs["settings"]) == {"max_gap": 60, **given}
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (-0.5, "say how they become reflectance with scale, offset and nodata"),
+        (2.5, "percent: add --scale 0.01"),
+        (99, "percent: add --scale 0.01"),
+        (101, "digital numbers: add --scale 0.0001 (and --offset -0.1 for Sentinel-2"),
+        (9_900, "digital numbers: add --scale 0.0001 (and --offset -0.1 for Sentinel-2"),
+        (10_100, "Landsat Collection 2: add --scale 0.0000275 and --offset -0.2"),
+    ],
+)
+def test_what_the_numbers_are_is_told_by_their_mean(value, advice):
+    with pytest.raises(InputError) as refused:
+        check_reflectance(np.full((2, 1, 1, 1), value, np.float32), np.ones((2, 1, 1), bool))
+    assert advice in str(refused.value)
+
+
+def test_one_observed_value_in_a_hundred_may_lie_out_of_range():
+    values, observed = np.full((2, 1, 10, 20), 0.2, np.float32), np.ones((2, 10, 20), bool)
+    values[0, 0, 0, :4] = [-0.3, -0.3, 2.1, 2.1]  # of 400
+    check_reflectance(values, observed)
+    values[0, 0, 0, 4] = -0.3
+    with pytest.raises(InputError, match=r"1\.2 % of the observed values lie outside"):
+        check_reflectance(values, observed)
+    observed[0, 0, 3:5] = False
+    check_reflectance(values, observed)
+
+
+def test_what_misses_a_band_is_not_observed_in_the_sample():
+    values, observed = np.full((2, 2, 1, 3), 0.2, np.float32), np.ones((2, 1, 3), bool)
+    values[0, 1, 0, 0], values[1, 0, 0, 1], observed[1, 0, 2] = np.nan, np.inf, False
+    frame = Window(0, 1, 0, 3)
+    found = add_up([survey_piece(values, observed, frame, 0, [frame])], (1, 3), np.arange(2).astype("M8[D]"), BANDS[:2])
+    assert (found.values, found.infinite, found.mean) == (6, 1, pytest.approx(0.2))
+    assert found.sample[0].observed[:, 0].tolist() == [[False, True, True], [True, False, False]]
+
+
+def test_every_fill_prepares_on_the_same_sample(tmp_path, monkeypatch):
+    cube, samples = cloudy_cube(4, 280, 8, never=False), []
+    prepare = MeanFiller.prepare
+    monkeypatch.setattr(MeanFiller, "prepare", lambda self, sample: samples.append(sample) or prepare(self, sample))
+    fill_with(cube, MeanFiller(), EVERYTHING, window=100)
+    fill_with(cube.chunk(time=1, y=70), MeanFiller(), EVERYTHING)
+    staged(cube.chunk(time=3, y=90), tmp_path, window=64)
+    for sample in samples:
+        assert len(sample) == 4
+        for block, chip in zip(sample, sample_windows((280, 8)), strict=True):
+            known = cube.observed.values & np.isfinite(cube.reflectance.values).all(axis=1)
+            np.testing.assert_array_equal(block.reflectance, cube.reflectance.values[(..., *chip.slices)])
+            np.testing.assert_array_equal(block.observed, known[(..., *chip.slices)])
+            np.testing.assert_array_equal(block.dates, cube.time.values.astype("datetime64[D]"))
+    assert len(samples) == 3
+
+
+@pytest.mark.parametrize(("given", "count"), [(3, 3), (1, 1), (None, 2)])
+def test_as_many_tasks_run_at_once_as_there_are_workers(monkeypatch, given, count):
+    monkeypatch.setattr("clearcube.fill_cube.running.usable_cores", lambda: 2)
+    together, lock, running, most = threading.Barrier(count), threading.Lock(), [], []
+
+    def work(number):
+        with lock:
+            running.append(number)
+            most.append(len(running))
+        together.wait(timeout=20)  # until so many have begun
+        with lock:
+            running.remove(number)
+        return number
+
+    done = []
+    Workers(count=given).run([dask.delayed(work, pure=False)(number) for number in range(6)], done.append)
+    assert sorted(done) == [0, 1, 2, 3, 4, 5]
+    assert max(most) == count
+
+
+def test_the_output_says_how_it_was_made():
+    cube, acquired = cloudy_cube(6).assign_attrs(title="mine"), np.array([False, True, True, False, True, False])
+    first, *_, fifth, last = cube.time.values.astype("datetime64[D]")
+    made = fill_with(cube, MeanFiller(), FillSettings(max_gap=60, smooth=True)).attrs
+    assert (made["title"], made["method"]) == ("mine", "mean")
+    assert made["clearcube_version"] == clearcube.__version__
+    assert json.loads(made["settings"]) == {"max_gap": 60, "invent_distance": 32, "smooth": True}
+    none = fill_with(cube, MeanFiller(), FillSettings(max_gap=0, invent_distance=0)).attrs["settings"]
+    assert json.loads(none) == {"max_gap": 0, "invent_distance": 0}
+    assert json.loads(made["prepared"]) == {"bands": 4, "std": 0.1}
+    assert made["input_dates"] == f"{first} to {last}, 6 dates"
+    added = cube.assign_coords(wanted=("time", ~acquired), acquired=("time", acquired))
+    filled = fill_with(added, MeanFiller(), EVERYTHING)
+    assert filled.attrs["input_dates"] == f"{cube.time.values[1].astype('datetime64[D]')} to {fifth}, 3 dates"
+    assert filled.time.values[0].astype("datetime64[D]") == first and filled.sizes["time"] == 3
+
+
+def test_a_chunk_over_two_of_three_windows_is_copied_first():
+    cube = cloudy_cube(height=48, width=16)
+    assert reads_each_chunk_once(cube.chunk(y=(16, 16, 16)), 16, 0)
+    assert not reads_each_chunk_once(cube.chunk(y=(16, 32)), 16, 0)
+    assert not reads_each_chunk_once(cube.chunk(y=(32, 16)), 16, 0)
+
+
+def into(stage, cube, progress=lambda *told: None):
+    """A fill into the stage, one window of 16 x 16 pixels after the other."""
+    form, one = OutputFormat(), Workers(count=1)
+    return StagedFill(cube, MeanFiller(), FillSettings(invent_distance=0), form, stage, 16, one, progress)
+
+
+def test_a_resumed_fill_does_what_is_left_and_does_not_read_the_cube_again(tmp_path):
+    cube, told = cloudy_cube(height=32, width=48).chunk(time=1), []
+
+    def stop(phase, done, total):
+        if phase == "filling" and done == 512:  # two of six windows
+            raise OSError("full")
+
+    def refuse(values):
+        raise AssertionError("read again")
+
+    gone = da.map_blocks(refuse, cube.reflectance.data, dtype=np.float32, meta=np.empty(0, np.float32))
+    with (
+        opened(tmp_path / "out.zarr", {}, resume=False, overwrite=False) as stage,
+        pytest.raises(OSError, match="full"),
+    ):
+        into(stage, cube, stop).run()
+    with opened(tmp_path / "out.zarr", {}, resume=True, overwrite=False) as stage:
+        again = cube.assign(reflectance=cube.reflectance.copy(data=gone))
+        into(stage, again, lambda *each: told.append(each)).run()
+        filled = xr.load_dataset(stage.filled, engine="zarr", decode_coords="all")
+    assert [each for each in told if each[0] == "filling"] == [("filling", n, 1536) for n in (768, 1024, 1280, 1536)]
+    assert_same(fill_with(cube, MeanFiller(), FillSettings(invent_distance=0)), filled)
+
+
+def test_a_stage_with_a_window_or_of_an_earlier_run_is_worth_keeping(tmp_path):
+    cube = cloudy_cube()
+    with opened(tmp_path / "out.zarr", {}, resume=False, overwrite=False) as stage:
+        stage.mark("copied")
+        assert not into(stage, cube).begun
+        stage.mark("fill 0 0")
+        assert into(stage, cube).begun
+    with opened(tmp_path / "other.zarr", {}, resume=False, overwrite=False):
+        pass
+    with opened(tmp_path / "other.zarr", {}, resume=True, overwrite=False) as stage:
+        assert into(stage, cube).begun

@@ -13,7 +13,7 @@ from clearcube.filler import Block
 from clearcube.network_filler import adaptation, make_network_filler, seq2seq
 from clearcube.network_filler.adaptation import adapt, held_out_dates
 from clearcube.network_filler.adapted import STEPS, Adapted, network_with, store, stored, tensors_as_bytes
-from clearcube.network_filler.hidden_gaps import APART
+from clearcube.network_filler.hidden_gaps import APART, Estimates
 from clearcube.networks import checkpoint
 from clearcube.networks.seq2seq import Seq2Seq
 
@@ -161,3 +161,59 @@ def test_an_adapted_network_is_measured_on_dates_that_it_did_not_learn_from(path
     prepared = make_network_filler("seq2seq", weights=path, adapt=20).prepare([noisy_block()])
     assert prepared.adapted.weights is not None
     assert set((given[0].date % APART).tolist()) <= set(prepared.adapted.held_out)
+
+
+def test_the_gain_is_the_mean_over_whole_and_clouded_dates(monkeypatch):
+    whole, shown = noisy_block(), []
+
+    def both(model, trained, precision, block):
+        shown.append((~block.observed & whole.observed).any(axis=(1, 2)))
+        after = 0.1 if block.observed[2].any() else 0.05  # clouds hide a part, and there it is as good as before
+        means = np.stack([whole.reflectance + np.float32(error) for error in (0.1, after)])
+        return Estimates(means, np.ones_like(whole.reflectance), block.observed)
+
+    monkeypatch.setattr(adaptation, "_both", both)
+    gain = adaptation._gain(None, None, [whole], (2, 6), "float32")
+    assert gain == pytest.approx((10 * np.log10(4) + 0) / 2, abs=1e-3)
+    assert [np.flatnonzero(dates).tolist() for dates in shown] == [[2, 6], [2, 6]]
+
+
+def test_clouds_of_other_dates_hide_as_much_as_they_do_there():
+    whole = noisy_block(8)
+    observed = np.ones_like(whole.observed)
+    clear = Block(whole.reflectance, observed.copy(), whole.dates, BANDS)
+    assert not adaptation._clouded(clear, [2]).any()
+    observed[0, :, :8] = False
+    hidden = adaptation._clouded(Block(whole.reflectance, observed, whole.dates, BANDS), [2])
+    assert hidden.mean(axis=(1, 2)).tolist() == [0, 0, 0.2, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("gain", "kept"), [(0.049, False), (0.051, True), (np.nan, False)])
+def test_it_is_kept_from_a_twentieth_of_a_decibel_where_it_is_judged(model, monkeypatch, gain, kept):
+    judged, part = [], noisy_block(16, 16, 16)
+    monkeypatch.setattr(adaptation, "_trained", lambda model, *_: model)
+    monkeypatch.setattr(adaptation, "_gain", lambda model, trained, blocks, *_: judged.append(blocks) or gain)
+    outcome = adapt(model, [noisy_block()], 3, "float32", judged_on=[part])
+    assert (outcome.weights is not None) is kept
+    assert judged == [[part]]
+
+
+def test_dates_that_see_little_are_not_held_out():
+    whole = noisy_block(6)
+    observed = np.ones_like(whole.observed)
+    observed[2, :, 12:] = False  # sees 0.3
+    assert held_out_dates([Block(whole.reflectance, observed, whole.dates, BANDS)]) == (3,)  # four are left
+    observed[4, :, 12:] = False
+    assert held_out_dates([Block(whole.reflectance, observed, whole.dates, BANDS)]) == ()
+
+
+def test_it_trains_on_the_cube_alone_as_configured(model, quick, monkeypatch):
+    steps = []
+    monkeypatch.setattr(adaptation, "train_step", lambda learner, batches, config, *at: steps.append((config, at)))
+    adaptation._trained(model, [noisy_block(8)], 4, "float32", 5)
+    assert [at for _, at in steps] == [(0, 0.0), (1, 0.25), (2, 0.5), (3, 0.75)]
+    made = steps[0][0]
+    assert (made.sampling.patterns, made.sampling.simulated, made.sampling.free_bands) == (0, 0, 0)
+    assert made.sampling.dates == (6, 8, 8, 8)
+    assert (made.optimisation.average, made.optimisation.steps, made.seed) == (adaptation.AVERAGE, 4, 5)
+    assert made.optimisation.learning_rate == adaptation.LEARNING_RATE

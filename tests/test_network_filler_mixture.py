@@ -194,3 +194,12 @@ def test_kinds_hold_their_shortest_gap(length, kind):
     observed = np.array([True, False, True])[:, None, None]
     dates = DAY + np.array([0, 10, length])
     assert gap_kinds(observed, dates)[1, 0, 0] == 4 + kind
+
+
+@pytest.mark.parametrize(("count", "correlation"), [(29, 0.0), (5000, 0.8)])
+def test_the_errors_of_bands_are_correlated_where_there_are_enough(count, correlation):
+    one, two = np.random.default_rng(0).normal(size=(2, count))
+    error = np.broadcast_to(np.stack([one, 0.8 * one + 0.6 * two]), (2, 2, count)).astype(np.float32)
+    errors = GapErrors(error, np.ones((2, count), np.float32), np.full(count, 1), np.arange(count))
+    made = mixture(errors, Prior.of(None), 2).correlation
+    np.testing.assert_allclose(made, [[1, correlation], [correlation, 1]], atol=0.02)

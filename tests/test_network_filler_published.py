@@ -207,3 +207,10 @@ def test_errors_are_measured_on_a_small_part():
     (part,) = small([Block(values, observed, dates, BANDS)])
     assert part.observed.shape == (20, 64, 64)
     assert part.observed.all()
+
+
+def test_cells_pass_smoothly_into_each_other():
+    whole, cells = block(2, 20, 224, never=False), iter((0.0, 1.0))
+    joined = by_cells(whole, lambda part: np.full_like(part.reflectance, next(cells)))
+    expected = np.concatenate([np.zeros(96), np.arange(1, 33) / 33, np.ones(96)])  # they share 32 columns
+    np.testing.assert_allclose(joined, np.broadcast_to(expected, joined.shape), atol=1e-6)

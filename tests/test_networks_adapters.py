@@ -62,3 +62,13 @@ def test_our_own_network_needs_no_adapter():
     ours = Seq2Seq(Seq2SeqConfig((4, 4), (2,), (4, 4), (2,), basis=3))
     assert wrapped(ours) is ours and bare(ours) is ours
     assert isinstance(wrapped(UTILISE), Wrapped) and bare(wrapped(UTILISE)) is UTILISE
+
+
+@torch.no_grad()
+def test_what_misses_a_band_counts_as_not_observed():
+    reflectance, observed, *rest = given()
+    observed[0, 1, 2, 3], reflectance[0, 1, :, 2, 3] = True, torch.tensor([0.1, 0.2, torch.nan, 0.4])
+    out = wrapped(UTILISE)(reflectance, observed, *rest)
+    assert out.believed.equal(observed & reflectance.isfinite().all(2)) and not out.believed[0, 1, 2, 3]
+    assert out.mean[0, 1, :, 2, 3].equal(out.estimate[0, 1, :, 2, 3])
+    assert out.mean.isfinite().all() and out.base.isfinite().all()

@@ -3,6 +3,7 @@ import torch
 
 from clearcube.errors import InputError
 from clearcube.networks.discriminator import DiscriminatorConfig, PatchDiscriminator
+from clearcube.networks.spectral import projection
 
 TINY = DiscriminatorConfig(width=4, halvings=3, basis=4)
 
@@ -71,3 +72,31 @@ def test_it_can_tell_noise_from_interpolation():
 def test_sizes_that_make_no_network_are_refused():
     with pytest.raises(InputError, match="at least 1"):
         DiscriminatorConfig(width=0)
+
+
+@torch.no_grad()
+def test_inputs_by_hand():
+    judge, wavelengths = PatchDiscriminator(TINY).eval(), torch.tensor([490.0, 842])
+    images, base, observed, days = given(2)
+    days[0] = torch.tensor([3.0, 13, 113])
+    enter = projection(judge.enter(wavelengths))
+    found = judge._inputs(images, base, observed, days, wavelengths)
+    since = torch.tensor([[0.0, 10, 60], [0, 5, 1]]) / 20 - 1  # sixty days at most
+    for n in range(2):
+        for t in range(3):
+            change, image = (torch.einsum("kb,bhw->khw", enter, x) for x in (images[n, t] - base[n, t], images[n, t]))
+            expected = [*(25 * change), *(4 * image), observed[n, t].float(), since[n, t].expand(32, 24)]
+            torch.testing.assert_close(found[t, n], torch.stack(expected), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("silent", "date", "changed"), [("ahead", 0, [0]), ("back", 2, [2])])
+def test_one_memory_looks_ahead_and_the_other_one_back(silent, date, changed):
+    judge = PatchDiscriminator(TINY).eval()
+    cell = getattr(judge, silent)
+    cell.scan = lambda x: x.new_zeros(*x.shape[:2], cell.hidden, *x.shape[3:])
+    images, base, observed, days = given(2)
+    before = judge(images, base, observed, days, torch.tensor([490.0, 842]))
+    images[:, date] += 0.1
+    after = judge(images, base, observed, days, torch.tensor([490.0, 842]))
+    assert (before - after).abs().amax((0, 2, 3)).nonzero().flatten().tolist() == changed

@@ -200,3 +200,46 @@ def test_checkpoint_round_trip(tmp_path):
     assert torch.equal(run(net, told).mean, run(loaded, told).mean)
     assert metadata["licence"] == "Apache-2.0"
     assert np.isfinite(run(loaded, told).log_std.numpy()).all()
+
+
+def shown_to(net, layer, given):
+    """What a layer of the network is given."""
+    inputs = []
+    handle = layer.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
+    run(net, given)
+    handle.remove()
+    return inputs[0]
+
+
+def test_what_is_told_of_dates_and_steps_by_hand():
+    net, days = network(replace(SMALL, weather=1)), [-40.0, -10.0, 0.0]
+    weather = torch.rand(1, 3 + 6, 1)
+    told = context(n=1, t=3, weather=weather)._replace(days=torch.tensor([days]))
+    every, gaps = np.array([*days, 5, 10, 15, 20, 25, 30]), np.array([5, 30, 10, 5, 5, 5, 5, 5, 5])
+    season = 2 * np.pi * (100 + every) / 365.25
+    expected = np.stack([np.sin(season), np.cos(season), every / 50, gaps / 10, weather[0, :, 0].numpy()], 1)
+    for layer, part in ((net.of_date[0], expected[:3]), (net.of_step[0], expected[3:])):
+        np.testing.assert_allclose(shown_to(net, layer, told)[:, 0], part, atol=1e-5)
+
+
+def test_what_each_date_shows_by_hand():
+    net, told = network(replace(SMALL, elevation=True)), context(n=1)
+    told = told._replace(observed=torch.rand(1, 5, 8, 8) < 0.5, elevation=torch.rand(1, 8, 8))
+    maps = torch.nn.functional.pixel_shuffle(shown_to(net, net.stem, told), 2)
+    red, infrared = told.red_nir[0, :, 0], told.red_nir[0, :, 1]
+    ndvi = torch.where(told.given[0], (infrared - red) / (infrared + red), 0.0)
+    base = persistence(ndvi[None], told.given)
+    for date in range(5):
+        given, observed = told.given[0, date], told.observed[0, date]
+        anomaly = torch.where(given, 4 * (ndvi[date] - base[0]), 0.0)
+        expected = [anomaly, 2 * ndvi[date], 5 * red[date], 2 * infrared[date], given, given & observed]
+        torch.testing.assert_close(maps[date], torch.stack([*map(torch.Tensor.float, expected), told.elevation[0]]))
+
+
+@pytest.mark.parametrize(("bias", "log_std"), [(9.0, 0.0), (-9.0, -5.0), (-1.5, -1.5)])
+def test_std_stays_within_its_limits(bias, log_std):
+    net = network()
+    with torch.no_grad():
+        net.out.weight.zero_()
+        net.out.bias[1] = bias
+    assert run(net, context()).log_std.unique().tolist() == [log_std]

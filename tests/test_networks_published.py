@@ -192,3 +192,11 @@ def test_truncated_foreign_and_absent_files_are_refused(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             load_published(tmp_path / name)
+
+
+@torch.no_grad()
+def test_each_window_is_filled_with_its_own_dates():
+    model, images = Utilise(UtiliseConfig(2, 4)).eval(), torch.rand(1, 17, 2, 16, 16)
+    days = torch.arange(17)[None] ** 2
+    parts = [model(images[:, first : first + 10], days[:, first : first + 10]) for first in (0, 5, 7)]
+    assert model.fill(images, days).equal(joined(parts, [0, 5, 7]))

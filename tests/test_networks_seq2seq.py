@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clearcube.errors import InputError
 from clearcube.networks.band_unet import whole
-from clearcube.networks.features import NEVER_DAYS, echo, series, smoother
+from clearcube.networks.features import LARGEST_ANOMALY, NEVER_DAYS, echo, series, series_so_far, smoother
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
 from clearcube.networks.spectral import SpectralBasis, projection
 
@@ -360,3 +360,19 @@ def test_in_training_what_is_observed_is_mixed_with_the_estimate_by_its_contamin
     mixed = (1 - share) * reflectance + share * out.estimate
     expected = torch.where(observed[:, :, None], mixed, out.estimate)
     torch.testing.assert_close(out.mean, expected, atol=1e-5, rtol=0)
+
+
+def test_a_series_so_far_by_hand():
+    values = torch.tensor([torch.nan, 0.2, torch.nan, 0.9, 0.8]).reshape(5, 1, 1, 1, 1)
+    found = series_so_far(values, values.isfinite(), torch.tensor([[0.0], [5], [9], [20], [30]]))
+    never = NEVER_DAYS
+    for name, expected in {
+        "values": [0, 0.2, 0, 0.9, 0.8],
+        "before": [never, never, 4, 15, 10],
+        "after": [never] * 5,
+        "interpolation": [0, 0, 0.2, 0.2, 0.9],
+        "difference": [0] * 5,
+        "anomaly": [0, 0, 0, LARGEST_ANOMALY, -0.1],
+        "position": [0] * 5,
+    }.items():
+        torch.testing.assert_close(getattr(found, name).flatten(), torch.tensor(expected).float(), msg=name)

@@ -140,3 +140,36 @@ def test_the_options_of_a_source_are_those_of_the_reader():
 def test_a_loss_that_is_adversarial_from_the_start_is_enough(tmp_path):
     text = NO_LOSS + "adversarial = 1\n[optimisation]\nwarm_up = 0\n"
     assert read_config(written(tmp_path, text)).loss.adversarial == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "good", "bad"),
+    [
+        ("sampling", "size", [16, 48, 1024], [0, 8, 24, 1040]),
+        ("sampling", "frames", [1, 10_000], [0, 10_001]),
+        ("sampling", "dates", [[3], [5, 1000]], [[], [2, 5], [5, 1001]]),
+        ("sampling", "patterns", [0, 1], [-0.1, 1.1]),
+        ("sampling", "runs", [0, 9], [-0.1]),
+        ("optimisation", "steps", [1], [0]),
+        ("optimisation", "hours", [0.1], [0]),
+        ("optimisation", "learning_rate", [0, 1], [-0.1, 1.1]),
+        ("optimisation", "average", [0, 0.999], [-0.1, 1]),
+        ("optimisation", "betas", [[0, 0.999]], [[0.9, 1], [-0.1, 0.9], [0.9]]),
+        ("optimisation", "clip", [0.1], [0]),
+        ("check", "every", [1], [0]),
+        ("check", "keep", [0], [-1]),
+        ("check", "seeds", [[0, 1]], [[], [-1]]),
+        ("loss", "distance", [0, 2], [-0.1]),
+    ],
+)
+def test_values_may_reach_their_limits_and_not_beyond(table, name, good, bad):
+    for value in good:
+        config_from({table: {name: value}})
+    for value in bad:
+        with pytest.raises(InputError, match=name):
+            config_from({table: {name: value}})
+
+
+def test_a_run_that_says_nothing_else_has_the_usual_rates():
+    usual = TrainingConfig().optimisation
+    assert (usual.schedule, usual.learning_rate, usual.average, usual.weight_decay) == ("one-cycle", 2e-3, 0.998, 1e-2)

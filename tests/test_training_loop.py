@@ -10,15 +10,18 @@ import pytest
 import torch
 from builders import BANDS, QUICK_TRAINING, cloudy_cube
 from network_builders import METADATA, TINY
+from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 from clearcube.cli import app
 from clearcube.cube import band_named
 from clearcube.errors import InputError
 from clearcube.filler import Block
+from clearcube.methods.temporal import fill_block
+from clearcube.methods.temporal_kernels import LINEAR
 from clearcube.networks import checkpoint, shipped
 from clearcube.networks.discriminator import DiscriminatorConfig
-from clearcube.training import loop
+from clearcube.training import loop, validation
 from clearcube.training.adversarial import judged
 from clearcube.training.config import (
     LossConfig,
@@ -28,12 +31,12 @@ from clearcube.training.config import (
     ValidationConfig,
     config_from,
 )
-from clearcube.training.drawing import in_order
+from clearcube.training.drawing import in_order, sampler_of
 from clearcube.training.log import RunLog
 from clearcube.training.loop import train
 from clearcube.training.packing import TrainingData
 from clearcube.training.samples import Sampler
-from clearcube.training.state import Progress, alone_in, load_state, save_state
+from clearcube.training.state import Progress, alone_in, load_state, save_state, save_weights
 from clearcube.training.step import forward, new_learner, one_cycle, train_step
 from clearcube.training.validation import NamedBlock, experiments, gains, overall
 from clearcube.workflows.train import train_network
@@ -491,3 +494,109 @@ def test_what_the_discriminator_takes_for_real_costs_the_generator_less(tmp_path
     losses = [judged(Brightness(), each, batch, None, "float32", lambda loss: None) for each in (output, bright)]
     assert losses[1][0].item() < losses[0][0].item()
     assert losses[0][1].item() == pytest.approx(2, abs=0.5)  # images alike: it cannot tell
+
+
+def test_experiments_hide_what_they_score():
+    cube = real(1)
+    cube.block.reflectance[0, 1, 0, :8] = np.nan
+    known = cube.block.observed & np.isfinite(cube.block.reflectance).all(axis=1)
+    tests = experiments([cube], ValidationConfig(scenarios=("partial", "frames", "trailing"), seeds=(0, 1)))
+    assert {(test.scenario, test.seed) for test in tests} == {
+        (s, i) for s in ("partial", "frames", "trailing") for i in (0, 1)
+    }
+    for test in tests:
+        left = test.left.observed
+        assert test.scored.any() and (test.scored <= (known & ~left)).all() and (left <= known).all()
+        assert left.any(axis=0)[test.scored.any(axis=0)].all()
+        expected = np.where(left[:, None], cube.block.reflectance, np.nan)
+        np.testing.assert_array_equal(test.left.reflectance, expected)
+
+
+def test_gains_by_hand(monkeypatch):
+    truth = real(1).block.reflectance
+    tests = experiments([real(1)], ValidationConfig(scenarios=("partial", "trailing"), seeds=(0, 1)))
+    wrong = truth + np.array([0.1, 0, 0, 0], np.float32)[:, None, None]
+    wrong = np.where(tests[0].scored[:, None], wrong, np.float32(9))
+    assert tests[0].psnr(wrong) == pytest.approx(-10 * np.log10(0.1**2 / 4), abs=1e-4)
+    monkeypatch.setattr(validation, "predicted", lambda model, block, precision: truth + np.float32(0.01))
+    found = gains(None, tests, "float32")
+    linear = [test.psnr(fill_block(test.left, rule=LINEAR)) for test in tests]
+    assert found == {
+        "partial": {"place1": pytest.approx(40 - np.mean(linear[:2]), abs=1e-3)},
+        "trailing": {"place1": pytest.approx(40 - np.mean(linear[2:]), abs=1e-3)},
+    }
+    assert overall({"a": {"x": 1.0, "y": 3.0}, "b": {"x": 5.0}}) == {"a": 2.0, "b": 5.0, "all": 3.5}
+
+
+def test_checkpoints_hold_the_average_of_the_weights(tmp_path, small_bank):
+    check = ValidationConfig(every=2, save=4, keep=4, scenarios=("frames",))
+    rates = OptimisationConfig(steps=4, precision="float32", average=0.9)
+    train(config(tmp_path, check=check, optimisation=rates), DATA)
+    learner = torch.load(tmp_path / "state.pt", weights_only=True)["learner"]
+    assert any(not value.equal(learner["average"][name]) for name, value in learner["generator"].items())
+    for file in ("last.safetensors", "step_000004.safetensors"):
+        for name, value in checkpoint.load(tmp_path / file)[0].state_dict().items():
+            assert value.equal(learner["average"][name]), name
+
+
+def test_each_step_learns_from_its_own_batches(tmp_path, monkeypatch, small_bank):
+    given = []
+    monkeypatch.setattr(loop, "train_step", lambda learner, batches, *_, **__: given.append(batches) or {"distance": 1})
+    made = config(tmp_path, optimisation=OptimisationConfig(steps=2, precision="float32", accumulation=3))
+    train(made, TrainingData())
+    sampler = sampler_of(made, TrainingData())
+    assert [len(batches) for batches in given] == [3, 3]
+    for step, batches in enumerate(given):
+        for part, batch in enumerate(batches):
+            assert batch.given.equal(sampler.batch(step, part).given)
+
+
+def test_the_hours_before_a_stop_count(tmp_path, small_bank):
+    made = config(tmp_path, optimisation=OptimisationConfig(steps=8, hours=2.5, precision="float32"))
+    train(made, TrainingData(), until=2)
+    path = tmp_path / "state.pt"
+    saved = torch.load(path, weights_only=True)["progress"]
+    _changed(path, progress=saved | {"seconds": 7200.0})
+    assert 7200 < train(made, TrainingData(), resume=True, until=4).seconds < 7500
+    _changed(path, progress=saved | {"seconds": 9000.0})
+    assert train(made, TrainingData(), resume=True).step == 2
+
+
+@pytest.mark.parametrize("stored", ["float32", "float16"])
+def test_checkpoints_are_stored_in_the_type_that_was_asked_for(tmp_path, stored):
+    made, path = config(tmp_path, stored=stored), tmp_path / "w.safetensors"
+    save_weights(path, new_learner(made), made, Progress(), TrainingData())
+    assert {tensor.dtype.name for tensor in load_file(path).values()} == {stored}
+
+
+def test_what_a_failed_run_had_learnt_best_is_named_first(tmp_path, monkeypatch):
+    def step(learner, batches, config, step, *_, **__):
+        if step == 3:
+            raise InputError("the loss is not a finite number")
+        return {"distance": 1.0}
+
+    monkeypatch.setattr(loop, "train_step", step)
+    check = ValidationConfig(every=1, save=1, scenarios=("frames",))
+    with pytest.raises(InputError, match=r"finite number; .*kept: with start = \".*/best.safetensors\" and"):
+        train(config(tmp_path, check=check), DATA)
+
+
+def test_the_best_weights_are_those_of_the_best_validation(tmp_path, monkeypatch, small_bank):
+    means = iter([0.5, 2.0, 2.0, 1.0])
+    monkeypatch.setattr(loop, "gains", lambda *given: {"frames": {"place1": next(means)}})
+    rates = OptimisationConfig(steps=4, precision="float32")
+    check = ValidationConfig(every=1, save=1, scenarios=("frames",), pictures=False)
+    progress = train(config(tmp_path, check=check, optimisation=rates), DATA)
+    made = checkpoint.load(tmp_path / "best.safetensors")[1]
+    assert made["provenance"]["steps"] == 2 and made["validation"]["gain_db"] == {"frames": {"place1": 2.0}}
+    assert (progress.best, progress.since_best) == (2.0, 2)
+    assert [each["gains"]["all"] for each in progress.validations] == [0.5, 2.0, 2.0, 1.0]
+
+
+def test_the_log_keeps_five_decimals(tmp_path):
+    with RunLog(tmp_path, lambda record: None, every=1, sums={}) as log:
+        log.step(1, 12.34, {"distance": 0.123456}, last=False)
+        log.validation(1, 12.34, {"all": 1.000004})
+    loss, gain = losses(tmp_path)
+    assert loss == {"step": 1, "seconds": 12.3, "loss": {"distance": 0.12346}}
+    assert gain == {"step": 1, "seconds": 12.3, "gain_db": {"all": 1.0}}

@@ -171,3 +171,11 @@ def test_shipped_configurations_can_be_read(name):
     made = read_config(CONFIGS / f"{name}.toml")
     assert made.output == f"runs/{name}"
     assert (made.loss.adversarial > 0) == (name in ("ganfilling-small", "seq2seq-adversarial"))
+
+
+def test_clean_series_are_as_many_as_those_to_be_filled_and_others():
+    made = config("ganfilling", "masked", adversarial=1)
+    made = dataclasses.replace(made, sampling=dataclasses.replace(made.sampling, size=64, frames=12))
+    filled, clean = sampler_of(made, DATA).batch(0), clean_sampler_of(made, DATA).batch(0)
+    assert filled.target.shape == clean.target.shape == (3, 4, 4, 64, 64)
+    assert not filled.target.equal(clean.target)

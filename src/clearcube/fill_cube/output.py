@@ -66,7 +66,7 @@ def output_dataset(
 
 
 def _attrs(cube: xr.Dataset, settings: FillSettings, name: str, prepared: PreparedFiller) -> dict[str, Any]:
-    chosen = {key: value for key, value in asdict(settings).items() if value not in (None, False)}
+    chosen = {key: value for key, value in asdict(settings).items() if value is not None and value is not False}
     dates = dates_of(cube)
     if "wanted" in cube.coords and "acquired" in cube.coords:  # a calendar has added dates
         dates = dates[cube["acquired"].values]

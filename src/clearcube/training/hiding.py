@@ -46,7 +46,7 @@ def draw_hidden(
 
 
 def _some_dates(rng: Generator, observed: Bools) -> NDArray[np.intp]:
-    """A quarter to a half of the dates that see a good part of the ground, one at least; none where there are none."""
+    """A fifth to a half of the dates that see a good part of the ground, one at least; none where there are none."""
     seen = np.flatnonzero(observed.mean(axis=(1, 2)) > 0.3)
     if seen.size < 2:
         return seen[:0]
