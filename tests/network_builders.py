@@ -6,8 +6,6 @@ from clearcube.networks import checkpoint
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
 
 TINY = Seq2SeqConfig(channels=(4, 8), hidden=(2,), look_channels=(4, 4), look_hidden=(2,), basis=4)
-
-
 METADATA = {"scaling": "none", "provenance": "a test", "licence": "Apache-2.0"}
 
 
