@@ -44,13 +44,10 @@ class Ablation:
 
 
 ABLATIONS: Mapping[str, Ablation] = {
-    "ours": Ablation("both directions, masks, anomalies, no adversarial part"),
+    "ours": Ablation("both directions, masks, anomalies"),
     "causal": Ablation("knows earlier dates alone", {"network": {"causal": True}}),
     "no-masks": Ablation("is not told what is observed, nor how far neighbours are", {"network": {"masks": False}}),
     "no-anomalies": Ablation("reflectance in place of anomalies", {"network": {"anomalies": False}}),
-    "adversarial": Ablation(
-        "with the adversarial part", {"loss": {"adversarial": 0.02}, "optimisation": {"warm_up": 0.4}}
-    ),
     "frame-to-frame": Ablation(
         "no memory: each date with its neighbours' interpolation alone",
         {"network": {"hidden": [0, 0, 0], "look_hidden": [0, 0]}},

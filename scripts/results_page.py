@@ -56,7 +56,7 @@ UNCERTAINTY = (
 MOST_CUBES = 20
 """More are not shown scenario by scenario."""
 ABLATION_COLUMNS = tuple(each for each in QUALITY if each[0] in ("psnr", "ssim", "ndvi_rmse", "gmsd", "coherence"))
-"""Fewer of them, to see what the adversarial part buys."""
+"""Fewer of them: they differ in what they know, not in how they look."""
 NOTE = (
     "Scored are hidden pixels that are observed at another date, by the protocol in [evaluation](evaluation.md). "
     "Detail and coherence are of frequencies from a quarter to half a cycle per pixel; detail, sharpness and roughness "

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from clearcube.errors import InputError
 from clearcube.networks.band_unet import whole
+from clearcube.networks.detail import detail
 from clearcube.networks.features import LARGEST_ANOMALY, NEVER_DAYS, echo, series, series_so_far, smoother
 from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
 from clearcube.networks.spectral import SpectralBasis, projection
 
-TINY = Seq2SeqConfig((6, 8, 8), (4, 4), (4, 4), (4,), basis=4)
+TINY = Seq2SeqConfig((6, 8, 8), (4, 4), (4, 4), (4,), basis=4, sharpened=True)
 WAVELENGTHS = torch.tensor([490.0, 560.0, 665.0, 842.0])
 
 
@@ -24,6 +25,8 @@ def network(config=TINY, seed=0, head=0.3):
         model.fill.head_weight.normal_(0, head)
         model.look.head_weight.normal_(0, 3 * head)
         model.spread_by_gap.weight.normal_(0, head)
+        if model.sharpening is not None:
+            model.sharpening.weight.normal_(0, head)
     return model
 
 
@@ -376,3 +379,23 @@ def test_a_series_so_far_by_hand():
         "position": [0] * 5,
     }.items():
         torch.testing.assert_close(getattr(found, name).flatten(), torch.tensor(expected).float(), msg=name)
+
+
+@torch.no_grad()
+def test_sharpening_makes_the_detail_of_the_estimate_stronger():
+    reflectance, observed, days, season = scene(height=24, width=24, samples=2)
+    model = network()
+    plain = network(replace(TINY, sharpened=False))
+    plain.load_state_dict({name: v for name, v in model.state_dict().items() if name != "sharpening.weight"})
+    wavelengths = torch.stack([WAVELENGTHS, WAVELENGTHS.flip(0)])
+    sharp, blunt = (each(reflectance, observed, days, season, wavelengths) for each in (model, plain))
+    share = (model.leave(wavelengths) @ model.sharpening.weight[0])[:, None, :, None, None]
+    assert share.abs().max() > 0.1
+    added = share * detail(blunt.estimate, torch.ones_like(blunt.estimate[:, :, :1]))
+    inner = (..., slice(2, 22), slice(2, 22))
+    torch.testing.assert_close(sharp.estimate[inner], (blunt.estimate + added)[inner], rtol=0, atol=1e-6)
+    kept = sharp.believed[:, :, None].expand(reflectance.shape)
+    assert torch.equal(sharp.mean[kept], reflectance[kept])
+    assert torch.equal(sharp.mean[~kept], sharp.estimate[~kept])
+    for name in ("base", "log_std", "contamination_logit"):
+        assert torch.equal(getattr(sharp, name), getattr(blunt, name)), name

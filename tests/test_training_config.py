@@ -1,9 +1,14 @@
+import dataclasses
 import inspect
 import re
 
 import pytest
+from network_builders import METADATA, TINY
 
 from clearcube.errors import InputError
+from clearcube.networks import checkpoint
+from clearcube.networks.seq2seq import Seq2Seq, Seq2SeqConfig
+from clearcube.networks.utilise import UtiliseConfig
 from clearcube.readers import open_cube
 from clearcube.training.config import TrainingConfig, config_from, read_config
 from clearcube.training.cube_sources import OPTIONS, CubeSource
@@ -173,3 +178,15 @@ def test_values_may_reach_their_limits_and_not_beyond(table, name, good, bad):
 def test_a_run_that_says_nothing_else_has_the_usual_rates():
     usual = TrainingConfig().optimisation
     assert (usual.schedule, usual.learning_rate, usual.average, usual.weight_decay) == ("one-cycle", 2e-3, 0.998, 1e-2)
+
+
+def test_without_network_it_is_that_of_the_start(tmp_path):
+    path = tmp_path / "start.safetensors"
+    network = dataclasses.replace(TINY, sharpened=True)
+    checkpoint.save(path, Seq2Seq(network), METADATA)
+    assert config_from({"start": str(path)}).network == network
+    assert config_from({"start": "seq2seq"}).network.sharpened
+    assert config_from({"start": "utilise", "sampling": {"free_bands": 0}}).network == UtiliseConfig()
+    assert config_from({"start": str(path), "network": {"basis": 3}}).network == Seq2SeqConfig(basis=3)
+    assert config_from({"start": "forecast"}).network == Seq2SeqConfig()  # what training refuses, in its own words
+    assert config_from({"start": str(tmp_path / "none")}).network == Seq2SeqConfig()

@@ -20,7 +20,7 @@ from clearcube.filler import Block
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
 from clearcube.networks import checkpoint, shipped
-from clearcube.networks.discriminator import DiscriminatorConfig
+from clearcube.networks.discriminator import DiscriminatorConfig, PatchDiscriminator
 from clearcube.training import loop, validation
 from clearcube.training.adversarial import judged
 from clearcube.training.config import (
@@ -475,15 +475,54 @@ def test_a_run_begins_with_the_weights_of_a_checkpoint(tmp_path, monkeypatch, sm
         new_learner(other)
 
 
-class Brightness(torch.nn.Module):
+def test_sharpening_joins_a_network_that_began_without_and_learns_alone(tmp_path):
+    first = config(tmp_path / "first", optimisation=OptimisationConfig(steps=1, precision="float32"))
+    train(first, TrainingData())
+    path = tmp_path / "first" / "last.safetensors"
+    before = checkpoint.load(path)[0].state_dict()
+    second = config(
+        tmp_path / "second",
+        start=str(path),
+        network=dataclasses.replace(TINY, sharpened=True),
+        loss=LossConfig(adversarial=0.5),
+        optimisation=OptimisationConfig(
+            steps=2, precision="float32", warm_up=0, learns=("sharpening",), weight_decay=0
+        ),
+    )
+    train(second, TrainingData())
+    after = checkpoint.load(tmp_path / "second" / "last.safetensors")[0].state_dict()
+    assert set(after) == set(before) | {"sharpening.weight"}
+    assert all(after[name].equal(value) for name, value in before.items())
+    assert after["sharpening.weight"].abs().max() > 0
+    blunt = dataclasses.replace(second, network=TINY, start=str(tmp_path / "second" / "last.safetensors"))
+    with pytest.raises(InputError, match="another kind or size"):
+        new_learner(dataclasses.replace(blunt, optimisation=OptimisationConfig()))
+
+
+def test_parts_that_are_to_learn_must_be_there(tmp_path):
+    named = config(tmp_path, optimisation=OptimisationConfig(learns=("fill", "sharpening")))
+    with pytest.raises(InputError, match=r"learns: this network has no part 'sharpening'; it has .*look, fill"):
+        new_learner(named)
+    learner = new_learner(dataclasses.replace(named, optimisation=OptimisationConfig(learns=("fill",))))
+    learning = {name.split(".")[0] for name, p in learner.generator.named_parameters() if p.requires_grad}
+    assert learning == {"fill"}
+    sharp = dataclasses.replace(named, network=dataclasses.replace(TINY, sharpened=True))
+    learner = new_learner(dataclasses.replace(sharp, optimisation=OptimisationConfig()))
+    held = {name for name, p in learner.generator.named_parameters() if not p.requires_grad}
+    assert held == {"sharpening.weight"}  # nothing asks for detail without a discriminator
+    with pytest.raises(InputError, match=r"nothing is to learn: .*set loss\.adversarial above 0"):
+        new_learner(dataclasses.replace(sharp, optimisation=OptimisationConfig(learns=("sharpening",))))
+
+
+class Brightness(PatchDiscriminator):
     """Takes bright images for real."""
 
     def __init__(self):
-        super().__init__()
-        self.config, self.gain = DiscriminatorConfig(halvings=1), torch.nn.Parameter(torch.tensor(1.0))
+        super().__init__(DiscriminatorConfig(halvings=1))
+        self.gain = torch.nn.Parameter(torch.tensor(1.0))
 
-    def forward(self, images, base, observed, days, wavelengths):
-        return self.gain * torch.nn.functional.avg_pool2d(images.mean(2), 2)
+    def forward(self, images, base, observed, judged, days, wavelengths):
+        return self.gain * torch.nn.functional.avg_pool2d(images.mean(2), self.patch)
 
 
 def test_what_the_discriminator_takes_for_real_costs_the_generator_less(tmp_path):

@@ -95,7 +95,7 @@ def _trained(model: Seq2Seq, blocks: Sequence[Block], steps: int, precision: str
     )
     rates = OptimisationConfig(steps=steps, learning_rate=LEARNING_RATE, average=AVERAGE, precision=precision)
     config = TrainingConfig(seed=seed, network=model.config, sampling=sampling, optimisation=rates)
-    learner = learner_of(copy.deepcopy(model).train().requires_grad_(True), rates)
+    learner = learner_of(copy.deepcopy(model).train(), config)
     sampler = OwnBandsSampler(sampling, blocks, seed)
     for step in range(steps):
         train_step(learner, [sampler.batch(step)], config, step, step / steps)

@@ -27,7 +27,7 @@ from clearcube.networks.utilise import Utilise, UtiliseConfig
 HEADER = "clearcube"
 FORMAT = 1
 REQUIRED = ("scaling", "provenance", "licence")
-LATER = frozenset({"causal", "masks", "anomalies"})
+LATER = frozenset({"causal", "masks", "anomalies", "sharpened"})
 """Fields of configurations that earlier checkpoints lack; their defaults say what those networks did."""
 NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """What the tensors of a checkpoint may be made of."""

@@ -15,6 +15,7 @@ from clearcube.errors import InputError
 from clearcube.networks import features
 from clearcube.networks.band_unet import BandUNet, Situation, assembled, plain, quartered, whole
 from clearcube.networks.compiled_features import offers, series
+from clearcube.networks.detail import sharper
 from clearcube.networks.features import YEAR_DAYS, Offers, Series, series_so_far
 from clearcube.networks.padding import padded
 from clearcube.networks.spectral import SpectralBasis, projection
@@ -41,8 +42,9 @@ class Seq2SeqConfig:
     causal : each date is estimated from it and earlier ones; interpolation holds the last value.
     masks : it is told which pixels are observed, and how many days away their neighbours in time are.
     anomalies : it is told the anomalies of observations; if not, their reflectance instead.
+    sharpened : the detail of the estimate is made stronger by a learned share, for each wavelength its own.
 
-    The last three are there to find out what each is worth.
+    `causal`, `masks` and `anomalies` are there to find out what each is worth.
 
     Raises
     ------
@@ -59,6 +61,7 @@ class Seq2SeqConfig:
     causal: bool = False
     masks: bool = True
     anomalies: bool = True
+    sharpened: bool = False
 
     def __post_init__(self) -> None:
         for channels, hidden in ((self.channels, self.hidden), (self.look_channels, self.look_hidden)):
@@ -130,6 +133,9 @@ class Seq2Seq(nn.Module):
         self.fill = BandUNet(5, config.channels, config.hidden, size, 2 * size + 2, causal=config.causal)
         self.spread_by_gap = nn.Linear(2, size, bias=False)
         nn.init.zeros_(self.spread_by_gap.weight)
+        self.sharpening = nn.Linear(size, 1, bias=False) if config.sharpened else None
+        if self.sharpening is not None:
+            nn.init.zeros_(self.sharpening.weight)
         with torch.no_grad():
             self.look.head_bias.fill_(START_CONTAMINATION)
 
@@ -211,11 +217,16 @@ class Seq2Seq(nn.Module):
         estimate = torch.addcmul(interpolation + residual, blend[:, :, :1], shared_error)
         estimate = torch.addcmul(estimate, blend[:, :, 1:], line)
         log_std = self._spread_by_gap(s, wavelengths, log_std).clamp(*LOG_STD_LIMITS)
-        mean = torch.lerp(estimate, s.values, s.valid.float())  # to the bit `where`, in a tenth of the time
+        parts = (estimate, log_std, logit, base, s.values, s.valid)
+        estimate, log_std, logit, base, values, believed = (whole(part) for part in parts)
+        if self.sharpening is not None:
+            estimate = sharper(estimate, self.sharpening(self.leave(wavelengths)).squeeze(2))
+        mean = torch.lerp(estimate, values, believed.float())  # to the bit `where`, in a tenth of the time
         if self.training:
-            mean = torch.where(first.valid, torch.lerp(first.values, estimate, logit.sigmoid()), estimate)
-        parts = (mean, log_std, logit, base, estimate, s.valid)
-        mean, log_std, logit, base, estimate, believed = (whole(part).transpose(0, 1) for part in parts)
+            known, seen = whole(first.valid), whole(first.values)
+            mean = torch.where(known, torch.lerp(seen, estimate, logit.sigmoid()), estimate)
+        ordered = (part.transpose(0, 1) for part in (mean, log_std, logit, base, estimate, believed))
+        mean, log_std, logit, base, estimate, believed = ordered
         return Output(mean, log_std, logit.squeeze(2), base, estimate, believed.squeeze(2))
 
     def _head(self, wavelengths: Tensor) -> tuple[Tensor, Tensor]:

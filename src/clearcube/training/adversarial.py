@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clearcube.networks.ganfilling import Discriminator
+from clearcube.networks.discriminator import PatchDiscriminator
 from clearcube.networks.inference import DTYPES
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ def judged(
 
     clean : series without gaps, which the published discriminator compares the fill with.
     """
-    if isinstance(judge, Discriminator):
+    if isinstance(judge, PatchDiscriminator):
+        loss, verdict = _hinge(judge, output, batch, precision)
+    else:
         assert clean is not None
         loss, verdict = _published(judge, output, clean)
-    else:
-        loss, verdict = _hinge(judge, output, batch, precision)
     own = loss()
     learn(own)
     judge.requires_grad_(False)
@@ -45,17 +45,17 @@ Losses = tuple[Callable[[], Tensor], Callable[[], Tensor]]
 """The discriminator's loss and the generator's, each computed when called."""
 
 
-def _hinge(judge: nn.Module, output: Output, batch: Batch, precision: str) -> Losses:
+def _hinge(judge: PatchDiscriminator, output: Output, batch: Batch, precision: str) -> Losses:
     """Whether hidden pixels look observed, patch by patch, beside what was seen of the same series (hinge loss)."""
-    counted = batch.weight.unsqueeze(2) > 0
+    judged = batch.weight > 0
     fake = torch.where(batch.observed.unsqueeze(2), batch.given, output.estimate)
-    real = torch.where(counted, batch.target, fake.detach())
-    look = F.avg_pool2d((batch.weight > 0).float(), 2 ** int(judge.config.halvings))  # type: ignore[union-attr, arg-type]
+    real = torch.where(judged.unsqueeze(2), batch.target, fake.detach())
+    look = F.avg_pool2d(judged.float(), judge.patch)
 
     def logits(images: Tensor) -> Tensor:
         device = images.device.type
         with torch.autocast(device, DTYPES[precision], enabled=precision != "float32"):
-            said: Tensor = judge(images, output.base, batch.observed, batch.days, batch.wavelengths)
+            said: Tensor = judge(images, output.base, batch.observed, judged, batch.days, batch.wavelengths)
         return said.float()
 
     def loss() -> Tensor:

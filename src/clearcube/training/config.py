@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from clearcube.errors import InputError
+from clearcube.networks.checkpoint import load
 from clearcube.networks.seq2seq import Seq2SeqConfig
+from clearcube.networks.shipped import located
 from clearcube.training.cube_sources import CubeSource, sources_from
 from clearcube.training.kinds import NetworkConfig, kind_named, kind_of
 from clearcube.training.ranges import check_ranges
@@ -88,6 +90,7 @@ class OptimisationConfig:
         ('one-cycle') or stays ('constant'). betas : of Adam's averages; the discriminator has its own.
     accumulation : batches for each step. average : decay of the moving average of the weights.
     warm_up : share of the run before the adversarial part begins.
+    learns : the parts of the network that learn, such as 'sharpening', the others stay as they are; empty: all.
     """
 
     steps: int = 20_000
@@ -101,6 +104,7 @@ class OptimisationConfig:
     accumulation: int = 1
     average: float = 0.998
     warm_up: float = 0.6
+    learns: tuple[str, ...] = ()
     precision: str = "bfloat16"
     threads: int = 1
     devices: int = 1
@@ -133,7 +137,8 @@ class TrainingConfig:
     start : a checkpoint, a file or the name of one that ships, whose weights the network begins with; "": those that
         the seed decides.
     stored : type of the numbers in the checkpoints, 'float16' for half the size.
-    network : its sizes; in a file under `[network]` with its `kind`, seq2seq where none is named.
+    network : its sizes; in a file under `[network]` with its `kind`, seq2seq where none is named. Where a file has no
+        `[network]`, it is the network of `start`.
     """
 
     output: str = "runs/seq2seq"
@@ -196,6 +201,8 @@ def config_from(table: Mapping[str, Any], where: str = "the configuration") -> T
         values[role] = sources_from(values.get(role, ()), f"{where}, [[{role}]]")
     if "network" in values:
         values["network"] = _network(values["network"], where)
+    elif values.get("start"):
+        values["network"] = _network_of(values["start"])
     return built(TrainingConfig, values, where)
 
 
@@ -211,6 +218,15 @@ def _network(table: Any, where: str) -> NetworkConfig:
     if kind_of(usual) == "frame2frame" and sizes.setdefault("recurrent", False) is not False:
         raise InputError(f"{where}: network: a frame2frame has no recurrence; with it the kind is ganfilling")
     return built(type(usual), sizes, f"{where}: network")
+
+
+def _network_of(start: Any) -> NetworkConfig:
+    """The configuration of the network in a checkpoint; the usual one where it cannot be read: training says so."""
+    try:
+        found = getattr(load(located(start))[0], "config", None)
+    except (InputError, TypeError):
+        found = None
+    return found if isinstance(found, NetworkConfig) else Seq2SeqConfig()
 
 
 def built(kind: type[T], table: Mapping[str, Any], where: str) -> T:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from clearcube.training.config import LossConfig, OptimisationConfig, TrainingConfig
     from clearcube.training.samples import Batch
 
+ADDED = "sharpening."
+"""The part that a network may have more than the checkpoint that it begins with."""
 RISE = 0.04
 """Share of the run in which the learning rate rises; then it falls to nothing along a cosine."""
 
@@ -55,23 +57,30 @@ def new_learner(config: TrainingConfig) -> Learner:
 
     Raises
     ------
-    InputError : the checkpoint cannot be read, or is of another network.
+    InputError : the checkpoint cannot be read, or is of another network; the network lacks a part that is to learn.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         generator = new_generator(config.network).train()
         if config.start:
             _begin(generator, config.start)
-        learner = learner_of(generator, config.optimisation)
+        learner = learner_of(generator, config)
         if config.loss.adversarial:
             judge = new_discriminator(config.network, config.optimisation.discriminator_rate)
             learner.discriminator, learner.discriminator_optimiser = judge
         return learner
 
 
-def learner_of(generator: nn.Module, rates: OptimisationConfig) -> Learner:
-    """A learner that begins with this network, without a discriminator."""
+def learner_of(generator: nn.Module, config: TrainingConfig) -> Learner:
+    """A learner that begins with this network, without a discriminator.
+
+    Raises
+    ------
+    InputError : the network lacks a part that is to learn, or nothing is to.
+    """
     average = copy.deepcopy(generator).eval().requires_grad_(False)
+    _hold(bare(generator), config)
+    rates = config.optimisation
     optimiser = torch.optim.AdamW(
         generator.parameters(), rates.learning_rate, betas=rates.betas, weight_decay=rates.weight_decay
     )
@@ -79,12 +88,29 @@ def learner_of(generator: nn.Module, rates: OptimisationConfig) -> Learner:
 
 
 def _begin(generator: nn.Module, start: str) -> None:
-    """Give the generator the weights of a checkpoint."""
+    """Give the generator the weights of a checkpoint; sharpening begins as new where the checkpoint has none."""
     network, state = bare(generator), load(start)[0].state_dict()
     own = network.state_dict()
+    state = {name: value for name, value in own.items() if name.startswith(ADDED)} | state
     if {name: value.shape for name, value in state.items()} != {name: value.shape for name, value in own.items()}:
-        raise InputError(f"start: {start} holds a network of another kind or size than [network] asks for")
+        raise InputError(
+            f"start: {start} holds a network of another kind or size than [network] asks for; leave [network] out, and "
+            "the network is that of the checkpoint"
+        )
     network.load_state_dict(state)
+
+
+def _hold(network: nn.Module, config: TrainingConfig) -> None:
+    """Keep all parts of the network as they are but those that learn; sharpening learns from a discriminator alone."""
+    learns, parts = config.optimisation.learns, dict(network.named_children())
+    unknown = [name for name in learns if name not in parts]
+    if unknown:
+        raise InputError(f"optimisation.learns: this network has no part {unknown[0]!r}; it has {', '.join(parts)}")
+    for name, parameter in network.named_parameters():
+        asked = bool(config.loss.adversarial) or not name.startswith(ADDED)
+        parameter.requires_grad_(asked and (not learns or name.split(".")[0] in learns))
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise InputError("nothing is to learn: sharpening learns from a discriminator; set loss.adversarial above 0")
 
 
 def one_cycle(progress: float) -> float:
