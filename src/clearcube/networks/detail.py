@@ -28,8 +28,10 @@ def sharper(images: Tensor, share: Tensor) -> Tensor:
     kernel = -torch.tensor(MEAN, device=images.device)
     kernel[1, 1] += 1
     kernels = share.expand(samples, bands).reshape(-1, 1, 1, 1) * kernel
-    added = F.conv2d(images.flatten(1, 2), kernels, groups=samples * bands)
-    return images + F.pad(added, (1, 1, 1, 1)).view_as(images)
+    sharp = images.clone()
+    inner = sharp[..., 1:-1, 1:-1]
+    inner += F.conv2d(images.flatten(1, 2), kernels, groups=samples * bands).view_as(inner)
+    return sharp
 
 
 def _around(maps: Tensor) -> Tensor:
