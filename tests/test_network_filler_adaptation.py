@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,17 @@ def quick(monkeypatch, small_bank):
 def same(one, two):
     states = (one.state_dict(), two.state_dict())
     return all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_sharpening_stays_as_it_is(quick, monkeypatch):
+    monkeypatch.setattr(adaptation, "LEAST_GAIN", -np.inf)
+    torch.manual_seed(0)
+    sharp = Seq2Seq(replace(TINY, sharpened=True)).eval()
+    with torch.no_grad():
+        sharp.sharpening.weight.fill_(0.05)
+    adapted = network_with(sharp, adapt(sharp, [noisy_block()], 3, "float32").weights)
+    assert torch.equal(adapted.sharpening.weight, sharp.sharpening.weight)
+    assert not same(adapted, sharp)
 
 
 def test_it_learns_from_the_cube_and_is_reproducible(model, quick):

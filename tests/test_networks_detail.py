@@ -46,3 +46,11 @@ def test_sharper_adds_a_share_of_the_detail_to_each_band_of_each_sample():
     rim[1:-1, 1:-1] = False
     assert torch.equal(found[..., rim], images[..., rim])
     torch.testing.assert_close(sharper(images, share[:1]), sharper(images, share[:1].expand(2, 4)))
+
+
+def test_images_too_small_for_detail_stay():
+    for size in ((1, 1), (2, 9), (9, 2)):
+        images = torch.rand(2, 1, 3, *size)
+        assert torch.equal(sharper(images, torch.full((1, 3), 0.5)), images)
+    images = torch.rand(2, 1, 3, 5, 5, dtype=torch.float64)
+    assert sharper(images, torch.full((1, 3), 0.5, dtype=torch.float64)).dtype == torch.float64

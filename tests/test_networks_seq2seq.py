@@ -399,3 +399,31 @@ def test_sharpening_makes_the_detail_of_the_estimate_stronger():
     assert torch.equal(sharp.mean[~kept], sharp.estimate[~kept])
     for name in ("base", "log_std", "contamination_logit"):
         assert torch.equal(getattr(sharp, name), getattr(blunt, name)), name
+
+
+@torch.no_grad()
+def test_sharpening_treats_all_edges_alike_and_keeps_its_precision():
+    reflectance, observed, days, season = scene(height=21, width=19)
+    model = network(head=0.0)  # interpolation
+    blunt = model(reflectance, observed, days, season, WAVELENGTHS)
+    model.sharpening.weight.fill_(0.3)
+    out = model(reflectance, observed, days, season, WAVELENGTHS)
+    changed = (out.estimate - blunt.estimate).abs() > 1e-4
+    assert not changed[..., [0, -1], :].any() and not changed[..., [0, -1]].any()
+    assert changed[..., 1:-1, 1:-1].float().mean() > 0.9
+    with torch.autocast("cpu", torch.bfloat16):
+        half = model(reflectance, observed, days, season, WAVELENGTHS)
+    torch.testing.assert_close(half.estimate, out.estimate, rtol=0, atol=1e-6)
+
+
+def test_in_training_it_sharpens_only_where_sharpening_learns():
+    given = scene(height=16, width=16)
+    model = network()
+    sharp = model(*given, WAVELENGTHS).estimate
+    model.train()
+    torch.testing.assert_close(model(*given, WAVELENGTHS).estimate, sharp)
+    model.sharpening.requires_grad_(False)
+    held = model(*given, WAVELENGTHS).estimate
+    assert (held - sharp).abs().max() > 0.01
+    model.sharpening.weight.data.zero_()
+    torch.testing.assert_close(model(*given, WAVELENGTHS).estimate, held)

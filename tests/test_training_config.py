@@ -113,6 +113,8 @@ def test_plain_values_make_the_same_configuration(tmp_path):
         ("[optimisation]\nhours = inf", "hours is inf; give a number"),
         ("[loss]\nspectral = -1", "loss.spectral must not be negative"),
         (NO_LOSS, "a seq2seq needs one of loss.distance, likelihood"),
+        ("[optimisation]\nlearns = [['fill']]", "learns must be names of parts"),
+        ("[optimisation]\nlearns = [3]", "learns must be names of parts"),
         (NO_LOSS + "adversarial = 1", "there is no loss to learn from"),
         (
             NO_LOSS.replace("likelihood = 0", "likelihood = 1")

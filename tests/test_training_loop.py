@@ -21,6 +21,7 @@ from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
 from clearcube.networks import checkpoint, shipped
 from clearcube.networks.discriminator import DiscriminatorConfig, PatchDiscriminator
+from clearcube.networks.utilise import UtiliseConfig
 from clearcube.training import loop, validation
 from clearcube.training.adversarial import judged
 from clearcube.training.config import (
@@ -486,7 +487,7 @@ def test_sharpening_joins_a_network_that_began_without_and_learns_alone(tmp_path
         network=dataclasses.replace(TINY, sharpened=True),
         loss=LossConfig(adversarial=0.5),
         optimisation=OptimisationConfig(
-            steps=2, precision="float32", warm_up=0, learns=("sharpening",), weight_decay=0
+            steps=4, precision="float32", warm_up=0, learns=("sharpening",), weight_decay=0
         ),
     )
     train(second, TrainingData())
@@ -494,6 +495,11 @@ def test_sharpening_joins_a_network_that_began_without_and_learns_alone(tmp_path
     assert set(after) == set(before) | {"sharpening.weight"}
     assert all(after[name].equal(value) for name, value in before.items())
     assert after["sharpening.weight"].abs().max() > 0
+    resumed = train(dataclasses.replace(second, output=str(tmp_path / "again")), TrainingData(), until=2)
+    assert resumed.step == 2
+    train(dataclasses.replace(second, output=str(tmp_path / "again")), TrainingData(), resume=True)
+    again = checkpoint.load(tmp_path / "again" / "last.safetensors")[0].state_dict()
+    assert all(again[name].equal(value) for name, value in after.items())
     blunt = dataclasses.replace(second, network=TINY, start=str(tmp_path / "second" / "last.safetensors"))
     with pytest.raises(InputError, match="another kind or size"):
         new_learner(dataclasses.replace(blunt, optimisation=OptimisationConfig()))
@@ -512,6 +518,20 @@ def test_parts_that_are_to_learn_must_be_there(tmp_path):
     assert held == {"sharpening.weight"}  # nothing asks for detail without a discriminator
     with pytest.raises(InputError, match=r"nothing is to learn: .*set loss\.adversarial above 0"):
         new_learner(dataclasses.replace(sharp, optimisation=OptimisationConfig(learns=("sharpening",))))
+    named = dataclasses.replace(named, sampling=dataclasses.replace(named.sampling, free_bands=0))
+    rates = OptimisationConfig(learns=("network",))
+    published = dataclasses.replace(named, network=UtiliseConfig(width=16), optimisation=rates)
+    with pytest.raises(InputError, match="no part 'network'; it has "):
+        new_learner(published)
+
+
+def test_what_is_to_learn_must_matter_to_the_loss(tmp_path):
+    rates = OptimisationConfig(precision="float32", learns=("look",))
+    made = config(tmp_path, optimisation=rates, loss=LossConfig(contamination=0, believed=0))
+    with pytest.raises(
+        InputError, match=r"no part of the loss depends on what is to learn; change optimisation\.learns"
+    ):
+        train_step(new_learner(made), [Sampler(made.sampling, [], 0).batch(0)], made, 0, 0.5)
 
 
 class Brightness(PatchDiscriminator):
@@ -533,6 +553,39 @@ def test_what_the_discriminator_takes_for_real_costs_the_generator_less(tmp_path
     losses = [judged(Brightness(), each, batch, None, "float32", lambda loss: None) for each in (output, bright)]
     assert losses[1][0].item() < losses[0][0].item()
     assert losses[0][1].item() == pytest.approx(2, abs=0.5)  # images alike: it cannot tell
+
+
+class Told(PatchDiscriminator):
+    """Keeps what it is told; its scores are the means of patches of the first band."""
+
+    def __init__(self):
+        super().__init__(DiscriminatorConfig(halvings=1))
+        self.told = []
+
+    def forward(self, *given):
+        self.told.append(given)
+        return torch.nn.functional.avg_pool2d(given[0][:, :, 0], self.patch)
+
+
+def test_the_discriminator_is_asked_about_hidden_pixels_alone(tmp_path):
+    made = config(tmp_path)
+    batch, judge = Sampler(made.sampling, [], 0).batch(0), Told()
+    output = forward(new_learner(made).generator, batch, "float32")
+    said, own = judged(judge, output, batch, None, "float32", lambda loss: None)
+    counted, observed = batch.weight > 0, batch.observed
+    assert 0 < counted.float().mean() < 1
+    fake = torch.where(observed.unsqueeze(2), batch.given, output.estimate)
+    real = torch.where(counted.unsqueeze(2), batch.target, fake)
+    for images, (shown, base, seen, asked, days, wavelengths) in zip((real, fake, fake), judge.told, strict=True):
+        assert torch.equal(shown, images)
+        assert base is output.base and seen is observed and days is batch.days and wavelengths is batch.wavelengths
+        assert torch.equal(asked, counted)
+    pool = torch.nn.functional.avg_pool2d
+    share, scores = pool(counted.float(), 8), [pool(images[:, :, 0], 8) for images in (real, fake)]
+    hinge = [torch.relu(1 - scores[0]), torch.relu(1 + scores[1])]
+    expected = sum((each * share).sum() / share.sum() for each in hinge)
+    assert own.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert said.item() == pytest.approx(-((scores[1] * share).sum() / share.sum()).item(), rel=1e-5)
 
 
 def test_experiments_hide_what_they_score():

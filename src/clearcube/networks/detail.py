@@ -20,12 +20,14 @@ def detail(images: Tensor, valid: Tensor) -> Tensor:
 
 
 def sharper(images: Tensor, share: Tensor) -> Tensor:
-    """Images whose detail is 1 + share as strong; the outermost pixels stay as they are.
+    """Images whose detail is 1 + share as strong; the outermost pixels stay as they are, so do images without others.
 
     images : (T, N, B, H, W). share : (N or 1, B).
     """
     samples, bands = images.shape[1:3]
-    kernel = -torch.tensor(MEAN, device=images.device)
+    if min(images.shape[-2:]) < len(MEAN):
+        return images
+    kernel = -torch.tensor(MEAN, dtype=images.dtype, device=images.device)
     kernel[1, 1] += 1
     kernels = share.expand(samples, bands).reshape(-1, 1, 1, 1) * kernel
     sharp = images.clone()

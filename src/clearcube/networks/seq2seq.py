@@ -42,7 +42,8 @@ class Seq2SeqConfig:
     causal : each date is estimated from it and earlier ones; interpolation holds the last value.
     masks : it is told which pixels are observed, and how many days away their neighbours in time are.
     anomalies : it is told the anomalies of observations; if not, their reflectance instead.
-    sharpened : the detail of the estimate is made stronger by a learned share, for each wavelength its own.
+    sharpened : the detail of the estimate is made stronger by a learned share, for each wavelength its own. `log_std`
+        is what it would be without.
 
     `causal`, `masks` and `anomalies` are there to find out what each is worth.
 
@@ -116,10 +117,6 @@ class Output:
         """(N, T, B, H, W) standard deviation of the error, unit of reflectance."""
         return self.log_std.exp()
 
-    def cropped(self, height: int, width: int) -> Output:
-        """The upper left part."""
-        return Output(**{name: value[..., :height, :width] for name, value in vars(self).items()})
-
 
 class Seq2Seq(nn.Module):
     """Fills image time series of any length, size and set of optical bands."""
@@ -178,7 +175,7 @@ class Seq2Seq(nn.Module):
         believed |= observed & ~left  # a pixel that would have nothing left keeps what it has
         alike = threshold >= 1 or torch.equal(believed, observed)
         second = first if alike else self._series(first.values, believed, situation.days)
-        return self._fill(first, second, logit, situation, wavelengths).cropped(height, width)
+        return self._fill(first, second, logit, situation, wavelengths, (height, width))
 
     def _series(self, values: Tensor, valid: Tensor, days: Tensor) -> Series:
         """What is known of each pixel's series: its earlier dates, or all."""
@@ -205,8 +202,16 @@ class Seq2Seq(nn.Module):
         logit: Tensor = self.look(*self._told(s), situation, self.look.head_weight, self.look.head_bias)
         return logit
 
-    def _fill(self, first: Series, s: Series, logit: Tensor, situation: Situation, wavelengths: Tensor) -> Output:
-        """Second look: correct the interpolation `s` of what is believed."""
+    def _fill(
+        self,
+        first: Series,
+        s: Series,
+        logit: Tensor,
+        situation: Situation,
+        wavelengths: Tensor,
+        size: tuple[int, int],
+    ) -> Output:
+        """Second look: correct the interpolation `s` of what is believed, in frames that are cropped to this size."""
         bands = s.values.shape[2]
         with torch.no_grad(), torch.autocast(s.values.device.type, enabled=False):
             shared_error, line, interpolation, base = self._offers(s, situation.days)
@@ -217,17 +222,27 @@ class Seq2Seq(nn.Module):
         estimate = torch.addcmul(interpolation + residual, blend[:, :, :1], shared_error)
         estimate = torch.addcmul(estimate, blend[:, :, 1:], line)
         log_std = self._spread_by_gap(s, wavelengths, log_std).clamp(*LOG_STD_LIMITS)
-        estimate, log_std, logit, base = map(whole, (estimate, log_std, logit, base))  # keeps none of the quarters
-        values, believed = whole(s.values), whole(s.valid)
-        if self.sharpening is not None:
-            estimate = sharper(estimate, self.sharpening(self.leave(wavelengths)).squeeze(2))
+
+        def frames(quarters: Tensor) -> Tensor:
+            return whole(quarters)[..., : size[0], : size[1]]
+
+        estimate, log_std, logit, base = map(frames, (estimate, log_std, logit, base))  # keeps none of the quarters
+        values, believed = frames(s.values), frames(s.valid)
+        estimate = self._sharpened(estimate, wavelengths)
         mean = torch.lerp(estimate, values, believed.float())  # to the bit `where`, in a tenth of the time
         if self.training:
-            known, seen = whole(first.valid), whole(first.values)
+            known, seen = frames(first.valid), frames(first.values)
             mean = torch.where(known, torch.lerp(seen, estimate, logit.sigmoid()), estimate)
         ordered = (part.transpose(0, 1) for part in (mean, log_std, logit, base, estimate, believed))
         mean, log_std, logit, base, estimate, believed = ordered
         return Output(mean, log_std, logit.squeeze(2), base, estimate, believed.squeeze(2))
+
+    def _sharpened(self, estimate: Tensor, wavelengths: Tensor) -> Tensor:
+        """The estimate with stronger detail; in training where the share learns, so that nothing else undoes it."""
+        if self.sharpening is None or (self.training and not self.sharpening.weight.requires_grad):
+            return estimate
+        with torch.autocast(estimate.device.type, enabled=False):
+            return sharper(estimate, self.sharpening(self.leave(wavelengths)).squeeze(2))
 
     def _head(self, wavelengths: Tensor) -> tuple[Tensor, Tensor]:
         """The last layer for these bands: residual and log std of each, two weights of the offered smoothers."""

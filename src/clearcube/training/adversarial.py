@@ -47,15 +47,15 @@ Losses = tuple[Callable[[], Tensor], Callable[[], Tensor]]
 
 def _hinge(judge: PatchDiscriminator, output: Output, batch: Batch, precision: str) -> Losses:
     """Whether hidden pixels look observed, patch by patch, beside what was seen of the same series (hinge loss)."""
-    judged = batch.weight > 0
+    asked = batch.weight > 0
     fake = torch.where(batch.observed.unsqueeze(2), batch.given, output.estimate)
-    real = torch.where(judged.unsqueeze(2), batch.target, fake.detach())
-    look = F.avg_pool2d(judged.float(), judge.patch)
+    real = torch.where(asked.unsqueeze(2), batch.target, fake.detach())
+    look = F.avg_pool2d(asked.float(), judge.patch)
 
     def logits(images: Tensor) -> Tensor:
         device = images.device.type
         with torch.autocast(device, DTYPES[precision], enabled=precision != "float32"):
-            said: Tensor = judge(images, output.base, batch.observed, judged, batch.days, batch.wavelengths)
+            said: Tensor = judge(images, output.base, batch.observed, asked, batch.days, batch.wavelengths)
         return said.float()
 
     def loss() -> Tensor:

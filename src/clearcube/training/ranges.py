@@ -80,6 +80,7 @@ def _check_optimisation(rates: OptimisationConfig) -> None:
     _one_of("optimisation.precision", rates.precision, PRECISIONS)
     _one_of("optimisation.schedule", rates.schedule, SCHEDULES)
     _shares("optimisation", rates, ("learning_rate", "discriminator_rate", "weight_decay", "warm_up"))
+    require(all(isinstance(part, str) for part in rates.learns), "optimisation.learns must be names of parts")
     require(0 <= rates.average < 1, "optimisation.average must be 0 or more, and below 1")
     _positive("optimisation", rates, ("clip", "accumulation", "threads", "devices"))
     require(

@@ -191,7 +191,10 @@ def load_state(
         saved = torch.load(path, map_location="cpu", weights_only=True)
         own, progress = json.loads(saved["config"]), _progress(saved["progress"], usual)
         if not _same(own, config, config_from):
-            raise InputError(f"{path} belongs to another configuration; resume with the one that it was started with")
+            raise InputError(
+                f"{path} belongs to another configuration; resume with the one that it was started with, "
+                "and with the checkpoint that it began with where [network] is left out"
+            )
         learner.restore(saved["learner"])
     except InputError:
         raise

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from clearcube.training.config import LossConfig, OptimisationConfig, TrainingConfig
     from clearcube.training.samples import Batch
 
-ADDED = "sharpening."
-"""The part that a network may have more than the checkpoint that it begins with."""
+SHARPENING = "sharpening."
+"""The part that a network may have more than the checkpoint that it begins with, and that a discriminator teaches."""
 RISE = 0.04
 """Share of the run in which the learning rate rises; then it falls to nothing along a cosine."""
 
@@ -91,26 +91,26 @@ def _begin(generator: nn.Module, start: str) -> None:
     """Give the generator the weights of a checkpoint; sharpening begins as new where the checkpoint has none."""
     network, state = bare(generator), load(start)[0].state_dict()
     own = network.state_dict()
-    state = {name: value for name, value in own.items() if name.startswith(ADDED)} | state
+    state = {name: value for name, value in own.items() if name.startswith(SHARPENING)} | state
     if {name: value.shape for name, value in state.items()} != {name: value.shape for name, value in own.items()}:
         raise InputError(
             f"start: {start} holds a network of another kind or size than [network] asks for; leave [network] out, and "
-            "the network is that of the checkpoint"
+            "the network is that of the checkpoint, or give all its sizes"
         )
     network.load_state_dict(state)
 
 
 def _hold(network: nn.Module, config: TrainingConfig) -> None:
-    """Keep all parts of the network as they are but those that learn; sharpening learns from a discriminator alone."""
+    """Keep all parts of the network as they are but those that learn; sharpening learns beside a discriminator."""
     learns, parts = config.optimisation.learns, dict(network.named_children())
     unknown = [name for name in learns if name not in parts]
     if unknown:
         raise InputError(f"optimisation.learns: this network has no part {unknown[0]!r}; it has {', '.join(parts)}")
     for name, parameter in network.named_parameters():
-        asked = bool(config.loss.adversarial) or not name.startswith(ADDED)
+        asked = bool(config.loss.adversarial) or not name.startswith(SHARPENING)
         parameter.requires_grad_(asked and (not learns or name.split(".")[0] in learns))
     if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise InputError("nothing is to learn: sharpening learns from a discriminator; set loss.adversarial above 0")
+        raise InputError("nothing is to learn: sharpening learns beside a discriminator; set loss.adversarial above 0")
 
 
 def one_cycle(progress: float) -> float:
@@ -141,7 +141,8 @@ def train_step(
 
     Raises
     ------
-    InputError : a part of the loss is not a finite number; the weights are left as they were.
+    InputError : a part of the loss is not a finite number, or none depends on what is to learn; the weights are left as
+        they were.
     """
     rates, where = config.optimisation, where or OneDevice()
     learner.optimiser.param_groups[0]["lr"] = rates.learning_rate * _factor(progress, rates)
@@ -155,7 +156,12 @@ def train_step(
             judging = _judged(learner, output, batch, clean[i] if clean else None, rates, where)
             terms["adversarial"], told["discriminator"] = judging
         _check_finite(terms | told, step, where)
-        (weighted(terms, config.loss) / len(batches)).backward()  # type: ignore[no-untyped-call]
+        total = weighted(terms, config.loss) / len(batches)
+        if not total.requires_grad:
+            raise InputError(
+                "no part of the loss depends on what is to learn; change optimisation.learns or the weights of [loss]"
+            )
+        total.backward()  # type: ignore[no-untyped-call]
         for name, term in (terms | told).items():
             sums[name] = sums.get(name, 0.0) + float(term.detach()) / len(batches)
     where.average_gradients(learner.generator)
