@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clearcube.networks import compiled_features, features
+from clearcube.networks import compiled_features, detail, features
 from clearcube.networks.band_unet import quartered, whole
 from clearcube.networks.convlstm import BidirectionalConvLSTM, pointwise
 from clearcube.networks.feature_kernels import SEGMENT
@@ -114,3 +114,24 @@ def test_quarters_are_the_pixels_of_each_square():
         *([5, 7], [13, 15]),
     ]
     assert torch.equal(whole(quarters), image)
+
+
+@settings(max_examples=25, deadline=None)
+@given(*(st.integers(1, most) for most in (4, 3, 3, 7, 6)), st.sampled_from([1, 2, 3]), st.integers(0, 99))
+def test_sharper(times, samples, bands, height, width, threads, seed):
+    torch.manual_seed(seed)
+    images = torch.rand(times, samples, bands, height + 2, width + 2)[..., :height, :width]
+    for share in (torch.randn(samples, bands), torch.randn(1, bands)):
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            found = compiled_features.sharper(images, share)
+        finally:
+            torch.set_num_threads(before)
+        torch.testing.assert_close(found, detail.sharper(images, share), rtol=0, atol=2e-6)
+
+
+def test_sharper_gives_gradients_where_they_are_asked_for():
+    images, share = torch.rand(2, 1, 3, 6, 5), torch.rand(1, 3, requires_grad=True)
+    compiled_features.sharper(images, share).sum().backward()
+    assert share.grad is not None and share.grad.abs().max() > 0

@@ -1,6 +1,6 @@
-"""Functions of `features` by loops over pixels, several times as fast, in the processor's memory.
+"""Functions of `features` and `detail` by loops over pixels, several times as fast, in the processor's memory.
 
-Tensors on other devices go the way of `features`, which says what is computed.
+Tensors on other devices go the way of the modules that say what is computed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clearcube.networks import features
+from clearcube.networks import detail, features
+from clearcube.networks.detail_kernels import sharpen_kernel
 from clearcube.networks.feature_kernels import neighbours_kernel, series_kernel
 from clearcube.networks.features import LARGEST_ANOMALY, NEVER_DAYS, SUPPORT, Offers, Series
 from clearcube.networks.offer_kernels import offers_kernel
@@ -59,6 +60,18 @@ def offers(s: Series, days: Tensor, scale: float) -> Offers:
     return Offers(echo, line, _completed(s, base), base)
 
 
+def sharper(images: Tensor, share: Tensor) -> Tensor:
+    """As `detail.sharper`, for float32; where gradients are asked for, the way of `detail`."""
+    learning = torch.is_grad_enabled() and (images.requires_grad or share.requires_grad)
+    if images.device.type != "cpu" or learning or min(images.shape[-2:]) < len(detail.MEAN):
+        return detail.sharper(images, share)
+    planes = _array(images).reshape(-1, *images.shape[-2:])
+    shares = np.ascontiguousarray(np.broadcast_to(_array(share), images.shape[:3])).reshape(-1)
+    sharp = torch.empty_like(images, memory_format=torch.contiguous_format)
+    _each_part(sharpen_kernel, planes, shares, sharp.numpy().reshape(planes.shape), count=len(planes))
+    return sharp
+
+
 def _completed(s: Series, base: Tensor) -> Tensor:
     """The interpolation of `features.completed`; completes `base` in place, at the few pixels that have a hole."""
     alone = torch.minimum(s.before, s.after) >= NEVER_DAYS
@@ -71,13 +84,13 @@ def _completed(s: Series, base: Tensor) -> Tensor:
     return interpolation
 
 
-def _each_part(kernel: Callable[..., None], *arrays: Any) -> None:
-    """Call a kernel for as many parts of the pixels as torch has threads, side by side."""
-    pixels, threads = arrays[0].shape[-1], torch.get_num_threads()
+def _each_part(kernel: Callable[..., None], *arrays: Any, count: int | None = None) -> None:
+    """Call a kernel for as many parts of the pixels (or of so many others) as torch has threads, side by side."""
+    count, threads = count or arrays[0].shape[-1], torch.get_num_threads()
     if threads == 1:
-        kernel(*arrays, 0, pixels)
+        kernel(*arrays, 0, count)
         return
-    bounds = np.linspace(0, pixels, threads + 1).astype(int).tolist()
+    bounds = np.linspace(0, count, threads + 1).astype(int).tolist()
     with ThreadPoolExecutor(threads) as pool:
         parts = [pool.submit(kernel, *arrays, start, stop) for start, stop in pairwise(bounds)]
     for part in parts:

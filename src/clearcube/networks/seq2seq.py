@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from clearcube.errors import InputError
 from clearcube.networks import features
 from clearcube.networks.band_unet import BandUNet, Situation, assembled, plain, quartered, whole
-from clearcube.networks.compiled_features import offers, series
-from clearcube.networks.detail import sharper
+from clearcube.networks.compiled_features import offers, series, sharper
 from clearcube.networks.features import YEAR_DAYS, Offers, Series, series_so_far
 from clearcube.networks.padding import padded
 from clearcube.networks.spectral import SpectralBasis, projection
