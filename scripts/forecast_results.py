@@ -83,7 +83,7 @@ def goals(simulated: ForecastComparison, real: ForecastComparison | None, weight
         for metric, words in ((ERROR_COUNTED, "GreenEarthNet's RMSE"), (ERROR, "RMSE over every clear target value")):
             improved = gain(simulated, MODEL, FILL, reference, metric).improved
             told = f"simulated: {FILL} better than {reference} in {least:.0%} of cubes, {words}"
-            found.append(Goal(told, share(improved), improved.cubes > 0 and improved.mean >= least))
+            found.append(Goal(told, share(improved, 1), improved.cubes > 0 and improved.mean >= least))
     mine = simulated.scores(MODEL, FILL)
     for model in BASELINES[:2]:
         theirs = simulated.scores(model, FILL)

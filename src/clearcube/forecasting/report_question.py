@@ -101,9 +101,9 @@ def _cell(found: Gain | None) -> str:
     return f"{share(found.improved)}{same}; {found.error.mean:+.4f}{mark}"
 
 
-def share(found: Interval) -> str:
-    """A share with its interval and the number of regions."""
+def share(found: Interval, digits: int = 0) -> str:
+    """A share with its interval and the number of regions, per cent with so many digits after the point."""
     if not found.cubes:
         return "-"
-    limits = "" if np.isnan(found.low) else f" [{found.low:.0%}, {found.high:.0%}]"
-    return f"{found.mean:.0%}{limits} of {found.cubes}"
+    limits = "" if np.isnan(found.low) else f" [{found.low:.{digits}%}, {found.high:.{digits}%}]"
+    return f"{found.mean:.{digits}%}{limits} of {found.cubes}"
