@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from clearcube.errors import InputError
+from clearcube.evaluation.intervals import Interval
+from clearcube.forecasting.report_question import share
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,3 +45,10 @@ def test_a_quick_run_fills_the_page(script, tmp_path, monkeypatch):
     script.main()
     assert "### What filling is good for" in page.read_text() and "4 cubes, models" in page.read_text()
     assert "](images/forecast.png)" in page.read_text() and (tmp_path / "images" / "forecast.png").is_file()
+
+
+def test_shares_of_goals_show_what_rounding_would_hide():
+    found = Interval(0.595, 0.53, 0.6611, 200)
+    assert share(found) == "60% [53%, 66%] of 200"
+    assert share(found, 1) == "59.5% [53.0%, 66.1%] of 200"
+    assert share(Interval(float("nan"), float("nan"), float("nan"), 0), 1) == "-"
