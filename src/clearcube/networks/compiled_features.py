@@ -63,7 +63,7 @@ def offers(s: Series, days: Tensor, scale: float) -> Offers:
 def sharper(images: Tensor, share: Tensor) -> Tensor:
     """As `detail.sharper`, for float32; where gradients are asked for, the way of `detail`."""
     learning = torch.is_grad_enabled() and (images.requires_grad or share.requires_grad)
-    if images.device.type != "cpu" or learning or min(images.shape[-2:]) < len(detail.MEAN):
+    if images.device.type != "cpu" or learning:
         return detail.sharper(images, share)
     planes = _array(images).reshape(-1, *images.shape[-2:])
     shares = np.ascontiguousarray(np.broadcast_to(_array(share), images.shape[:3])).reshape(-1)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-MEAN = ((1 / 16, 2 / 16, 1 / 16), (2 / 16, 4 / 16, 2 / 16), (1 / 16, 2 / 16, 1 / 16))
-"""Weights of the mean of the 3 x 3 around a pixel."""
 
 
 def detail(images: Tensor, valid: Tensor) -> Tensor:
@@ -20,19 +16,12 @@ def detail(images: Tensor, valid: Tensor) -> Tensor:
 
 
 def sharper(images: Tensor, share: Tensor) -> Tensor:
-    """Images whose detail is 1 + share as strong; the outermost pixels stay as they are, so do images without others.
+    """Images whose detail is 1 + share as strong; the outermost pixels stay as they are.
 
     images : (T, N, B, H, W). share : (N or 1, B).
     """
-    samples, bands = images.shape[1:3]
-    if min(images.shape[-2:]) < len(MEAN):
-        return images
-    kernel = -torch.tensor(MEAN, dtype=images.dtype, device=images.device)
-    kernel[1, 1] += 1
-    kernels = share.expand(samples, bands).reshape(-1, 1, 1, 1) * kernel
     sharp = images.clone()
-    inner = sharp[..., 1:-1, 1:-1]
-    inner += F.conv2d(images.flatten(1, 2), kernels, groups=samples * bands).view_as(inner)
+    sharp[..., 1:-1, 1:-1] += (share[..., None, None] * (images - _around(images)))[..., 1:-1, 1:-1]
     return sharp
 
 

@@ -18,7 +18,7 @@ _TWO, _SIXTEENTH = np.float32(2), np.float32(1 / 16)
 
 @compiled()
 def sharpen_kernel(images: Floats, share: Floats, sharp: Floats, start: int, stop: int) -> None:
-    """Fill the images from start to stop as `detail.sharper` defines; images (P, H, W), at least 3 x 3, share (P,)."""
+    """Fill the images from start to stop as `detail.sharper` defines; images (P, H, W), share (P,)."""
     height = images.shape[1]
     for p in range(start, stop):
         image = images[p]
