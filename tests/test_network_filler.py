@@ -182,13 +182,13 @@ def test_a_network_that_errs_is_not_trusted(tmp_path, untrained):
 
 
 def test_std_holds_ninety_per_cent(random):
-    cube = cloudy_cube(24, 48, 48, never=False, cloud=0.3)
+    cube = cloudy_cube(48, 48, 48, never=False, cloud=0.3)
     whole = block_of(cube)
     estimate = NetworkFiller(random).prepare([whole]).fill(whole)
     inside = np.abs(estimate.mean - cube["truth"].values) < 1.645 * estimate.std
     hidden = np.broadcast_to(~whole.observed[:, None], inside.shape)
     hidden = hidden & (whole.observed.any(axis=(1, 2))[:, None, None, None])
-    assert 0.8 < inside[hidden].mean() < 0.98
+    assert 0.85 < inside[hidden].mean() < 0.96
 
 
 @pytest.mark.parametrize(

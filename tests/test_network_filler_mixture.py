@@ -10,9 +10,9 @@ from clearcube.network_filler.mixture import (
     CAUTION_AT_ENDS,
     DOUBT,
     PRIOR_DATES,
+    PRIOR_DATES_OF_SPREAD,
     Prior,
     best_shares,
-    doubt,
     mixture,
     spread_of,
 )
@@ -183,10 +183,23 @@ def test_dates_of_experiments_are_different_ones_and_keep_their_positions():
     assert (found.date % APART).max() < 8
 
 
-def test_a_spread_of_few_dates_is_doubted():
-    few, many = (mixture(errors_of(2, dates), Prior.of(None), 1, alone=True).spread[2, 0] for dates in (4, 400))
-    assert few / many == pytest.approx(np.exp(-0.6 * np.log(2)) * np.sqrt(1 + DOUBT / 10), rel=0.05)
-    assert doubt(1e9) == pytest.approx(1)
+def test_a_spread_of_few_dates_leans_on_the_prior_and_is_doubted():
+    few, many = (mixture(errors_of(2, dates), Prior.of(None), 1, alone=True).spread[2, 0] for dates in (4, 4000))
+    rests_on = 4 + PRIOR_DATES_OF_SPREAD
+    weight = 4 / rests_on
+    assert few == pytest.approx(2**weight * np.sqrt(1 + DOUBT / rests_on), rel=0.05)
+    assert many == pytest.approx(2, rel=0.01)
+
+
+def test_where_little_was_measured_bands_differ_as_they_do_elsewhere():
+    one = errors_of(2, 400)
+    error, std = np.concatenate([one.error, 3 * one.error], axis=1), np.concatenate([one.std, one.std])
+    prior = Prior(Prior.of(None).gram, np.full(GAP_KINDS, 5.0))
+    made = mixture(one._replace(error=error, std=std), prior, 2, alone=True)
+    np.testing.assert_allclose(made.spread[2], [2, 6], rtol=0.1)
+    others = np.delete(made.spread, 2, axis=0)
+    np.testing.assert_allclose(others[:, 1] / others[:, 0], 3, rtol=0.1)
+    np.testing.assert_allclose(np.sqrt(others.prod(axis=1)), 5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("length", "kind"), [(21, 0), (22, 1), (45, 1), (46, 2)])

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 ESTIMATES = ("linear", "network")
 """What is mixed: interpolation by date and the network."""
-PRIOR_DATES = 6.0
-"""Hidden dates that a prior weighs as much as: errors of one date are alike."""
+PRIOR_DATES, PRIOR_DATES_OF_SPREAD = 6.0, 12.0
+"""Hidden dates that a prior weighs as much as, in mixing and in the spread: errors of one date are alike, and how far
+the largest go takes more of them to know."""
 CAUTION, CAUTION_AT_ENDS = 0.85, 0.6
 """Share of the best mixture that is taken where nothing of a date was seen, and where nothing beyond it was; the rest
 is interpolation. There a cube can differ from all that was measured, and the optimum is flat. At ends no observation
 beyond tells what the season did: `benchmarks/choose_caution.py` says what the second one costs and saves."""
 DOUBT = 2.0
-"""Variances grow by this over the number of dates that a spread rests on, those of the prior included, as in
+"""Variances grow by this over the number of dates that a spread was measured on, those of the prior included, as in
 `methods.error_fit`: errors of few dates do not show how far the next one can go."""
 LEAST_FACTOR = 0.05
 FEWEST_FOR_CORRELATION = 30
@@ -101,20 +102,31 @@ def mixture(
         return np.eye(len(gram))[-1] if alone else _careful(best_shares(gram), kind, caution_at_ends)
 
     shares = np.zeros(prior.gram.shape[:2], np.float32)
-    spread = np.ones((GAP_KINDS, bands), np.float32)
+    factor, dates = np.zeros((GAP_KINDS, bands)), np.zeros(GAP_KINDS)
     left = np.zeros((bands, 0 if errors is None else errors.kind.size), np.float32)
     for kind in range(GAP_KINDS):
         own = None if errors is None else errors.of_kind(kind)
         if errors is None or own is None or not own.kind.size:
-            shares[kind], spread[kind] = chosen(prior.gram[kind], kind), prior.spread[kind]
+            shares[kind] = chosen(prior.gram[kind], kind)
             continue
+        dates[kind] = own.dates
         weight = own.dates / (own.dates + PRIOR_DATES)
         shares[kind] = chosen(weight * own.gram + (1 - weight) * prior.gram[kind], kind)
         mixed = np.einsum("e,ebn->bn", shares[kind], own.error)
         left[:, errors.kind == kind] = mixed
-        factor = np.log(np.maximum(spread_of(mixed, own.std), LEAST_FACTOR))
-        spread[kind] = np.exp(weight * factor + (1 - weight) * np.log(prior.spread[kind])) * doubt(own.dates)
+        factor[kind] = np.log(np.maximum(spread_of(mixed, own.std), LEAST_FACTOR))
+    spread = np.exp(_log_spread(factor, dates, np.log(prior.spread))).astype(np.float32)
     return Mixture(shares, spread, _correlation(left), left.shape[1])
+
+
+def _log_spread(measured: Floats, dates: Floats, prior: Floats) -> Floats:
+    """Logarithms (GAP_KINDS, B) of the factors of the std, from those measured on so many dates of each kind and the
+    prior's (GAP_KINDS,), which knows no bands: how the bands differ is taken from all kinds of gaps together.
+    """
+    of_band = dates @ (measured - measured.mean(axis=1, keepdims=True)) / (dates.sum() + PRIOR_DATES_OF_SPREAD)
+    weight = (dates / (dates + PRIOR_DATES_OF_SPREAD))[:, None]
+    doubt = np.where(dates > 0, 0.5 * np.log1p(DOUBT / (dates + PRIOR_DATES_OF_SPREAD)), 0)[:, None]
+    return np.asarray(weight * measured + (1 - weight) * (prior[:, None] + of_band) + doubt)
 
 
 def _careful(shares: Floats, kind: int, caution_at_ends: float) -> Floats:
@@ -123,11 +135,6 @@ def _careful(shares: Floats, kind: int, caution_at_ends: float) -> Floats:
         return shares
     kept = caution_at_ends if kind % (GAP_KINDS // 2) == AT_END else CAUTION
     return np.asarray(kept * shares + (1 - kept) * np.eye(len(shares))[0])
-
-
-def doubt(dates: float) -> float:
-    """Factor of a spread that was measured on so many hidden dates, beside the prior's."""
-    return float(np.sqrt(1 + DOUBT / (dates + PRIOR_DATES)))
 
 
 def best_shares(gram: Floats) -> Floats:
