@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -60,3 +63,13 @@ def test_what_the_adversarial_part_taught():
     own = sharp.state_dict()
     assert {name for name in own if name not in blunt.state_dict()} == {"sharpening.weight"}
     assert all(value.equal(own[name]) for name, value in blunt.state_dict().items())
+
+
+def test_reading_does_not_load_the_compiler_of_torch():
+    code = (
+        "import sys\n"
+        "from clearcube.networks import checkpoint, shipped\n"
+        "assert len([checkpoint.load(path) for path in shipped.embedded()]) > 5\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

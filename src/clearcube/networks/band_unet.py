@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clearcube.networks.features import Series, relative_days
+from clearcube.networks.initial import normal
 from clearcube.networks.unet import SLOPE, UNet
 
 MAP_SCALES = (25.0, 4.0, 10.0, 25.0, 25.0)
@@ -45,8 +46,8 @@ class BandUNet(nn.Module):
         first = channels[0]
         scale = (kinds * size * 4) ** -0.5
         self.kinds = kinds
-        self.of_bands = nn.Parameter(torch.randn(first, kinds * size, 2, 2) * scale)
-        self.of_plain = nn.Parameter(torch.randn(first, PLAIN, 2, 2) * scale)
+        self.of_bands = nn.Parameter(normal(scale, first, kinds * size, 2, 2))
+        self.of_plain = nn.Parameter(normal(scale, first, PLAIN, 2, 2))
         self.of_season = nn.Linear(2, first)
         self.of_band_set = nn.Linear(size, first, bias=False)
         self.unet = UNet(channels, hidden, causal=causal)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from clearcube.networks.compiled_features import days_to_neighbours
 from clearcube.networks.convlstm import BidirectionalConvLSTM, each_frame, pointwise
 from clearcube.networks.features import NEVER_DAYS, relative_days
+from clearcube.networks.initial import kaiming_
 
 SLOPE = 0.1
 """Slope of the leaky rectifiers below zero."""
@@ -84,11 +85,9 @@ class _Block(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
-        for layer in (self.first, self.second):  # without normalisation, sizes are kept by the start
-            nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+        for layer, times in ((self.first, 1.0), (self.second, 0.5)):  # no normalisation: the start keeps sizes
+            kaiming_(layer.weight, SLOPE, times)
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-        with torch.no_grad():
-            self.second.weight *= 0.5
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.leaky_relu(self.first(x), SLOPE, inplace=True)
