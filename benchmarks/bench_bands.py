@@ -27,7 +27,7 @@ FIRST_SEED = 40_000
 
 
 def scenes(count: int, size: int, bands: tuple[Band, ...]) -> list[Scene]:
-    """The same scenes for every set of bands, of parameters that training never draws."""
+    """The same scenes for every set of bands, drawn as for training but of other years."""
     made = []
     for seed in range(FIRST_SEED, FIRST_SEED + count):
         rng = np.random.default_rng(seed)

@@ -123,7 +123,7 @@ def table(title: str, real: Sequence[NamedBlock], simulated: Sequence[NamedBlock
     """A row for each real cube, and quartiles over the simulated ones."""
     measure, heads, digits = TABLES[title]
     lines = [f"\n### {title}\n", f"| cube | {heads} |", "|---" * (len(digits) + 1) + "|"]
-    rows = [(cube.name[:28], measure(cube.block)) for cube in real]
+    rows = [(cube.name, measure(cube.block)) for cube in real]
     lines += [written(name, row, digits) for name, row in rows if row is not None]
     found = [row for cube in simulated if (row := measure(cube.block)) is not None]
     columns = [np.array(column) for column in zip(*found, strict=True)]
@@ -146,7 +146,7 @@ def classified(real: Sequence[NamedBlock], simulated: Sequence[NamedBlock]) -> s
         "\n### How well a small network tells real from simulated patches\n",
         "| held-out cube | AUC, patches as they are | AUC, mean and spread of each band taken out |\n|---|---|---|",
     ]
-    lines += [f"| {name[:28]} | {plain[name]:.2f} | {shapes[name]:.2f} |" for name in plain]
+    lines += [f"| {name} | {plain[name]:.2f} | {shapes[name]:.2f} |" for name in plain]
     means = (float(np.mean(list(found.values()))) for found in (plain, shapes))
     lines.append("| mean | " + " | ".join(f"{mean:.2f}" for mean in means) + " |")
     left_out = len(real) - len(mine)

@@ -2,8 +2,8 @@
 
 python scripts/calibrate_weights.py CHECKPOINT [--scenes 48]
 
-Hides pixels by the protocol (seed 0) in simulated scenes of parameters that training never draws. Cubes that trained
-the network would make it look better than it is.
+Hides pixels by the protocol (seed 0) in simulated scenes of years that training never draws, four bands. Cubes that
+trained the network would make it look better than it is. The checkpoint is written anew, with another checksum.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SIZE = 64
 
 
 def scenes(count: int) -> list[NamedBlock]:
-    """Simulated scenes of 64 x 64 pixels, 12 to 36 dates, of parameters that training never draws."""
+    """Simulated scenes of 64 x 64 pixels and 12 to 36 dates, drawn as for training but of other years."""
     return [_scene(seed) for seed in range(FIRST_SEED, FIRST_SEED + count)]
 
 
