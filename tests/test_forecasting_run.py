@@ -29,6 +29,7 @@ from clearcube.forecasting.report import Chosen, report, write_scores, write_sum
 from clearcube.forecasting.run import NONE, SEED, ForecastPlan, evaluate_episode, evaluate_into
 from clearcube.forecasting.run_scores import CLEAR, COUNTED, forecast_sums
 from clearcube.methods import make_filler
+from clearcube.stopping import Stop, Terminated
 
 NAN = np.nan
 MODELS = {"persistence": Persistence, "climatology": Climatology}
@@ -147,6 +148,38 @@ def test_a_finished_run_is_not_repeated(tmp_path):
     assert all(outcome.problem == "RuntimeError: made again" for outcome in other.outcomes.values())
     other = evaluate_into(tmp_path, episode(), plan(dict.fromkeys(MODELS, broken), version="2"))
     assert all(outcome.problem == "RuntimeError: made again" for outcome in other.outcomes.values())
+
+
+def test_forecasts_by_other_networks_of_an_earlier_run_stay(tmp_path):
+    def broken():
+        raise RuntimeError("made again")
+
+    def run(models, fills=FILLS, **weights):
+        return evaluate_into(tmp_path, episode(), plan(models, fills, weights=weights, version="1")).outcomes
+
+    first = run({"one": lambda: Steady(0.3), "two": lambda: Steady(0.5)}, one="a", two="b")
+    assert len(first) == 6
+    assert run({"persistence": Persistence}).keys() > first.keys()
+    assert not any(each.problem for each in run({"one": broken, "two": broken}, one="a", two="b").values())
+    later = run({"one": broken, "two": broken}, one="other", two="b")  # the weights of one are others
+    assert {model for (model, _, _), each in later.items() if each.problem} == {"one"}
+    linear = {"linear": FILLS["linear"]}
+    same, other = (run({"two": broken}, linear, two="b", **weights) for weights in ({}, {"linear": "c"}))
+    assert not any(each.problem for (model, *_), each in same.items() if model == "two")
+    assert [key[:2] for key, each in other.items() if each.problem and key[0] == "two"] == [("two", "linear")]
+
+
+def test_an_evaluation_that_is_stopped_keeps_the_fillings_that_are_done(tmp_path):
+    stop = Stop()
+
+    class Stopping(Steady):
+        def forecast(self, *given, **more):
+            stop.ask()
+            return super().forecast(*given, **more)
+
+    with pytest.raises(Terminated):
+        evaluate_into(tmp_path, episode(), plan({"steady": lambda: Stopping(0.3)}), stop)
+    assert list(load(forecast_sums_path(tmp_path, "place")).outcomes) == [("steady", NONE, SEED)]
 
 
 def test_an_episode_of_which_nothing_is_seen_afterwards_cannot_be_scored():

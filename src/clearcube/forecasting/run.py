@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.errors import InputError
+from clearcube.errors import InputError, described
 from clearcube.evaluation.folder import forecast_sums_path
 from clearcube.evaluation.records import Outcome, Record, load, save
 from clearcube.forecasting.baselines import Climatology
@@ -21,12 +21,15 @@ from clearcube.forecasting.run_scores import forecast_sums
 if TYPE_CHECKING:
     from clearcube.filler import Block, Filler
     from clearcube.forecasting.episode import Episode, Forecast, Forecaster
+    from clearcube.stopping import Stop
 
 NONE = "none"
 """The filling that leaves NaN where nothing was observed."""
 LEADS = "lead"
 """Family of the strata that tell the lead times of a record, in days."""
 PLACE = "place"
+WEIGHTS = "weights"
+"""Setting: name of a fill or model -> checksum of its weights."""
 SEED = 0
 """Records have a seed; forecasts draw nothing."""
 
@@ -44,19 +47,33 @@ class ForecastPlan:
     settings: Mapping[str, Any]
 
 
-def evaluate_episode(episode: Episode, plan: ForecastPlan, known: Record | None = None) -> Record:
+def evaluate_episode(
+    episode: Episode,
+    plan: ForecastPlan,
+    known: Record | None = None,
+    save_record: Callable[[Record], None] = lambda record: None,
+    stop: Stop | None = None,
+) -> Record:
     """Forecast from every filling with every model that is not known yet.
 
     What a fill or a model refuses is left out; whatever else fails leaves a message; the others go on.
 
+    save_record : is given the record after each filling with new forecasts. stop : asks to end before the next one.
+
     Returns
     -------
     Outcomes by (model, fill, 0).
+
+    Raises
+    ------
+    Terminated : `stop` was asked.
     """
     record = Record(episode.name, (), {**plan.settings, PLACE: episode.place}, fingerprint=episode.fingerprint())
-    if known is not None and (known.settings, known.fingerprint) == (record.settings, record.fingerprint):
-        record.outcomes.update(known.outcomes)
+    if known is not None:
+        _take_over(known, record, plan)
     for fill, make in plan.fills.items():
+        if stop is not None:
+            stop.check()
         missing = [model for model in plan.models if record.undone((model, fill, SEED))]
         if not missing:
             continue
@@ -66,7 +83,25 @@ def evaluate_episode(episode: Episode, plan: ForecastPlan, known: Record | None 
             if not isinstance(context, Outcome):
                 outcome = _attempt(partial(_outcome, plan.models[model], context, episode))
             record.outcomes[model, fill, SEED] = outcome
+        save_record(record)
     return record
+
+
+def _take_over(known: Record, record: Record, plan: ForecastPlan) -> None:
+    """Take the outcomes of an earlier run that still hold: of the same episode, settings and weights.
+
+    Those of models and fills that this run does not ask for stay, with the checksums of their weights.
+    """
+    plain, earlier_plain = ({k: v for k, v in each.settings.items() if k != WEIGHTS} for each in (record, known))
+    if (earlier_plain, known.fingerprint) != (plain, record.fingerprint):
+        return
+    earlier, now = (dict(each.settings.get(WEIGHTS, {})) for each in (known, record))
+    asked = {*plan.models, *plan.fills}
+    changed = {name for name in asked if earlier.get(name) != now.get(name)}
+    held = {(model, fill, seed): o for (model, fill, seed), o in known.outcomes.items() if not {model, fill} & changed}
+    used = {name for model, fill, _ in held for name in (model, fill)} & earlier.keys()
+    record.outcomes.update(held)
+    record.settings = {**record.settings, WEIGHTS: {name: earlier[name] for name in sorted(used)} | now}
 
 
 def forecast_episode(model: Forecaster, context: Block, episode: Episode) -> Forecast:
@@ -87,12 +122,12 @@ def knowing(model: Forecaster, classes: str) -> Forecaster:
     return replace(model, classes=classes) if isinstance(model, Climatology) else model
 
 
-def evaluate_into(folder: Path, episode: Episode, plan: ForecastPlan) -> Record:
-    """Bring the record of an episode in a folder of results up to date."""
+def evaluate_into(folder: Path, episode: Episode, plan: ForecastPlan, stop: Stop | None = None) -> Record:
+    """Bring the record of an episode in a folder of results up to date, a filling at a time."""
     path = forecast_sums_path(folder, episode.name)
     known = load(path) if path.exists() else None
-    record = evaluate_episode(episode, plan, known)
     path.parent.mkdir(parents=True, exist_ok=True)
+    record = evaluate_episode(episode, plan, known, partial(save, path=path), stop)
     save(record, path)
     return record
 
@@ -118,4 +153,4 @@ def _attempt(work: Callable[[], Any]) -> Any:
     except InputError as error:  # the cube does not offer what is needed
         return Outcome(problem=str(error), left_out=True)
     except Exception as error:  # a method may fail in any way; its failure is a result
-        return Outcome(problem=f"{type(error).__name__}: {error}")
+        return Outcome(problem=described(error))

@@ -18,10 +18,11 @@ from clearcube.forecasting.comparison import ForecastComparison
 from clearcube.forecasting.greenearthnet import SCORES
 from clearcube.forecasting.registry import FORECASTERS, make_forecaster
 from clearcube.forecasting.report import Chosen, introduction, report, sections, write_scores, write_summary
-from clearcube.forecasting.run import NONE, ForecastPlan, evaluate_into
+from clearcube.forecasting.run import NONE, WEIGHTS, ForecastPlan, evaluate_into
 from clearcube.parallel import in_parallel
 from clearcube.readers.grouping import cubes_of
 from clearcube.simulation import SceneConfig
+from clearcube.stopping import Stop
 from clearcube.version import __version__
 from clearcube.workflows.context_fills import context_filler, takes_weights
 from clearcube.workflows.places import check_results_folder, check_workers
@@ -99,12 +100,17 @@ def _run(
     request: ForecastEvaluationRequest, plan: ForecastPlan, makers: Mapping[str, Maker], progress: ReportProgress
 ) -> dict[str, str]:
     """Evaluate the episodes, several at once; name -> message of those that cannot be read."""
-    progress("evaluating", 0, len(makers))
-    unread, workers = {}, request.workers or usable_cores()
-    results = in_parallel(partial(_evaluate, request, plan), makers.items(), workers)
-    for done, (name, message) in enumerate(results, 1):
+    done, unread, stop = 0, {}, Stop()
+    progress("evaluating", done, len(makers))
+
+    def on_stop() -> None:
+        progress("stopping", done, len(makers))
+
+    work = partial(_evaluate, request, plan, stop)
+    for name, message in in_parallel(work, makers.items(), request.workers or usable_cores(), stop, on_stop):
         if message:
             unread[name] = message
+        done += 1
         progress("evaluating", done, len(makers))
     return unread
 
@@ -150,7 +156,7 @@ def _plan(request: ForecastEvaluationRequest) -> tuple[ForecastPlan, dict[str, s
             digests[name] = sha256_of(checkpoint)
     settings = {
         "version": __version__,
-        "weights": digests,
+        WEIGHTS: digests,
         "opening": {name: str(value) for name, value in request.opening.items()},
         "size": request.size,
         "scores": list(SCORES),
@@ -185,7 +191,9 @@ def _makers(
     }
 
 
-def _evaluate(request: ForecastEvaluationRequest, plan: ForecastPlan, item: tuple[str, Maker]) -> tuple[str, str]:
+def _evaluate(
+    request: ForecastEvaluationRequest, plan: ForecastPlan, stop: Stop, item: tuple[str, Maker]
+) -> tuple[str, str]:
     """Evaluate an episode; its name, and a message where it cannot be read."""
     name, make = item
     try:
@@ -193,7 +201,7 @@ def _evaluate(request: ForecastEvaluationRequest, plan: ForecastPlan, item: tupl
     except Exception as error:  # a damaged file may fail in any way
         return name, described(error)
     assert episode.name == name, (episode.name, name)
-    evaluate_into(request.out, episode, plan)
+    evaluate_into(request.out, episode, plan, stop)
     return name, ""
 
 
