@@ -203,7 +203,7 @@ def test_nothing_that_is_read_is_replaced(tmp_path, told, given):
     assert Path(out).read_bytes() == before
 
 
-def test_folders_of_others_and_unfinished_fills_are_not_thrown_away(tmp_path, told):
+def test_folders_of_others_and_unfinished_fills_are_not_thrown_away(tmp_path, told, monkeypatch):
     source = cube(tmp_path)
     foreign = tmp_path / "keep.zarr"
     foreign.mkdir()
@@ -213,8 +213,11 @@ def test_folders_of_others_and_unfinished_fills_are_not_thrown_away(tmp_path, to
     assert (foreign / "thesis.txt").exists()
     with opened(tmp_path / "out.nc", {"a": 1}, resume=False, overwrite=False) as stage:
         (stage.path / "work").write_text("hours")
-    result = run(source, tmp_path / "out.nc", *told)
+    with monkeypatch.context() as patched:  # it is known before anything is computed
+        patched.setattr("clearcube.workflows.forecast.filled_context", None)
+        result = run(source, tmp_path / "out.nc", *told)
     assert result.exit_code == 2 and "unfinished" in result.output and (stage.path / "work").exists()
+    assert "--resume" not in result.output and "delete it" in result.output
     assert run(source, tmp_path / "out.nc", *told, "--overwrite").exit_code == 0 and not stage.path.exists()
 
 

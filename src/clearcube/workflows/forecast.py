@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from clearcube.forecasting.episode import Forecaster, Weather
     from clearcube.progress import ReportProgress
+    from clearcube.writers.stage import Stage
 
 USUAL_STEP = 5
 """Days between two dates of a forecast where the input does not tell."""
@@ -75,18 +76,38 @@ def forecast_files(request: ForecastRequest, progress: ReportProgress) -> Foreca
     ------
     InputError : an input, an option, the weather or the output cannot be used; nothing was written.
     """
-    from clearcube.fill_cube.survey import check_reflectance
-    from clearcube.forecasting.reading import landcover_of
-    from clearcube.forecasting.run import NONE, knowing
-    from clearcube.readers.elevation import elevation_of
-    from clearcube.readers.open import open_cube
+    from clearcube.forecasting.run import NONE
     from clearcube.workflows.context_fills import context_filler
+    from clearcube.writers.stage import opened
 
     _check_output(request)
     forecaster = make_forecaster(request.model, weights=request.weights)
     if request.fill == NONE and request.fill_weights:
         raise InputError(f"--fill {NONE} takes no weights; leave --fill-weights out, or choose seq2seq")
     filler = context_filler(request.fill, {"weights": request.fill_weights} if request.fill_weights else {})
+    fingerprint = {"command": request.command}
+    with opened(request.output, fingerprint, resume=None, overwrite=request.overwrite) as stage:
+        try:
+            output = _forecast(request, forecaster, filler, progress)
+            progress("writing", 0, 1)
+            write(output, stage, request.output)
+        finally:
+            stage.remove()
+    progress("writing", 1, 1)
+    times = output["time"].values.astype("datetime64[D]")
+    return ForecastSummary(len(times), times[-1], forecaster.name, request.fill)
+
+
+def _forecast(
+    request: ForecastRequest, forecaster: Forecaster, filler: Filler | None, progress: ReportProgress
+) -> xr.Dataset:
+    """Read the input, fill it, forecast what comes after, and put it into a data set."""
+    from clearcube.fill_cube.survey import check_reflectance
+    from clearcube.forecasting.reading import landcover_of
+    from clearcube.forecasting.run import knowing
+    from clearcube.readers.elevation import elevation_of
+    from clearcube.readers.open import open_cube
+
     progress("reading", 0, 1)
     cube = _checked(open_cube(list(request.inputs), **request.opening))
     warn_without_mask(cube)
@@ -109,10 +130,7 @@ def forecast_files(request: ForecastRequest, progress: ReportProgress) -> Foreca
         landcover=landcover,
     )
     guided = bool(getattr(forecaster, "guided", False))
-    progress("writing", 0, 1)
-    write(forecast_dataset(cube, found, target, _attrs(request, cube, filler, forecaster, guided=guided)), request)
-    progress("writing", 1, 1)
-    return ForecastSummary(len(target), target[-1], forecaster.name, request.fill)
+    return forecast_dataset(cube, found, target, _attrs(request, cube, filler, forecaster, guided=guided))
 
 
 def target_dates(dates: NDArray[np.datetime64], horizon: int, every: int | None) -> NDArray[np.datetime64]:
@@ -177,30 +195,24 @@ def forecast_dataset(
     return output
 
 
-def write(output: xr.Dataset, request: ForecastRequest) -> None:
+def write(output: xr.Dataset, stage: Stage, target: Path) -> None:
     """Write Zarr or NetCDF by way of a stage."""
     from clearcube.tiling import Window
     from clearcube.writers.encoding import OutputFormat
-    from clearcube.writers.stage import opened
     from clearcube.writers.stores import OutputStore, create_store, finish_netcdf
 
     form = OutputFormat()
     height, width = output.sizes["y"], output.sizes["x"]
-    fingerprint = {"command": request.command}
-    with opened(request.output, fingerprint, resume=False, overwrite=request.overwrite) as stage:
-        try:
-            empty = {str(name): variable.variable.chunk() for name, variable in output.data_vars.items()}
-            create_store(output.assign(empty), stage.filled, form, max(height, width))
-            store = OutputStore.opened(stage.filled, form, ())
-            values = {name: output[name].values for name in ("ndvi", "ndvi_std", "source")}
-            store.write(Window(0, height, 0, width), values)
-            finished = stage.filled
-            if request.output.suffix.lower() == ".nc":
-                finished = stage.path / "output.nc"
-                finish_netcdf(stage.filled, finished)
-            stage.publish(finished, request.output)
-        finally:
-            stage.remove()
+    empty = {str(name): variable.variable.chunk() for name, variable in output.data_vars.items()}
+    create_store(output.assign(empty), stage.filled, form, max(height, width))
+    store = OutputStore.opened(stage.filled, form, ())
+    values = {name: output[name].values for name in ("ndvi", "ndvi_std", "source")}
+    store.write(Window(0, height, 0, width), values)
+    finished = stage.filled
+    if target.suffix.lower() == ".nc":
+        finished = stage.path / "output.nc"
+        finish_netcdf(stage.filled, finished)
+    stage.publish(finished, target)
 
 
 def _checked(cube: xr.Dataset) -> xr.Dataset:

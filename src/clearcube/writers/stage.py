@@ -86,14 +86,14 @@ class Stage:
 
 
 @contextmanager
-def opened(output: Path, fingerprint: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Iterator[Stage]:
+def opened(output: Path, fingerprint: Mapping[str, Any], *, resume: bool | None, overwrite: bool) -> Iterator[Stage]:
     """The stage of an output, locked while the context lasts.
 
     Parameters
     ----------
     output : where the finished output will be.
     fingerprint : JSON values that name the input and every setting; resuming needs the same.
-    resume : go on with the stage that is there (or begin one where none is).
+    resume : go on with the stage that is there (or begin one where none is); None = what asks cannot go on with any.
     overwrite : throw away a stage that is there.
 
     Raises
@@ -130,13 +130,12 @@ def _remove_empty(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _prepared(path: Path, output: Path, fingerprint: dict[str, Any], *, resume: bool, overwrite: bool) -> Stage:
+def _prepared(path: Path, output: Path, fingerprint: dict[str, Any], *, resume: bool | None, overwrite: bool) -> Stage:
     manifest = path / "manifest.json"
     if manifest.exists() and not overwrite:
         if not resume:
-            raise InputError(
-                f"an unfinished run of {output} is in {path}: go on with --resume, or start over with --overwrite"
-            )
+            choice = "delete it" if resume is None else "go on with --resume"
+            raise InputError(f"an unfinished run of {output} is in {path}: {choice}, or start over with --overwrite")
         _refuse_changes(_read_manifest(manifest), fingerprint, output)
         for left in path.rglob(HALF_WRITTEN):
             left.unlink()
