@@ -246,6 +246,14 @@ def test_a_folder_of_other_things_is_never_replaced(cube_path, tmp_path):
         (tmp_path / name / "me.jpg").write_text("smile")
         assert_refused(run("fill", *LINEAR, cube_path, tmp_path / name, "--overwrite"), "did not write", "delete it")
         assert (tmp_path / name / "me.jpg").read_text() == "smile"
+    for beside in ("thesis.txt", "source/mine.py"):
+        (mine / beside).parent.mkdir(exist_ok=True)
+        (mine / beside).write_text("years")
+        assert_refused(run("fill", *LINEAR, cube_path, mine, "--overwrite"), "did not write", "delete it")
+        assert (mine / beside).read_text() == "years" and any(mine.glob("reflectance_*.tif"))
+        (mine / beside).unlink()
+    (mine / f"{next(mine.glob('reflectance_*.tif')).name}.aux.xml").touch()  # QGIS looked at it
+    assert run("fill", *LINEAR, cube_path, mine, "-q", "--overwrite").exit_code == 0
 
 
 def test_bad_values_are_refused_and_leave_no_stage(tmp_path):

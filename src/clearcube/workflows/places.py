@@ -95,5 +95,6 @@ def _local(inputs: Sequence[str], files: Sequence[str]) -> list[str]:
 def _may_be_replaced(folder: Path) -> bool:
     """Whether a folder is empty, a Zarr store, or rasters as they are written here."""
     from clearcube.readers.sources import is_zarr
+    from clearcube.writers.rasters import is_raster_of_fill
 
-    return not any(folder.iterdir()) or is_zarr(str(folder)) or any(folder.glob("reflectance_*.tif"))
+    return is_zarr(str(folder)) or all(map(is_raster_of_fill, folder.iterdir()))

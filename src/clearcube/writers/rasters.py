@@ -28,6 +28,8 @@ FOLDERS = {
     "contamination": ("contamination", "contamination"),
 }
 """Variable -> (sub-folder, beginning of the file names)."""
+SIDECAR = ".aux.xml"
+"""End of the names of files that GDAL and QGIS put beside rasters that they have opened."""
 COLOURS = {
     Source.UNFILLED: (0, 0, 0, 0),
     Source.OBSERVED: (0, 114, 178, 255),
@@ -119,6 +121,18 @@ def _profile(dataset: xr.Dataset, group: xr.DataArray) -> dict[str, Any]:
         "tiled": True,
         "bigtiff": "if_safer",
     }
+
+
+def is_raster_of_fill(path: Path) -> bool:
+    """Whether a file, or a folder with all that is in it, is such as `write_rasters` leaves, by its name."""
+    places = {folder: beginning for folder, beginning in FOLDERS.values()}
+    if path.is_dir():
+        return path.name in places and all(_is_named(each, places[path.name]) for each in path.iterdir())
+    return _is_named(path, places[""])
+
+
+def _is_named(path: Path, beginning: str) -> bool:
+    return path.name.startswith(f"{beginning}_") and path.name.removesuffix(SIDECAR).endswith(".tif")
 
 
 def check_regular(y: NDArray[np.float64], x: NDArray[np.float64]) -> None:
