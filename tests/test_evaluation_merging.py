@@ -52,6 +52,19 @@ def whole(stores, tmp_path_factory):
     return out
 
 
+@pytest.mark.parametrize(("folder", "read"), [("sums", load), ("hidden", read_masks)])
+def test_files_with_a_damaged_byte_are_refused(whole, tmp_path, folder, read):
+    content = next((whole / folder).iterdir()).read_bytes()
+    path, refused = tmp_path / "damaged.npz", 0
+    for place in np.linspace(0, len(content) - 1, 200).astype(int):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            read(path)  # some bytes do not matter
+        except InputError:
+            refused += 1
+    assert refused > 100
+
+
 def same(one, other):
     assert (one / "summary.csv").read_bytes() == (other / "summary.csv").read_bytes()
     assert (one / "report.md").read_bytes() == (other / "report.md").read_bytes()

@@ -235,8 +235,11 @@ def test_all_that_is_measured_of_cubes_with_other_bands_pools():
         assert np.isfinite(pooled[metric]), metric
     assert {"coherence", "niqe"} <= pooled.keys() and "frechet" not in pooled and np.isfinite(pooled["ndvi_rmse"])
     assert np.isfinite(found.pooled("linear", "mask-error")["blue_auc_bright"])
-    alone = {s.band: s.sum for s in own[0].whole() if s.metric == "crps"}
-    blue = {s.band: s.sum for s in own[1].whole() if s.metric == "crps"}["blue"] + alone["blue"]
+    alone = {s.band: s.sum for s in own[0].scores() if (s.metric, s.stratum[0]) == ("crps", "all")}
+    blue = (
+        next(s.sum for s in own[1].scores() if (s.metric, s.band, s.stratum[0]) == ("crps", "blue", "all"))
+        + alone["blue"]
+    )
     both = {s.band: s.sum for s in found.over_scenarios("linear") if s.metric == "crps" and s.stratum[0] == "all"}
     assert both["blue"] == pytest.approx(blue) and both.keys() == {"all", "blue", "green", "red", "nir"}
 

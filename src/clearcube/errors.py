@@ -1,5 +1,16 @@
 """The one exception that means "what you gave cannot be used", shown to users without a traceback; others in words."""
 
+from __future__ import annotations
+
+import zipfile
+import zlib
+
+DAMAGED_ARCHIVE = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What reading arrays from a file raises that is cut off, changed, or of another kind."""
+
 
 class InputError(ValueError):
     """Input, option or file that cannot be used. The message says what, where and what to do about it."""

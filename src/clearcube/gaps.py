@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from clearcube.compilation import compiled
 from clearcube.cube import dates_of
-from clearcube.errors import InputError
+from clearcube.errors import DAMAGED_ARCHIVE, InputError
 from clearcube.filler import Block
 
 if TYPE_CHECKING:
@@ -251,7 +250,7 @@ def read_mask(path: str | Path) -> NDArray[np.bool_]:
     try:
         with open(path, "rb") as file:
             mask = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except DAMAGED_ARCHIVE as error:
         raise InputError(f"'{path}' cannot be read as a mask ({error}); give a .npy file") from error
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
         held = mask.dtype if isinstance(mask, np.ndarray) else "several arrays"

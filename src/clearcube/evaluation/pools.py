@@ -41,10 +41,6 @@ class Pool:
                 self.tally[name] = _widened(self.tally[name], self.strata, names)
         self.strata = names
 
-    def whole(self) -> Iterator[Score]:
-        """Every metric by band, over all strata."""
-        return self._first().scores()
-
     def scores(self) -> Iterator[Score]:
         """Every metric by stratum and band."""
         return scores(self.tally, self.strata, self.bands)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.errors import InputError
+from clearcube.errors import DAMAGED_ARCHIVE, InputError
 from clearcube.evaluation.statistics import Sums
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def load(path: Path) -> Record:
                 named = tuple((family, name) for family, name in strata)
                 features = {which: archive[key] for which, key in _feature_keys(archive, number)}
                 record.outcomes[method, scenario, seed] = Outcome(sets, named, problem, left_out, features)
-    except UNREADABLE as error:
+    except DAMAGED_ARCHIVE as error:
         raise _unreadable(path, error) from error
     return record
 
@@ -126,7 +125,7 @@ def features_of(
                 keys = dict(_feature_keys(archive, number)) if wanted else {}
                 if keys:
                     found.append((archive[keys["filled"]], archive[keys["truth"]]))
-    except UNREADABLE as error:
+    except DAMAGED_ARCHIVE as error:
         raise _unreadable(path, error) from error
     return found
 
@@ -134,9 +133,6 @@ def features_of(
 def _feature_keys(archive: Any, number: int) -> list[tuple[str, str]]:
     """What the features of an outcome are of, and under which name they are kept."""
     return [(which, key) for which in ("filled", "truth") if (key := f"{number}_{which}") in archive.files]
-
-
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

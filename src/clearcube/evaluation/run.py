@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.errors import InputError, described
+from clearcube.errors import DAMAGED_ARCHIVE, InputError, described
 from clearcube.evaluation.experiments import Experiment, NamedCube, experiment, filled_by
 from clearcube.evaluation.folder import masks_path, sums_path
 from clearcube.evaluation.judging import HIDDEN, Networks, judge
 from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame
-from clearcube.evaluation.records import UNREADABLE, Outcome, Record, load, save
+from clearcube.evaluation.records import Outcome, Record, load, save
 from clearcube.gaps import MaskBank, ScenarioUnavailable, covers
 from clearcube.stopping import Stop
 
@@ -248,5 +248,5 @@ def read_masks(path: Path) -> dict[str, NDArray[np.bool_]]:
             if not names:
                 raise ValueError("it holds none")
             return {n: np.unpackbits(archive[n], count=size).reshape(shape).astype(bool) for n in names}
-    except (*UNREADABLE, TypeError) as error:  # of a plain array: it is no archive
+    except DAMAGED_ARCHIVE as error:
         raise InputError(f"{path} cannot be read as hidden pixels ({error}); give one of an evaluation") from error

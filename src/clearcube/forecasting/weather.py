@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clearcube.cube import day_of_year
-from clearcube.errors import InputError
+from clearcube.errors import DAMAGED_ARCHIVE, InputError
 from clearcube.forecasting.episode import Weather
 from clearcube.simulation.weather import above_the_air
 
@@ -69,7 +67,7 @@ def earthnet_weather(path: str | os.PathLike[str], start: np.datetime64, latitud
             if "mesodynamic" not in archive.files:
                 return None
             stored = archive["mesodynamic"]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+    except DAMAGED_ARCHIVE as error:
         raise InputError(
             f"{path}: its weather, 'mesodynamic', cannot be read ({error}); get the file again, or use a model without "
             "weather"

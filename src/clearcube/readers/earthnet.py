@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from clearcube.cube import BANDS
-from clearcube.errors import InputError
+from clearcube.errors import DAMAGED_ARCHIVE, InputError
 from clearcube.readers.earthnet_names import CubeName, parse_name
 from clearcube.readers.names import wanted_bands
 from clearcube.readers.options import ReadOptions
@@ -114,7 +113,7 @@ def _load(path: str) -> dict[str, NDArray[Any]]:
         with fsspec.open(path, "rb") if is_url(path) else open(path, "rb") as file, np.load(file) as archive:
             wanted = [key for key in archive.files if key in ("highresdynamic", "highresstatic", "landcover")]
             return {key: archive[key] for key in wanted}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, ValueError, TypeError) as error:
+    except DAMAGED_ARCHIVE as error:
         if "allow_pickle" in str(error) or "Object arrays" in str(error):
             raise InputError(
                 f"{path} holds pickled objects, which could run any code when loaded, so clearcube does not. Get the "

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -15,7 +13,7 @@ import numpy as np
 
 from clearcube.checksums import sha256_of
 from clearcube.cube import OPTICAL_NM
-from clearcube.errors import InputError
+from clearcube.errors import DAMAGED_ARCHIVE, InputError
 from clearcube.filler import Block
 from clearcube.training.names import distinct_names, distinct_stems
 from clearcube.training.validation import NamedBlock
@@ -26,10 +24,7 @@ if TYPE_CHECKING:
 
 HEADER = "clearcube_training_data"
 ROLES = ("train", "validation")
-DAMAGED = (
-    *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, AssertionError),
-    *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
-)
+DAMAGED = (*DAMAGED_ARCHIVE, IndexError, AttributeError, AssertionError)
 """What reading a file raises that is cut off, changed, or of another kind."""
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import torch
 
 from clearcube.cores import usable_cores
-from clearcube.errors import InputError
+from clearcube.errors import DAMAGED_ARCHIVE, InputError
 from clearcube.networks import checkpoint
 from clearcube.networks.adapters import bare
 
@@ -36,10 +36,7 @@ LOG = "log.jsonl"
 KEPT = "step_{:06d}.safetensors"
 """What a checkpoint is called that stays when the run goes on, by its step."""
 LICENCE = "Apache-2.0"
-DAMAGED = (
-    *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, AssertionError),
-    *(RuntimeError, MemoryError, pickle.UnpicklingError),
-)
+DAMAGED = (*DAMAGED_ARCHIVE, IndexError, AttributeError, AssertionError, pickle.UnpicklingError)
 """What reading a state raises that is cut off, changed, or of another kind."""
 
 
