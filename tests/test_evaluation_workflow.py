@@ -175,6 +175,17 @@ def test_masks_in_a_file_are_named_once(store, judged, tmp_path):
     assert run("score", store, store, "--hidden", f"{masks}:frames_0").exit_code == 0
 
 
+def test_bands_of_a_fill_that_are_named_by_the_user_are_scored(store, tmp_path):
+    cube = place(0)
+    names = {f"v{k}": str(band) for k, band in enumerate(cube["band"].values)}
+    variables = {name: cube["reflectance"].sel(band=band, drop=True) for name, band in names.items()}
+    xr.Dataset(variables).to_netcdf(tmp_path / "other.nc")
+    named = ",".join(f"{band}={name}" for name, band in names.items())
+    result = run("score", tmp_path / "other.nc", store, "--on", "all", "--filled-bands", named)
+    assert result.exit_code == 0, result.output
+    assert float({line.split()[0]: line.split()[-1] for line in result.output.splitlines()[1:]}["mae"]) < 1e-6
+
+
 def test_a_fill_of_this_program_is_scored_with_its_uncertainty(store, tmp_path):
     cube = place(0)
     hidden = np.zeros(cube["observed"].shape, bool)

@@ -173,6 +173,14 @@ def test_invented_values_of_a_flat_place_are_its_value():
     np.testing.assert_allclose(filled.reflectance.values, 0.25, rtol=1e-6)
 
 
+def test_pixels_that_are_observed_and_have_no_value_are_invented_in_memory_too():
+    cube = cloudy_cube(never=False)
+    cube.reflectance.values[:, :, 3, 4] = np.nan
+    cube.observed.values[:, 3, 4] = True
+    filled = fill_with(cube, MeanFiller(), FillSettings())
+    assert (filled["source"][:, 3, 4] == Source.INVENTED).all() and np.isfinite(filled["reflectance"][..., 3, 4]).all()
+
+
 def test_infinities_become_unobserved_with_a_warning():
     cube = cloudy_cube(never=False)
     seen = np.argwhere(cube.observed.values)[0]

@@ -51,12 +51,6 @@ def test_targets_within_the_context_are_a_mistake():
         replace(episode(), target_dates=DAYS[2:4])
 
 
-def test_weather_until_a_day():
-    dates = np.datetime64("2020-03-01", "D") + np.arange(10)
-    weather = Weather(dates, np.arange(10, dtype=np.float32)[:, None], ("rain",))
-    assert weather.until(dates[4]).values[:, 0].tolist() == [0, 1, 2, 3, 4]
-
-
 def test_weather_has_no_holes():
     with pytest.raises(AssertionError, match="without holes"):
         Weather(DAYS, np.zeros((5, 1), np.float32), ("rain",))

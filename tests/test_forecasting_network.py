@@ -177,7 +177,9 @@ def test_guided_needs_its_weather(guided):
     with pytest.raises(InputError, match="guided forecasts"):
         NetworkForecaster(guided).forecast(context, ahead(context, 5))
     with pytest.raises(InputError, match="the weather lacks temperature"):
-        known = weather(context).until(context.dates[-1] + 10)
+        given = weather(context)
+        early = given.dates <= context.dates[-1] + 10
+        known = replace(given, dates=given.dates[early], values=given.values[early])
         NetworkForecaster(guided).forecast(context, ahead(context, 50), weather=known)
 
 

@@ -138,6 +138,13 @@ def test_an_input_with_its_rows_the_other_way_round_is_turned():
     assert np.array_equal(turned["y"].values, filled["y"].values)
 
 
+def test_a_single_row_has_the_steps_of_its_columns():
+    cube, filled = pair(height=1)
+    assert on_grid_of(cube.assign_coords(y=cube["y"] + 0.5), filled).sizes["y"] == 1
+    with pytest.raises(InputError, match="another grid"):
+        on_grid_of(cube.assign_coords(y=cube["y"] + 5), filled)
+
+
 def test_a_pixel_is_found_by_the_point_that_it_holds():
     cube, _ = pair()
     assert pixel_at(cube, 500_005, 5_599_995) == (0, 0)

@@ -11,6 +11,7 @@ from clearcube.cube import check_cube, crs_of, dates_of
 from clearcube.errors import InputError
 from clearcube.landcover import class_names
 from clearcube.readers import open_cube
+from clearcube.readers.crs import parse_crs
 from clearcube.workflows.fill import FillRequest, fill_files
 
 DATES = np.array(["2020-01-03T10:50", "2020-01-08T10:50", "2020-01-13T10:50"], dtype="datetime64[ns]")
@@ -85,11 +86,25 @@ def test_wavelengths_in_micrometres_become_nanometres(tmp_path):
     np.testing.assert_allclose(cube.wavelength, [480, 1250])
 
 
-def test_a_geotransform_places_the_centres_of_pixels(tmp_path):
-    attrs = {"GeoTransform": "400000 10 0 5000010 0 -10"}
+@pytest.mark.parametrize(
+    "numbers", ["400000 10 0 5000010 0 -10", "400000, 10, 0, 5000010, 0, -10", np.array([4e5, 10, 0, 5000010, 0, -10])]
+)
+def test_a_geotransform_places_the_centres_of_pixels(tmp_path, numbers):
+    attrs = {"GeoTransform": numbers}
     dataset = variables(spatial_ref=((), 0, attrs)).drop_vars(["y", "x"])
     cube = open_cube(save(dataset, tmp_path / "placed.nc"))
     assert (cube.y.values.tolist(), cube.x.values.tolist()) == (Y.tolist(), X.tolist())
+
+
+@pytest.mark.parametrize("attribute", ["unknown", "1 2 3", np.array([4e5, 10])])
+def test_a_geotransform_that_is_none_does_not_matter(tmp_path, attribute):
+    cube = open_cube(save(variables(spatial_ref=((), 0, {"GeoTransform": attribute})), tmp_path / "placed.nc"))
+    assert (cube.y.values.tolist(), cube.x.values.tolist()) == (Y.tolist(), X.tolist())
+
+
+def test_a_crs_without_a_number_is_none():
+    assert parse_crs("+init=epsg:") is None
+    assert parse_crs("+init=epsg:32631").to_epsg() == 32631
 
 
 def test_a_mask_among_the_bands_is_a_mask(tmp_path):

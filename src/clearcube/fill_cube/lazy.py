@@ -12,6 +12,7 @@ from dask.delayed import Delayed, delayed
 from clearcube.cube import bands_of, check_cube, dates_of, red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.fill_cube.blocks import CubeBlocks, in_chunks, split_observed, with_observed_band
+from clearcube.fill_cube.flags import usable_pixels
 from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread, reach_of, to_invent
 from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wanted_dates
 from clearcube.fill_cube.survey import Survey, add_up, check, survey_piece
@@ -56,12 +57,17 @@ def fill_with(cube: xr.Dataset, filler: Filler, settings: FillSettings, *, windo
     prepared = filler.prepare(survey.sample)
     frame = (cube.sizes["y"], cube.sizes["x"])
     parts = _filled_parts(chunked, prepared, settings, frame, window, filler)
-    if settings.invent_distance and not (in_memory and cube["observed"].values.any(axis=0).all()):
+    if settings.invent_distance and not (in_memory and _seen_everywhere(cube)):
         parts = _invented_parts(parts, settings.invent_distance, measure_spread(survey.sample), frame)
     bands = tuple(band.name for band in bands_of(cube))
     arrays = _arrays(parts, settings, prepared, bands, wanted)
     output = output_dataset(cube, arrays, settings, filler.name, prepared)
     return output.compute() if in_memory else output
+
+
+def _seen_everywhere(cube: xr.Dataset) -> bool:
+    """Whether every pixel of a cube in memory has an observation."""
+    return bool(usable_pixels(cube["reflectance"].values, cube["observed"].values).any(axis=0).all())
 
 
 def check_settings(cube: xr.Dataset, settings: FillSettings, window: int) -> None:

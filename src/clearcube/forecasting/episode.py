@@ -47,11 +47,6 @@ class Weather:
         assert self.values.ndim in (2, 4), self.values.shape
         assert self.values.shape[:2] == (len(self.dates), len(self.names)), (self.values.shape, self.names)
 
-    def until(self, last: np.datetime64) -> Weather:
-        """The weather up to a day, that day included."""
-        known = self.dates <= last
-        return replace(self, dates=self.dates[known], values=self.values[known])
-
 
 @dataclass(frozen=True)
 class Forecast:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearcube.methods.dineof_kernels import hidden_error, improve
-from clearcube.methods.whittaker import residual_noise
+from clearcube.methods.noise import noise_about
 from clearcube.methods.whittaker_kernels import DEFAULT_SMOOTHNESS, residual_pixels
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def without_bright(reflectance: NDArray[np.float32], observed: NDArray[np.bool_]
     """
     residuals = np.empty_like(reflectance)
     residual_pixels(reflectance, observed, days, DEFAULT_SMOOTHNESS, residuals)
-    noise = residual_noise(reflectance, observed, days, DEFAULT_SMOOTHNESS)
+    noise = noise_about(residuals, np.isfinite(residuals[:, 0]))
     excess = (residuals / noise[:, None]).mean(axis=1)
     kept: NDArray[np.bool_] = observed & ~(excess > BRIGHT)
     return kept

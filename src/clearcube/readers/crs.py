@@ -51,8 +51,17 @@ def parse_crs(candidate: Any) -> Any:
         if text.lower().startswith("+init=epsg:"):
             return CRS.from_epsg(int(text.split(":")[1].split()[0]))
         return CRS.from_user_input(text) if text else None
-    except (CRSError, ProjError, ValueError, KeyError, TypeError):
+    except (CRSError, ProjError, ValueError, KeyError, IndexError, TypeError):
         return None
+
+
+def same_crs(one: Any, other: Any) -> bool:
+    """Whether two reference systems are one; writers phrase the same EPSG code in many ways."""
+    first, second = parse_crs(one), parse_crs(other)
+    if first is None or second is None or first == second:
+        return True
+    code = first.to_epsg()
+    return code is not None and code == second.to_epsg()
 
 
 def _from_grid_mapping(attrs: Mapping[str, Any]) -> Any:
@@ -89,10 +98,18 @@ def _in_mapping(mapping: xr.Variable) -> Iterator[Any]:
 def affine_coordinates(dataset: xr.Dataset, height: int, width: int) -> tuple[Any, Any] | None:
     """Pixel-centre coordinates (y, x) from a GeoTransform attribute, or None where there is none."""
     for variable in dataset.variables.values():
-        if "GeoTransform" in variable.attrs:
-            west, dx, shear_x, north, shear_y, dy = (
-                float(part) for part in str(variable.attrs["GeoTransform"]).split()
-            )
+        numbers = _numbers(variable.attrs.get("GeoTransform"))
+        if len(numbers) == 6:
+            west, dx, shear_x, north, shear_y, dy = numbers
             if shear_x == shear_y == 0:
                 return north + dy * (np.arange(height) + 0.5), west + dx * (np.arange(width) + 0.5)
     return None
+
+
+def _numbers(attribute: Any) -> list[float]:
+    """The numbers of an attribute: an array, or text that spaces or commas part; none where it is anything else."""
+    parts = attribute.replace(",", " ").split() if isinstance(attribute, str) else np.ravel(attribute).tolist()
+    try:
+        return [float(part) for part in parts]
+    except (TypeError, ValueError):
+        return []

@@ -11,7 +11,7 @@ import xarray as xr
 
 from clearcube.cube import pixel_steps
 from clearcube.errors import InputError
-from clearcube.readers.crs import parse_crs
+from clearcube.readers.crs import same_crs
 from clearcube.readers.raw import RawSeries
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def check_same_crs(crs: Any, reference: Any, name: str, reference_name: str) -> 
     ------
     InputError : they differ.
     """
-    if crs is not None and reference is not None and not _same_crs(crs, reference):
+    if crs is not None and reference is not None and not same_crs(crs, reference):
         raise InputError(
             f"{name} has another CRS ({_code(crs)}) than {reference_name} ({_code(reference)}); reproject one of them"
         )
@@ -153,15 +153,6 @@ def _joined_masks(parts: Sequence[RawSeries], names: Sequence[str]) -> dict[str,
         arrays = [mask.assign_coords(y=first["y"], x=first["x"]) for mask, _ in masks]
         joined[label] = xr.concat(arrays, "time", coords="minimal", compat="override", join="override")
     return joined
-
-
-def _same_crs(one: Any, other: Any) -> bool:
-    """Whether two reference systems are one; writers phrase the same EPSG code in many ways."""
-    first, second = parse_crs(one), parse_crs(other)
-    if first is None or second is None or first == second:
-        return True
-    code = first.to_epsg()
-    return code is not None and code == second.to_epsg()
 
 
 def _grid(array: xr.DataArray) -> str:

@@ -87,12 +87,12 @@ def open_cube(
     InputError : the input cannot be used; the message says what, where and what to do.
     """
     spec = MaskSpec.parse(mask) if isinstance(mask, str) else mask
-    options = _read_options(bands, scale, offset, nodata, landcover, spec, chunks)
+    options = _read_options(bands, scale, offset, nodata, spec, chunks)
     mask_options = MaskOptions(tuple(scl_keep), max_cloud_probability, dilate)
     sources = expand(paths)
     name, series = read_sources(sources, format, options)
     check_products(series.products)
-    series = _within(_with_landcover(series, options.landcover), time)
+    series = _within(_with_landcover(series, landcover), time)
     observed, reflectance, described_mask = _observed(series, spec, mask_options, bbox, described(sources))
     reflectance, observed = merge_days(reflectance, observed, series.products)
     if reflectance.sizes["time"] < 2:
@@ -116,7 +116,6 @@ def _read_options(
     scale: float | None,
     offset: float | None,
     nodata: float | None,
-    landcover: str | os.PathLike[str] | None,
     spec: MaskSpec | None,
     chunks: int,
 ) -> ReadOptions:
@@ -127,15 +126,14 @@ def _read_options(
     if wanted is not None and len(set(wanted)) < max(len(wanted), 1):
         raise InputError(f"bands is {list(wanted)}; name at least one band and each once")
     mask = spec.variable if spec is not None and spec.file is None else None
-    path = None if landcover is None else os.fspath(landcover)
-    return ReadOptions(wanted, variables, scale, offset, nodata, path, mask, chunks)
+    return ReadOptions(wanted, variables, scale, offset, nodata, mask, chunks)
 
 
-def _with_landcover(series: RawSeries, path: str | None) -> RawSeries:
+def _with_landcover(series: RawSeries, path: str | os.PathLike[str] | None) -> RawSeries:
     """The series with the land cover of a file, where one is given."""
     if path is None:
         return series
-    field = read_landcover(path, series.reflectance["y"].values, series.reflectance["x"].values)
+    field = read_landcover(os.fspath(path), series.reflectance["y"].values, series.reflectance["x"].values)
     return replace(series, static={**series.static, "landcover": field})
 
 

@@ -21,7 +21,6 @@ class ReadOptions:
         Sentinel-2's offset that is not given follows the baseline in product names or metadata, date by date; it is
         never derived from the sensing date, and without a baseline it is 0.
     nodata : stored value that means "no value", before scale and offset; in addition to the source's own.
-    landcover : file with the land cover of the place; read after the source, for every format alike.
     mask : variable that the user names as the mask; delivered in `RawSeries.masks` besides the recognised ones.
     chunks : side in pixels of a dask chunk where the source's own chunks do not decide.
     """
@@ -31,7 +30,6 @@ class ReadOptions:
     scale: float | None = None
     offset: float | None = None
     nodata: float | None = None
-    landcover: str | None = None
     mask: str | None = None
     chunks: int = 2048
 

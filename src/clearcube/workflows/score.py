@@ -21,6 +21,7 @@ from clearcube.evaluation.run import read_masks
 from clearcube.evaluation.strata import strata_of
 from clearcube.filler import Block, Estimate
 from clearcube.gaps import read_mask
+from clearcube.readers.crs import same_crs
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -119,7 +120,10 @@ def _uncertainty(filled: str, mine: xr.Dataset) -> tuple[NDArray[np.float32] | N
     from clearcube.readers.filled_std import std_within
     from clearcube.readers.open import open_cube
 
-    whole = open_cube(filled)
+    try:
+        whole = open_cube(filled)
+    except InputError:  # nothing in it tells its bands, so it holds no std that belongs to them
+        return None, np.eye(mine.sizes["band"])
     stored, bands = ([str(name) for name in cube["band"].values] for cube in (whole, mine))
     found = std_within(filled, whole, slice(0, whole.sizes["y"]), slice(0, whole.sizes["x"]))
     there = {name: std for name, std in found.items() if name in stored}
@@ -149,7 +153,7 @@ def _correlation(whole: xr.Dataset) -> NDArray[np.float64]:
 def _check_grid(mine: xr.Dataset, theirs: xr.Dataset) -> None:
     """Raise where the pixels are not the same places."""
     systems = [crs_of(each) for each in (mine, theirs)]
-    if None not in systems and systems[0] != systems[1]:
+    if None not in systems and not same_crs(*systems):
         raise InputError(f"filled and truth are on different grids: {systems[0]} and {systems[1]}; resample one")
     steps = pixel_steps(theirs["y"].values, theirs["x"].values)
     for axis, step in zip(("y", "x"), steps, strict=True):
