@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -305,6 +305,12 @@ def scored(observed: NDArray[np.bool_], hidden: NDArray[np.bool_]) -> NDArray[np
 def without(observed: NDArray[np.bool_], hidden: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """What is still observed when the hidden pixels are hidden, (T, H, W) bool each."""
     return observed & ~hidden
+
+
+def withheld(block: Block, hidden: NDArray[np.bool_]) -> Block:
+    """The block when the hidden pixels (T, H, W) are hidden; what is not observed then has no value, NaN."""
+    left = without(block.observed, hidden)
+    return replace(block, reflectance=np.where(left[:, None], block.reflectance, np.float32(np.nan)), observed=left)
 
 
 def _observed_and_dates(cube: xr.Dataset | Block) -> tuple[NDArray[np.bool_], NDArray[np.datetime64]]:

@@ -16,7 +16,8 @@ import numpy as np
 class Sums:
     """Sum of a statistic and of the weights of its pixels; `a + b` is what all pixels of both would have given.
 
-    total, weight : float64 arrays of one shape, (B,) where bands are kept apart; 0 where no pixel counts.
+    total, weight : float64 arrays, (B,) where bands are kept apart; 0 where no pixel counts. They have one shape, or
+        the weight has length 1 along axes (bins, frequencies) whose entries share it.
     """
 
     total: Any

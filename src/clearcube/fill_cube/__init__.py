@@ -1,4 +1,4 @@
-"""The engine: fills a cube window by window, in memory, lazily or into a stage; the only part that knows dask."""
+"""The engine: fills a cube window by window, in memory, lazily or into a stage; the part that runs dask."""
 
 from clearcube.fill_cube.lazy import fill_with
 from clearcube.fill_cube.running import Workers

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearcube.filler import Block, at_dates
-from clearcube.gaps import scored, without
+from clearcube.gaps import scored, withheld
 from clearcube.methods.error_kernels import OBSERVED, cells_of
 from clearcube.methods.noise import noise_about
 from clearcube.methods.sampling import draw_pixels
@@ -125,13 +125,12 @@ def _errors(
     predict: Predict, block: Block, hidden: Bools, believed: Bools
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8], object]:
     """Errors (B, N), cells (N,) and dates (N,) at the hidden, believed pixels still observed at another date."""
-    left = without(block.observed, hidden)
+    left = withheld(block, hidden)
     chosen = believed & scored(block.observed, hidden)
-    kept = np.where(left[:, None], block.reflectance, np.float32(np.nan))
-    mean = predict(Block(kept, left, block.dates, block.bands))
+    mean = predict(left)
     error = np.moveaxis(mean - block.reflectance, 1, 0)[:, chosen]
     finite = np.isfinite(error).all(axis=0)
-    cell = cells_of(left, block.days)[chosen]
+    cell = cells_of(left.observed, block.days)[chosen]
     assert not (cell == OBSERVED).any()
     return error[:, finite], cell[finite], np.nonzero(chosen)[0][finite]
 

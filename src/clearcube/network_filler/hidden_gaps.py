@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from clearcube.gaps import MaskBank, scored, without
+from clearcube.gaps import MaskBank, scored, withheld
 from clearcube.network_filler.gap_kinds import gap_kinds
 from clearcube.training.config import SamplingConfig
 from clearcube.training.hiding import draw_hidden
@@ -92,9 +92,7 @@ def gap_errors(estimate: Callable[[Block], Estimates], sample: Sequence[Block], 
 
 def errors_at(estimate: Callable[[Block], Estimates], block: Block, hidden: Bools) -> GapErrors:
     """Errors at the hidden pixels (T, H, W) that are still observed at another date."""
-    left, chosen = without(block.observed, hidden), scored(block.observed, hidden)
-    kept = np.where(left[:, None], block.reflectance, np.float32(np.nan))
-    made = estimate(replace(block, reflectance=kept, observed=left))
+    chosen, made = scored(block.observed, hidden), estimate(withheld(block, hidden))
     error = np.moveaxis(made.means - block.reflectance, 2, 1)[:, :, chosen]
     std = np.moveaxis(made.std, 1, 0)[:, chosen]
     return GapErrors(error, std, gap_kinds(made.believed, block.dates)[chosen], np.nonzero(chosen)[0])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, cast
@@ -67,6 +67,7 @@ def save(path: str | os.PathLike[str], model: nn.Module, metadata: Mapping[str, 
     Raises
     ------
     InputError : the network is of no known architecture, metadata are missing or are not plain values.
+    OSError : it cannot be written there.
     """
     missing = [key for key in REQUIRED if key not in metadata]
     if missing:
@@ -91,6 +92,8 @@ def save(path: str | os.PathLike[str], model: nn.Module, metadata: Mapping[str, 
         save_file(tensors, partial, metadata={HEADER: text})
         partial.chmod(mode & 0o777)
         partial.replace(path)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -116,6 +119,14 @@ def load(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
         raise InputError(f"{path}: the checkpoint's metadata lack {', '.join(REQUIRED)}; save it again with `save`")
     config_type, network = ARCHITECTURES[name]
     return assembled(network, _config(config_type, header.get("config"), path), tensors, path), metadata
+
+
+def averaged(models: Sequence[nn.Module]) -> nn.Module:
+    """The last of these networks, of one kind and configuration, with the mean of the weights of all."""
+    states = [model.state_dict() for model in models]
+    mean = {name: torch.stack([state[name].double() for state in states]).mean(dim=0) for name in states[-1]}
+    models[-1].load_state_dict(mean)
+    return models[-1]
 
 
 def assembled(

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from clearcube.simulation.fields import fractal_fields, sample, stream
-from clearcube.simulation.landcover import LandCover
+from clearcube.simulation.landcover import CROPS, LandCover
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -59,7 +59,8 @@ def draw_parcels(config: SceneConfig, seed: int, height: int, width: int, canvas
     wild = natural.ravel()[first_of] >= 0
     landcover[wild] = kinds[natural.ravel()[first_of][wild]]
     pivot = (circles.ravel()[first_of] >= 0) & ~wild
-    irrigated = pivot | ((rng.random(len(landcover)) < 0.35) & (config.latitude < 44) & (landcover < 5))
+    worth_it = np.isin(landcover, (*CROPS, LandCover.CUT_GRASS)) & (config.latitude < 44)
+    irrigated = pivot | ((rng.random(len(landcover)) < 0.35) & worth_it)
     landcover[pivot & (landcover > LandCover.CUT_GRASS)] = LandCover.MAIZE
     return Parcels(label, landcover, irrigated, _tracks(rng, y, x, label, landcover, config.pixel_size))
 

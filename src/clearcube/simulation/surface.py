@@ -11,7 +11,7 @@ from clearcube.simulation.fields import canvas_size, fractal_fields, sample, str
 from clearcube.simulation.kernels import TAPS
 from clearcube.simulation.landcover import GROWTH, LandCover
 from clearcube.simulation.parcels import Parcels, draw_parcels
-from clearcube.simulation.phenology import ParcelCurves, parcel_curves
+from clearcube.simulation.phenology import ParcelCurves, growth_value, parcel_curves
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -147,12 +147,9 @@ def _snow(
 def _vigour(rng: Generator, config: SceneConfig, parcels: Parcels, texture: NDArray[np.float32]) -> NDArray[np.float32]:
     """Relative green cover of each pixel, mean about 1: smooth patches, crowns and gardens."""
     shape = parcels.label.shape
-    rough = np.array([0.9] * 5 + [1.0, 0.5, 0.6, 0.0, 2.5, 2.0, 0.0], dtype=np.float32)[parcels.landcover][
-        parcels.label
-    ]
+    patchiness, grain_share = (growth_value(name).astype(np.float32) for name in ("patchiness", "grain"))
+    rough, share = (each[parcels.landcover][parcels.label] for each in (patchiness, grain_share))
     grain = rng.standard_normal(shape, dtype=np.float32)
-    grain_share = np.array([0.3] * 4 + [0.3, 0.5, 0.8, 0.8, 0.0, 0.9, 0.7, 0.0], dtype=np.float32)
-    share = grain_share[parcels.landcover][parcels.label]
     patches = sample(rng, texture, *shape)
     relative = config.landscape.texture * rough * (np.sqrt(1 - share**2) * patches + share * grain)
     return np.asarray(np.maximum(1 + relative, 0.05), dtype=np.float32)

@@ -20,7 +20,7 @@ SQRT_HALF = 0.5**0.5
 
 
 def robust(error: Tensor) -> Tensor:
-    """Charbonnier's distance: sqrt(e^2 + s^2) - s."""
+    """Charbonnier's distance, sqrt(e^2 + s^2) - s, of errors of any shape, unit 1, each by itself."""
     return (error.square() + SOFTNESS**2).sqrt() - SOFTNESS
 
 
@@ -59,7 +59,10 @@ def _mean(values: Tensor, weight: Tensor) -> Tensor:
 
 
 def likelihood(error: Tensor, log_std: Tensor) -> Tensor:
-    """Negative log likelihood of a Laplace distribution of this standard deviation, up to a constant."""
+    """Negative log likelihood of a Laplace distribution of this standard deviation, up to a constant.
+
+    error, log_std : (N, T, B, H, W), unit 1 and the logarithm of it; what is returned has their shape.
+    """
     scale = log_std.exp() * SQRT_HALF
     return error.abs() / scale + log_std
 

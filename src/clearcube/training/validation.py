@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearcube.filler import Block
-from clearcube.gaps import MaskBank, ScenarioUnavailable, hide, scored, without
+from clearcube.gaps import MaskBank, ScenarioUnavailable, hide, scored, withheld
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
 from clearcube.networks.inference import applied
@@ -65,12 +65,9 @@ def _experiments(cubes: Sequence[NamedBlock], config: ValidationConfig, bank: Ma
                 except ScenarioUnavailable:
                     continue
                 known = np.isfinite(cube.block.reflectance).all(axis=1)
-                left = without(cube.block.observed, hidden) & known
-                given = np.where(left[:, None], cube.block.reflectance, np.float32(np.nan))
                 pixels = scored(cube.block.observed & known, hidden & known)
                 if pixels.any():
-                    kept = Block(given, left, cube.block.dates, cube.block.bands)
-                    yield Experiment(cube, scenario, seed, kept, pixels)
+                    yield Experiment(cube, scenario, seed, withheld(cube.block, hidden | ~known), pixels)
 
 
 def gains(model: nn.Module, tests: Sequence[Experiment], precision: str) -> dict[str, dict[str, float]]:

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
-
-import torch
-from safetensors import SafetensorError
-from torch import nn
+from typing import TYPE_CHECKING, Any, get_args
 
 from clearcube.errors import InputError
 from clearcube.network_filler.checkpoints import is_published, opened, sha256_of
 from clearcube.network_filler.seq2seq import PRIOR
-from clearcube.networks.checkpoint import architecture_of, save
+from clearcube.networks.checkpoint import architecture_of, averaged, save
 from clearcube.networks.published import BANDS, load_published
 from clearcube.networks.shipped import SUFFIX, embedded, embedded_folder, located
 from clearcube.training.kinds import NetworkConfig, kind_of
 from clearcube.training.names import distinct_names
 from clearcube.workflows.places import check_free
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SUMS = "SHA256SUMS"
 """File beside the embedded checkpoints with their checksums, as `sha256sum *.safetensors` writes it."""
@@ -135,17 +134,15 @@ def average(sources: Sequence[Path], target: Path, *, overwrite: bool = False) -
     if len(sources) < 2:
         raise InputError("an average needs at least two checkpoints")
     models, metadata = zip(*(opened(path) for path in sources), strict=True)
-    model = models[-1]
     for path, other in zip(sources, models, strict=True):
-        if type(other) is not type(model) or other.config != model.config:
+        if type(other) is not type(models[-1]) or other.config != models[-1].config:
             raise InputError(f"{path} holds a network of another kind or size than {sources[-1]}; average only of one")
-    states = [each.state_dict() for each in models]
-    model.load_state_dict({name: torch.stack([s[name].double() for s in states]).mean(dim=0) for name in states[-1]})
+    model = averaged(models)
     kept = {name: value for name, value in metadata[-1].items() if name not in (PRIOR, "validation")}
-    averaged = {name: sha256_of(path) for path, name in distinct_names(sources).items()}
+    parts = {name: sha256_of(path) for path, name in distinct_names(sources).items()}
     told = kept["provenance"]
     told = told if isinstance(told, Mapping) else {"source": told}
-    _write(target, model, kept | {"provenance": {**told, "average_of": averaged}})
+    _write(target, model, kept | {"provenance": {**told, "average_of": parts}})
     return describe(str(target))
 
 
@@ -159,7 +156,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
 def _write(target: Path, model: nn.Module, metadata: Mapping[str, object]) -> None:
     try:
         save(target, model, metadata)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise InputError(f"cannot write {target} ({error}); choose a place you can write to") from error
 
 
