@@ -199,5 +199,9 @@ def test_bad_merges_are_refused(whole, tmp_path):
     assert result.exit_code == 2 and "--merge needs two" in result.output
     result = run("evaluate", "--merge", whole, tmp_path, "--out", tmp_path / "out")
     assert result.exit_code == 2 and "holds no finished evaluation" in result.output
+    for content in ("[]", "{}", "{", '{"methods": []}'):
+        (tmp_path / "provenance.json").write_text(content)
+        result = run("evaluate", "--merge", whole, tmp_path, "--out", tmp_path / "out")
+        assert result.exit_code == 2 and "provenance.json is damaged" in result.output.replace("\n", "")
     result = run("evaluate", "--merge", whole, whole, "--out", whole)
     assert result.exit_code == 2 and "is not empty" in result.output

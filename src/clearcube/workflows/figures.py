@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from clearcube.errors import InputError
 from clearcube.evaluation.calibration import PROBABILITY_BINS, coverage_curve, sparsification_curves
 from clearcube.evaluation.common import CommonPools, Pools, pools_of, shared_scenarios
 from clearcube.evaluation.comparison import headline
-from clearcube.evaluation.folder import FORECAST_SUMS, PROVENANCE, sums_path
+from clearcube.evaluation.folder import provenance_in, sums_path
 from clearcube.evaluation.metrics import ALL_BANDS
 from clearcube.evaluation.pools import Pool, joined
 from clearcube.evaluation.records import load
@@ -67,7 +66,7 @@ def results_in(folder: Path) -> Results:
     ------
     InputError : it holds no finished evaluation.
     """
-    about = _provenance(folder)
+    about = provenance_in(folder)
     methods, scenarios, seeds = (tuple(about[name]) for name in ("methods", "scenarios", "seeds"))
     common = CommonPools()
     for cube in about["inputs"]:
@@ -80,26 +79,6 @@ def _results(common: CommonPools, methods: Sequence[str], scenarios: Sequence[st
     pools = common.pools()
     cubes = common.cubes_in(shared_scenarios(pools, scenarios))
     return Results(pools, tuple(methods), tuple(scenarios), cubes)
-
-
-def _provenance(folder: Path) -> Mapping[str, Any]:
-    path = folder / PROVENANCE
-    missing = f"{folder} holds no finished evaluation"
-    if not folder.is_dir():
-        found = "is a file" if folder.exists() else "does not exist"
-        raise InputError(f"the folder {folder} {found}; give what 'clearcube evaluate --out' wrote")
-    if not path.is_file():
-        raise InputError(f"{missing} (no {path.name}); run 'clearcube evaluate INPUT... --out {folder}' first")
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        complete = isinstance(about, dict) and {"methods", "scenarios", "seeds", "inputs"} <= about.keys()
-    except ValueError:
-        complete = False
-    if not complete and (folder / FORECAST_SUMS).is_dir():
-        raise InputError(f"{folder} is an evaluation of forecasts, whose figures are in its report; give one of fills")
-    if not complete:
-        raise InputError(f"{missing} ({path.name} is damaged); run 'clearcube evaluate' again")
-    return dict(about)
 
 
 def report_svgs(results: Results) -> dict[str, str]:

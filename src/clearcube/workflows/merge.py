@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from clearcube.errors import InputError
-from clearcube.evaluation.folder import MASKS, PROVENANCE, SUMS, sums_path
+from clearcube.evaluation.folder import MASKS, PROVENANCE, SUMS, provenance_in, sums_path
 from clearcube.evaluation.merging import merge_cube, merged_settings
 from clearcube.workflows.results import Asked, provenance, write_json, write_results
 
@@ -36,7 +35,7 @@ def merge_results(
         raise InputError("--merge needs two or more folders of results")
     if out.exists() and (not out.is_dir() or os.listdir(out)):
         raise InputError(f"{out} is not empty; name a new folder for the merged results")
-    runs = [_about(folder) for folder in folders]
+    runs = [provenance_in(folder, "settings") for folder in folders]
     methods, scenarios, seeds = (_union(run[name] for run in runs) for name in ("methods", "scenarios", "seeds"))
     if reference not in methods:
         raise InputError(f"the reference '{reference}' is not among the methods {', '.join(methods)}; name one of them")
@@ -80,21 +79,6 @@ def _check_sums(folders: Sequence[Path], runs: Sequence[Mapping[str, Any]]) -> N
             path = sums_path(folder, key)
             if not path.is_file():
                 raise InputError(f"{path} does not exist; run the evaluation of {folder} again")
-
-
-def _about(folder: Path) -> dict[str, Any]:
-    """The provenance of a finished run."""
-    path = folder / PROVENANCE
-    try:
-        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{folder} holds no finished evaluation ({path.name}: {error}); give folders of results"
-        ) from error
-    missing = {"methods", "scenarios", "seeds", "inputs", "settings"} - about.keys()
-    if missing:
-        raise InputError(f"{path} lacks {', '.join(sorted(missing))}; run the evaluation again")
-    return about
 
 
 def _union(parts: Any) -> tuple[Any, ...]:
