@@ -22,7 +22,7 @@ from clearcube.simulation import Scene, random_config, simulate
 from clearcube.simulation.config import SENTINEL2_FOUR
 
 FIRST_SEED = 930_000
-"""Of scenes that no constant was chosen by."""
+"""Of scenes that no constant of a classical method was chosen by."""
 FEWEST = 2000
 """Hidden pixels that a stratum needs to count."""
 PROMISED = (0.85, 0.95)

@@ -318,15 +318,15 @@ def test_errors_are_measured_on_blocks_spread_over_the_sample():
         Block(np.full((50, 1, 80, 90), i, np.float32), np.ones((50, 80, 90), bool), block(50).dates, BANDS[:1])
         for i in range(3)
     ]
-    (part,) = own._some(large)
+    (part,) = own.to_measure_on(large)
     assert part.observed.shape == (50, 64, 64)
     small = [
         Block(np.full((10, 1, 40, 40), i, np.float32), np.ones((10, 40, 40), bool), block(10).dates, BANDS[:1])
         for i in range(29)
     ]
-    assert [each.reflectance[0, 0, 0, 0] for each in own._some(small)] == list(range(0, 29, 2))  # 15 fit
-    assert [each.reflectance[0, 0, 0, 0] for each in own._some(small[:3])] == [0, 1, 2]
-    assert own._some(small)[0].observed.shape == (10, 40, 40)
+    assert [each.reflectance[0, 0, 0, 0] for each in own.to_measure_on(small)] == list(range(0, 29, 2))  # 15 fit
+    assert [each.reflectance[0, 0, 0, 0] for each in own.to_measure_on(small[:3])] == [0, 1, 2]
+    assert own.to_measure_on(small)[0].observed.shape == (10, 40, 40)
 
 
 def test_cells_are_halved_until_they_fit():

@@ -132,7 +132,7 @@ class NetworkFiller:
         prior = prior_of(self.path)
         adapted = self._adapted(blocks) if self.adapt else None
         weights = adapted.weights if adapted else None
-        errors = gap_errors(partial(estimates_of, self, weights=weights), _some(blocks))
+        errors = gap_errors(partial(estimates_of, self, weights=weights), to_measure_on(blocks))
         if adapted and weights and errors:
             errors = errors.on_dates(adapted.held_out)
         settled = mixture(errors, prior, len(noise), alone=self.alone, caution_at_ends=self.caution_at_ends)
@@ -145,7 +145,7 @@ class NetworkFiller:
             return stored(Path(self.keep), digest)
         from clearcube.network_filler.adaptation import adapt  # no other fill needs what trains
 
-        adapted = adapt(network, blocks, self.adapt, precision(), judged_on=_some(blocks))
+        adapted = adapt(network, blocks, self.adapt, precision(), judged_on=to_measure_on(blocks))
         if self.keep:
             store(Path(self.keep), adapted, network, digest)
         return adapted
@@ -315,7 +315,7 @@ def _is_gram(gram: NDArray[np.float64]) -> bool:
     return bool(np.isfinite(gram).all() and symmetric and (squares > 0).all())
 
 
-def _some(blocks: Sequence[Block]) -> list[Block]:
+def to_measure_on(blocks: Sequence[Block]) -> list[Block]:
     """As many of the blocks, spread over all of them, as errors are measured on: one at least, or its middle."""
     count = max(SAMPLE_PIXEL_DATES // max(blocks[0].observed.size, 1), 1)
     chosen = np.unique(np.linspace(0, len(blocks) - 1, min(count, len(blocks))).round().astype(int))
