@@ -81,7 +81,7 @@ def main() -> None:
         where: list(measured(experiments(cubes, ValidationConfig(scenarios=SCENARIOS, seeds=tuple(seeds))), filler))
         for where, cubes, seeds in (("real", real, given.seeds), ("simulated", simulated, [0]))
     }
-    print("| dates | cubes | by band | scenarios' bands from 90 % | cubes' bands from 90 % |\n|---|---|---|---|---|")
+    print("| dates | cubes | by band | distance in a scenario | in a cube and scenario |\n|---|---|---|---|---|")
     for dates in given.dates:
         mixture.PRIOR_DATES_OF_SPREAD = dates
         for where, found in groups.items():
