@@ -56,7 +56,7 @@ def parse_crs(candidate: Any) -> Any:
 
 
 def same_crs(one: Any, other: Any) -> bool:
-    """Whether two reference systems are one; writers phrase the same EPSG code in many ways."""
+    """Whether two reference systems are one, or one is not known; writers phrase the same EPSG code in many ways."""
     first, second = parse_crs(one), parse_crs(other)
     if first is None or second is None or first == second:
         return True
