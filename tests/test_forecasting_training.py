@@ -10,19 +10,13 @@ from clearcube.filler import Block, Estimate
 from clearcube.forecasting import simulated
 from clearcube.forecasting.batches import Batches
 from clearcube.forecasting.contexts import Denoising, filled_context
-from clearcube.forecasting.pack import PackedEpisodes, joined, packed, simulated_pack
+from clearcube.forecasting.pack import ForecastData, PackedEpisodes, joined, packed, simulated_pack
 from clearcube.forecasting.simulated import simulate_with_truth
 from clearcube.forecasting.stretches import real_pack, stretches
-from clearcube.forecasting.training import (
-    ForecastData,
-    loss_terms,
-    new_learner,
-    stretched,
-    train,
-    train_step,
-    validated,
-)
+from clearcube.forecasting.training import train
 from clearcube.forecasting.training_config import ForecastTraining, forecast_config_from, read_forecast_config
+from clearcube.forecasting.training_step import loss_terms, new_learner, train_step
+from clearcube.forecasting.training_validation import stretched, validated
 from clearcube.methods import make_filler
 from clearcube.networks import checkpoint
 from clearcube.networks.forecast import Steps
@@ -328,7 +322,7 @@ def test_validation_compares_with_the_last_value_of_the_context(data, tmp_path):
     settings, pack = config(tmp_path), data.validation
     network = new_learner(settings).average
     network.out.bias[0] += 0.3  # what the network says is another thing
-    found = validated(network, data, settings, torch.device("cpu"))
+    found = validated(network, data, settings)
     red, infrared = np.moveaxis(pack.red_nir[:, data.fills.index("linear"), -1].astype(np.float32), 1, 0)
     errors = ((infrared - red) / (infrared + red))[:, None] - pack.target
     assert found["persistence linear"] == pytest.approx(np.sqrt(np.nanmean(errors**2)), abs=2e-3)

@@ -18,7 +18,7 @@ from clearcube.network_filler import NetworkFiller, make_network_filler
 from clearcube.network_filler import seq2seq as own
 from clearcube.network_filler.gap_kinds import GAP_KINDS
 from clearcube.network_filler.mixture import ESTIMATES
-from clearcube.networks import checkpoint
+from clearcube.networks import checkpoint, precision
 from clearcube.networks.seq2seq import Seq2Seq
 from clearcube.networks.utilise import Utilise, UtiliseConfig
 from clearcube.readers.calendar import on_calendar
@@ -30,7 +30,7 @@ from clearcube.training.packing import test_sums as listed_sums
 @pytest.fixture(autouse=True, params=["float32", "bfloat16"])
 def computed_in(request, monkeypatch):
     """All of this holds in both types, whichever the processor would take."""
-    monkeypatch.setattr("clearcube.network_filler.seq2seq.precision", lambda: request.param)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: request.param == "bfloat16")
 
 
 @pytest.fixture(scope="module")

@@ -63,14 +63,14 @@ def test_sharpening_stays_as_it_is(quick, monkeypatch):
     sharp = Seq2Seq(replace(TINY, sharpened=True)).eval()
     with torch.no_grad():
         sharp.sharpening.weight.fill_(0.05)
-    adapted = network_with(sharp, adapt(sharp, [noisy_block()], 3, "float32").weights)
+    adapted = network_with(sharp, adapt(sharp, [noisy_block()], 3).weights)
     assert torch.equal(adapted.sharpening.weight, sharp.sharpening.weight)
     assert not same(adapted, sharp)
 
 
 def test_it_learns_from_the_cube_and_is_reproducible(model, quick):
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    one, two = (adapt(model, [noisy_block()], 20, "float32") for _ in range(2))
+    one, two = (adapt(model, [noisy_block()], 20) for _ in range(2))
     assert one.gain > 0.5
     assert one.weights is not None
     assert one.weights == two.weights
@@ -81,7 +81,7 @@ def test_it_learns_from_the_cube_and_is_reproducible(model, quick):
 
 def test_what_does_not_help_is_not_kept(model, quick, monkeypatch):
     monkeypatch.setattr(adaptation, "LEARNING_RATE", 1.0)
-    outcome = adapt(model, [noisy_block()], 4, "float32")
+    outcome = adapt(model, [noisy_block()], 4)
     assert outcome.weights is None
     assert outcome.gain < 0
 
@@ -92,7 +92,7 @@ def test_held_out_dates_are_never_seen(model, quick, monkeypatch):
     changed = Block(whole.reflectance.copy(), whole.observed, whole.dates, BANDS)
     changed.reflectance[chosen] = 0.7
     monkeypatch.setattr(adaptation, "LEAST_GAIN", -1e9)
-    one, two = (adapt(model, [each], 3, "float32") for each in (whole, changed))
+    one, two = (adapt(model, [each], 3) for each in (whole, changed))
     assert one.weights is not None
     assert one.weights == two.weights
 
@@ -107,7 +107,7 @@ def test_dates_are_held_out_where_enough_are_left():
 
 def test_a_short_cube_is_left_as_it_is(model):
     whole = noisy_block(4)
-    outcome = adapt(model, [whole], 50, "float32")
+    outcome = adapt(model, [whole], 50)
     assert outcome == Adapted(50, None, (), outcome.gain)
     assert outcome.summary()["adaptation_gain_db"] is None
 
@@ -178,14 +178,14 @@ def test_an_adapted_network_is_measured_on_dates_that_it_did_not_learn_from(path
 def test_the_gain_is_the_mean_over_whole_and_clouded_dates(monkeypatch):
     whole, shown = noisy_block(), []
 
-    def both(model, trained, precision, block):
+    def both(model, trained, block):
         shown.append((~block.observed & whole.observed).any(axis=(1, 2)))
         after = 0.1 if block.observed[2].any() else 0.05  # clouds hide a part, and there it is as good as before
         means = np.stack([whole.reflectance + np.float32(error) for error in (0.1, after)])
         return Estimates(means, np.ones_like(whole.reflectance), block.observed)
 
     monkeypatch.setattr(adaptation, "_both", both)
-    gain = adaptation._gain(None, None, [whole], (2, 6), "float32")
+    gain = adaptation._gain(None, None, [whole], (2, 6))
     assert gain == pytest.approx((10 * np.log10(4) + 0) / 2, abs=1e-3)
     assert [np.flatnonzero(dates).tolist() for dates in shown] == [[2, 6], [2, 6]]
 
@@ -205,7 +205,7 @@ def test_it_is_kept_from_a_twentieth_of_a_decibel_where_it_is_judged(model, monk
     judged, part = [], noisy_block(16, 16, 16)
     monkeypatch.setattr(adaptation, "_trained", lambda model, *_: model)
     monkeypatch.setattr(adaptation, "_gain", lambda model, trained, blocks, *_: judged.append(blocks) or gain)
-    outcome = adapt(model, [noisy_block()], 3, "float32", judged_on=[part])
+    outcome = adapt(model, [noisy_block()], 3, judged_on=[part])
     assert (outcome.weights is not None) is kept
     assert judged == [[part]]
 
@@ -222,7 +222,7 @@ def test_dates_that_see_little_are_not_held_out():
 def test_it_trains_on_the_cube_alone_as_configured(model, quick, monkeypatch):
     steps = []
     monkeypatch.setattr(adaptation, "train_step", lambda learner, batches, config, *at: steps.append((config, at)))
-    adaptation._trained(model, [noisy_block(8)], 4, "float32", 5)
+    adaptation._trained(model, [noisy_block(8)], 4, 5)
     assert [at for _, at in steps] == [(0, 0.0), (1, 0.25), (2, 0.5), (3, 0.75)]
     made = steps[0][0]
     assert (made.sampling.patterns, made.sampling.simulated, made.sampling.free_bands) == (0, 0, 0)

@@ -56,7 +56,7 @@ def test_plain_values_make_the_same_configuration(tmp_path):
         ("[loss]\nl1 = 1", "loss: 'l1' is not known"),
         ("[optimisation]\nsteps = 'many'", "steps is 'many'; give a whole number"),
         ("[optimisation]\nsteps = 0", "must be positive"),
-        ("[optimisation]\nprecision = 'float8'", "must be one of float32, bfloat16"),
+        ("[optimisation]\nprecision = 'float8'", "must be one of auto, float32, bfloat16"),
         ("[sampling]\nsize = 50", "multiple of 16"),
         ("[network]\nchannels = [8]", "hidden channels for each level"),
         ("[[train]]\nscale = 1.0", "a table with a path"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,21 @@ class PackedEpisodes:
 
     def __len__(self) -> int:
         return len(self.days)
+
+
+@dataclass(frozen=True)
+class ForecastData:
+    """What is learnt from and judged by.
+
+    train : packs, each with its share of the samples. validation : filled by `fills`, in this order.
+    episodes : how many there are of each kind. files : name -> sha256 of every file that was read.
+    """
+
+    train: tuple[tuple[PackedEpisodes, float], ...]
+    validation: PackedEpisodes
+    fills: tuple[str, ...]
+    episodes: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def joined(parts: Sequence[PackedEpisodes]) -> PackedEpisodes:

@@ -10,6 +10,7 @@ from typing import Any
 from clearcube.forecasting.episode import HORIZON
 from clearcube.forecasting.weather import VARIABLES
 from clearcube.networks.forecast import ForecastConfig
+from clearcube.networks.precision import PRECISIONS
 from clearcube.training.config import built, plain_values, table_in
 from clearcube.training.cube_sources import CubeSource, sources_from
 from clearcube.training.ranges import require
@@ -42,6 +43,7 @@ class RatesConfig:
     steps, hours : the run ends with whichever comes first; the learning rate follows the share that is done.
     batch : samples in a step; crop : pixels along their sides. average : decay of the moving average of the weights.
     fewer_dates : share of batches whose contexts lose some of their dates. likelihood : weight of the loss of the std.
+    precision : what the network computes in, one of `networks.precision.PRECISIONS`.
     """
 
     steps: int = 8000
@@ -54,7 +56,7 @@ class RatesConfig:
     average: float = 0.998
     fewer_dates: float = 0.15
     likelihood: float = 0.2
-    precision: str = "bfloat16"
+    precision: str = "auto"
     threads: int = 1
 
 
@@ -93,7 +95,7 @@ class ForecastTraining:
         require(min(rates.weight_decay, rates.likelihood) >= 0, "optimisation.weight_decay, likelihood must be >= 0")
         require(0 <= rates.average < 1, "optimisation.average must lie in [0, 1)")
         require(0 <= rates.fewer_dates <= 1, "optimisation.fewer_dates must lie in [0, 1]")
-        require(rates.precision in ("float32", "bfloat16"), "optimisation.precision must be float32 or bfloat16")
+        require(rates.precision in PRECISIONS, f"optimisation.precision must be one of {', '.join(PRECISIONS)}")
         require(episodes.simulated > 0 and episodes.validation > 0, "episodes need simulated and validation places")
         require(0 <= episodes.real < 1, "episodes.real must lie in [0, 1)")
         require(len({*episodes.fills}) == len(episodes.fills), "episodes.fills names a method twice")

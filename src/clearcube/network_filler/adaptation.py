@@ -48,7 +48,6 @@ def adapt(
     model: Seq2Seq,
     blocks: Sequence[Block],
     steps: int,
-    precision: str,
     *,
     judged_on: Sequence[Block] | None = None,
     seed: int = 0,
@@ -68,8 +67,8 @@ def adapt(
     if not held_out:
         return Adapted(steps, None, (), float("nan"))
     with torch_threads(usable_cores()):
-        trained = _trained(model, [_without(block, held_out) for block in blocks], steps, precision, seed)
-        gain = _gain(model, trained, judged_on or blocks, held_out, precision)
+        trained = _trained(model, [_without(block, held_out) for block in blocks], steps, seed)
+        gain = _gain(model, trained, judged_on or blocks, held_out)
     better = gain >= LEAST_GAIN
     return Adapted(steps, tensors_as_bytes(trained) if better else None, held_out, gain)
 
@@ -87,13 +86,13 @@ def _without(block: Block, dates: Sequence[int]) -> Block:
     return at_dates(block, np.setdiff1d(np.arange(len(block.dates)), dates))
 
 
-def _trained(model: Seq2Seq, blocks: Sequence[Block], steps: int, precision: str, seed: int) -> Seq2Seq:
+def _trained(model: Seq2Seq, blocks: Sequence[Block], steps: int, seed: int) -> Seq2Seq:
     """The moving average of a copy's weights after so many steps."""
     times = len(blocks[0].dates)
     sampling = SamplingConfig(
         patterns=0.0, simulated=0.0, free_bands=0.0, size=SIZE, frames=FRAMES, dates=tuple(min(n, times) for n in DATES)
     )
-    rates = OptimisationConfig(steps=steps, learning_rate=LEARNING_RATE, average=AVERAGE, precision=precision)
+    rates = OptimisationConfig(steps=steps, learning_rate=LEARNING_RATE, average=AVERAGE)
     config = TrainingConfig(seed=seed, network=model.config, sampling=sampling, optimisation=rates)
     learner = learner_of(copy.deepcopy(model).train(), config)
     sampler = OwnBandsSampler(sampling, blocks, seed)
@@ -104,9 +103,9 @@ def _trained(model: Seq2Seq, blocks: Sequence[Block], steps: int, precision: str
     return average
 
 
-def _gain(model: Seq2Seq, trained: Seq2Seq, blocks: Sequence[Block], held_out: Sequence[int], precision: str) -> float:
+def _gain(model: Seq2Seq, trained: Seq2Seq, blocks: Sequence[Block], held_out: Sequence[int]) -> float:
     """Mean gain in PSNR, dB, over the held-out dates hidden as a whole and under clouds; NaN if nothing was hidden."""
-    estimate = partial(_both, model, trained, precision)
+    estimate = partial(_both, model, trained)
     gains = []
     for kind in (_whole, _clouded):
         parts = [errors_at(estimate, block, kind(block, held_out)) for block in blocks]
@@ -117,9 +116,9 @@ def _gain(model: Seq2Seq, trained: Seq2Seq, blocks: Sequence[Block], held_out: S
     return float(np.mean(gains)) if gains else float("nan")
 
 
-def _both(model: Seq2Seq, trained: Seq2Seq, precision: str, block: Block) -> Estimates:
+def _both(model: Seq2Seq, trained: Seq2Seq, block: Block) -> Estimates:
     """What both networks make of a block."""
-    made = [applied(each, block, precision) for each in (model, trained)]
+    made = [applied(each, block) for each in (model, trained)]
     means = np.stack([output.estimate[0].float().numpy() for output in made])
     return Estimates(means, made[0].std[0].float().numpy(), made[0].believed[0].numpy())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -145,7 +145,7 @@ class NetworkFiller:
             return stored(Path(self.keep), digest)
         from clearcube.network_filler.adaptation import adapt  # no other fill needs what trains
 
-        adapted = adapt(network, blocks, self.adapt, precision(), judged_on=to_measure_on(blocks))
+        adapted = adapt(network, blocks, self.adapt, judged_on=to_measure_on(blocks))
         if self.keep:
             store(Path(self.keep), adapted, network, digest)
         return adapted
@@ -208,7 +208,7 @@ class PreparedNetwork:
         """A part that is small enough. A pixel that is not believed counts as a gap between those that are."""
         weights = self.adapted.weights if self.adapted else None
         with torch_threads(self.filler.threads):
-            output = applied(_network(self.filler.path, self.digest, weights), block, precision())
+            output = applied(_network(self.filler.path, self.digest, weights), block)
         made = _estimates(output, block)
         kind, believed = gap_kinds(made.believed, block.dates), made.believed[:, None]
         mean = np.where(believed, _array(output.mean), self.mixture.mean(made.means, kind))
@@ -231,25 +231,10 @@ def cell_size(n_dates: int, halo: int) -> int:
     return size
 
 
-def precision() -> str:
-    """The type in which networks compute here: bfloat16 where the processor has instructions for it."""
-    return "bfloat16" if _has_bfloat16() else "float32"
-
-
-@lru_cache(maxsize=1)
-def _has_bfloat16() -> bool:
-    """Whether the processor says so."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return "avx512_bf16" in text or "amx_bf16" in text
-
-
 def estimates_of(filler: NetworkFiller, block: Block, *, weights: bytes | None = None) -> Estimates:
     """All estimates of a block from what it observed alone. weights : those of the adapted network."""
     with torch_threads(filler.threads):
-        output = applied(_network(filler.path, weights=weights), block, precision())
+        output = applied(_network(filler.path, weights=weights), block)
     return _estimates(output, block)
 
 

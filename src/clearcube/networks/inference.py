@@ -9,20 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from clearcube.cube import day_of_year
+from clearcube.networks.precision import computing_in
 
 if TYPE_CHECKING:
     from clearcube.filler import Block
     from clearcube.networks.seq2seq import Output
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""Precision -> what networks compute in."""
 
-
-def applied(model: nn.Module, block: Block, precision: str) -> Output:
+def applied(model: nn.Module, block: Block, precision: str = "auto") -> Output:
     """What the network says of a block (N = 1), without gradients."""
     device = next(model.parameters()).device
     inputs = [part.to(device) for part in as_tensors(block)]
-    with torch.inference_mode(), torch.autocast(device.type, DTYPES[precision], enabled=precision != "float32"):
+    with torch.inference_mode(), computing_in(precision, device):
         output: Output = model(*inputs)
     return output
 

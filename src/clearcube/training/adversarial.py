@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clearcube.networks.discriminator import PatchDiscriminator
-from clearcube.networks.inference import DTYPES
+from clearcube.networks.precision import computing_in
 
 if TYPE_CHECKING:
     from clearcube.networks.seq2seq import Output
@@ -53,8 +53,7 @@ def _hinge(judge: PatchDiscriminator, output: Output, batch: Batch, precision: s
     look = F.avg_pool2d(asked.float(), judge.patch)
 
     def logits(images: Tensor) -> Tensor:
-        device = images.device.type
-        with torch.autocast(device, DTYPES[precision], enabled=precision != "float32"):
+        with computing_in(precision, images.device):
             said: Tensor = judge(images, output.base, batch.observed, asked, batch.days, batch.wavelengths)
         return said.float()
 

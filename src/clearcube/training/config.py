@@ -91,6 +91,7 @@ class OptimisationConfig:
     accumulation : batches for each step. average : decay of the moving average of the weights.
     warm_up : share of the run before the adversarial part begins.
     learns : the parts of the network that learn, such as 'sharpening', the others stay as they are; empty: all.
+    precision : what the networks compute in, one of `networks.precision.PRECISIONS`.
     """
 
     steps: int = 20_000
@@ -105,7 +106,7 @@ class OptimisationConfig:
     average: float = 0.998
     warm_up: float = 0.6
     learns: tuple[str, ...] = ()
-    precision: str = "bfloat16"
+    precision: str = "auto"
     threads: int = 1
     devices: int = 1
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from clearcube.errors import InputError
 from clearcube.gaps import Scenario
 from clearcube.networks.adapters import LEARNT
+from clearcube.networks.precision import PRECISIONS
 from clearcube.networks.seq2seq import Seq2SeqConfig
 from clearcube.training.kinds import kind_of
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
         ValidationConfig,
     )
 
-PRECISIONS = ("float32", "bfloat16")
 STORED = ("float32", "float16")
 SCHEDULES = ("one-cycle", "constant")
 WAYS = ("hidden", "masked", "delivered")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from clearcube.errors import InputError
 from clearcube.networks.adapters import bare, learnt
 from clearcube.networks.checkpoint import load
-from clearcube.networks.inference import DTYPES
+from clearcube.networks.precision import computing_in
 from clearcube.networks.seq2seq import Output
 from clearcube.training.adversarial import judged
 from clearcube.training.devices import OneDevice
@@ -195,8 +195,7 @@ def _judged(
 
 def forward(generator: nn.Module, batch: Batch, precision: str) -> Output:
     """What the generator makes of a batch, in this precision."""
-    device = batch.given.device.type
-    with torch.autocast(device, DTYPES[precision], enabled=precision != "float32"):
+    with computing_in(precision, batch.given.device):
         output: Output = generator(batch.given, batch.observed, batch.days, batch.day_of_year, batch.wavelengths)
     return output
 

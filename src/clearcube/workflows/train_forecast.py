@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clearcube.forecasting.pack import PackedEpisodes
-    from clearcube.forecasting.training import ForecastData
+    from clearcube.forecasting.pack import ForecastData, PackedEpisodes
     from clearcube.forecasting.training_config import ForecastTraining
 
 VALIDATION_SEED = 1_000_000
@@ -55,10 +54,9 @@ def gathered_episodes(settings: ForecastTraining, report: Callable[[dict[str, An
     InputError : as `train_forecaster`.
     """
     from clearcube.checksums import sha256_of
-    from clearcube.forecasting.pack import simulated_pack
+    from clearcube.forecasting.pack import ForecastData, simulated_pack
     from clearcube.forecasting.run import NONE
     from clearcube.forecasting.stretches import real_pack
-    from clearcube.forecasting.training import ForecastData
     from clearcube.networks.shipped import located
     from clearcube.training.config import TrainingConfig
     from clearcube.training.packing import gathered
