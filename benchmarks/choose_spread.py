@@ -23,7 +23,8 @@ from clearcube.filler import NORMAL_90, Block
 from clearcube.methods.hidden_errors import without_empty_dates
 from clearcube.network_filler import NetworkFiller, mixture
 from clearcube.network_filler.hidden_gaps import GapErrors, errors_at, gap_errors
-from clearcube.network_filler.seq2seq import estimates_of, prior_of, to_measure_on
+from clearcube.network_filler.looks import estimates_of, network_of
+from clearcube.network_filler.seq2seq import prior_of, to_measure_on
 from clearcube.networks.shipped import located
 from clearcube.training.config import ValidationConfig
 from clearcube.training.validation import Experiment, NamedBlock, experiments
@@ -36,7 +37,7 @@ Found = tuple[str, str, GapErrors, GapErrors | None]
 
 def measured(tests: Sequence[Experiment], filler: NetworkFiller) -> Iterator[Found]:
     """The errors of every experiment."""
-    estimate = partial(estimates_of, filler)
+    estimate = partial(estimates_of, network_of(filler.path), filler.threads)
     for test in tests:
         hidden = test.cube.block.observed & ~test.left.observed
         own = gap_errors(estimate, to_measure_on(without_empty_dates([test.left])))

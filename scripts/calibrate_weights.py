@@ -18,8 +18,9 @@ import numpy as np
 from clearcube.filler import NORMAL_90, Block
 from clearcube.network_filler.gap_kinds import GAP_KINDS
 from clearcube.network_filler.hidden_gaps import errors_at
+from clearcube.network_filler.looks import estimates_of, network_of
 from clearcube.network_filler.mixture import Prior, best_shares
-from clearcube.network_filler.seq2seq import PRIOR, NetworkFiller, estimates_of
+from clearcube.network_filler.seq2seq import PRIOR, NetworkFiller
 from clearcube.networks.checkpoint import load, save
 from clearcube.simulation import random_config, simulate
 from clearcube.simulation.config import SENTINEL2_FOUR
@@ -53,7 +54,7 @@ def by_kind(filler: NetworkFiller, tests: Sequence[Experiment]) -> Iterator[Foun
     rng = np.random.default_rng(0)
     for test in tests:
         hidden = test.cube.block.observed & ~test.left.observed
-        errors = errors_at(partial(estimates_of, filler), test.cube.block, hidden)
+        errors = errors_at(partial(estimates_of, network_of(filler.path), filler.threads), test.cube.block, hidden)
         for kind in range(GAP_KINDS):
             own = errors.of_kind(kind)
             if own.kind.size >= FEWEST_PIXELS:

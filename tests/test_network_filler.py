@@ -14,7 +14,7 @@ from clearcube.errors import InputError
 from clearcube.filler import Block, Filler, PreparedFiller
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
-from clearcube.network_filler import NetworkFiller, make_network_filler
+from clearcube.network_filler import NetworkFiller, looks, make_network_filler
 from clearcube.network_filler import seq2seq as own
 from clearcube.network_filler.gap_kinds import GAP_KINDS
 from clearcube.network_filler.mixture import ESTIMATES
@@ -143,13 +143,14 @@ def test_tiles_agree_with_the_whole(random, monkeypatch):
     whole = block(6, 96, 96, never=False)
     prepared = NetworkFiller(random).prepare([block(6, 32, 32, never=False)])
     once = prepared.fill(whole).mean
-    monkeypatch.setattr(own, "PIXEL_DATES", 6 * 64 * 64)
-    assert own.cell_size(6, prepared.filler.halo) < 96
+    monkeypatch.setattr(looks, "PIXEL_DATES", 6 * 64 * 64)
+    assert looks.cell_size(6, prepared.filler.halo) < 96
     np.testing.assert_allclose(prepared.fill(whole).mean, once, atol=1e-3)
 
 
 def test_windows_of_any_size_agree_with_the_embedded_weights(monkeypatch):
-    monkeypatch.setattr(own, "LARGEST_CELL", 32)
+    for module in (own, looks):
+        monkeypatch.setattr(module, "LARGEST_CELL", 32)
     scene = simulate(random_config(np.random.default_rng(7), height=90, width=84, n_dates=8, bands=BANDS), 7)
     cube = to_cube(scene, 10.0).drop_vars(["truth", "contamination"])
     once = clearcube.fill(cube, method="seq2seq", window=256)
@@ -160,7 +161,8 @@ def test_windows_of_any_size_agree_with_the_embedded_weights(monkeypatch):
 
 
 def test_the_centre_is_filled_as_the_whole_is(random, monkeypatch):
-    monkeypatch.setattr(own, "LARGEST_CELL", 32)
+    for module in (own, looks):
+        monkeypatch.setattr(module, "LARGEST_CELL", 32)
     whole = block(6, 96, 96, never=False)
     prepared = NetworkFiller(random).prepare([block(6, 32, 32, never=False)])
     everything = prepared.fill(whole)
@@ -254,15 +256,43 @@ def test_fill_uses_the_embedded_weights():
     assert np.isfinite(filled["reflectance"].values[:, :, 20:, 20:]).all()
 
 
-def test_inserted_dates_that_make_cells_smaller_change_little():
-    cube = cloudy_cube(20, 96, 144, never=False).drop_vars("truth")
+def test_any_number_of_inserted_dates_changes_no_other(monkeypatch):
+    """Also where the network is shown a few of them at a time."""
+    monkeypatch.setattr(looks, "PIXEL_DATES", 16 * 40 * 136)
+    scene = simulate(random_config(np.random.default_rng(6), height=40, width=136, n_dates=12, bands=BANDS), 6)
+    cube = to_cube(scene, 10.0).drop_vars(["truth", "contamination"])
     whole = clearcube.fill(cube, "seq2seq").load()
     days = cube["time"].values.astype("datetime64[D]")
-    longer = on_calendar(cube, np.arange(days[0], days[0] + 60))
-    assert longer.sizes["time"] > 54
-    some = clearcube.fill(longer.drop_vars(["wanted", "acquired"]), "seq2seq").load().sel(time=whole["time"])
+    longer = on_calendar(cube, np.arange(days[0] - 5, days[0] + 60)).drop_vars(["wanted", "acquired"])
+    assert len(looks.looks_of(longer["observed"].values)) > 3
+    some = clearcube.fill(longer, "seq2seq").load()
+    assert np.isfinite(some["reflectance"]).all()
     for name in ("reflectance", "reflectance_std"):
-        np.testing.assert_allclose(some[name].values, whole[name].values, atol=0.01)
+        np.testing.assert_allclose(some[name].sel(time=whole["time"]), whole[name], atol=1e-5)
+
+
+def test_dates_that_nobody_saw_are_shown_once_beside_all_others(monkeypatch):
+    monkeypatch.setattr(looks, "PIXEL_DATES", 8 * 30)
+    observed = np.zeros((20, 5, 6), bool)
+    observed[[2, 3, 11], 1, 1] = True
+    shown = looks.looks_of(observed)
+    assert [part.size for part in shown] == [8, 7, 7, 7]  # five beside the three, for eight fit
+    assert all(set(part) >= {2, 3, 11} and (np.diff(part) > 0).all() for part in shown)
+    assert sorted(t for part in shown for t in set(part) - {2, 3, 11}) == [t for t in range(20) if t not in {2, 3, 11}]
+    (alone,) = looks.looks_of(observed[[2, 3, 11]])
+    assert alone.tolist() == [0, 1, 2]
+    observed[:12, 0, 0] = True
+    assert [part.size for part in looks.looks_of(observed)] == [16, 16]  # half of what fits, at least
+
+
+def test_a_std_is_never_larger_than_that_of_anything_between_0_and_1(random):
+    whole = block()
+    prepared = NetworkFiller(random).prepare([whole])
+    unsure = dataclasses.replace(
+        prepared, mixture=dataclasses.replace(prepared.mixture, spread=np.full_like(prepared.mixture.spread, 1e4))
+    )
+    std = unsure.fill(whole).std
+    assert np.nanmax(std) == np.nanmedian(std[:, :, ~whole.observed[0]][0]) == 0.5
 
 
 def test_values_that_leave_no_room_for_others_are_named(random):
@@ -330,4 +360,4 @@ def test_errors_are_measured_on_blocks_spread_over_the_sample():
 
 
 def test_cells_are_halved_until_they_fit():
-    assert [own.cell_size(n, 32) for n in (54, 55, 122, 123, 999)] == [128, 64, 64, 32, 32]
+    assert [looks.cell_size(n, 32) for n in (54, 55, 122, 123, 999)] == [128, 64, 64, 32, 32]

@@ -49,6 +49,7 @@ class Comparison:
 
     common : the sums of the experiments that every compared method completed. cubes : their names.
     failures, left_out : (cube, method, scenario, seed, message).
+    distances : (method, scenario) -> Fréchet Inception distance of all cubes; whoever has computed it puts it in.
     """
 
     def __init__(self) -> None:

@@ -46,7 +46,8 @@ class Unmeasured:
         return self.filler.path
 
     def prepare(self, sample: Sequence[Block]) -> PreparedNetwork:
-        """Ready at once; of the sample only the number of bands counts."""
+        """Ready at once; of the sample only the numbers of bands and dates count."""
         bands = len(sample[0].bands)
         shares = mixture(None, prior_of(self.path), bands)
-        return PreparedNetwork(self.filler, self.filler.digest, shares, np.full(bands, NOISE, np.float32))
+        noise = np.full(bands, NOISE, np.float32)
+        return PreparedNetwork(self.filler, self.filler.digest, shares, noise, len(sample[0].dates))

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 
 from clearcube.cube import OPTICAL_NM
 from clearcube.errors import InputError
@@ -19,35 +18,24 @@ from clearcube.methods.error_model import measure_errors
 from clearcube.methods.hidden_errors import without_empty_dates
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
-from clearcube.network_filler.adapted import Adapted, network_with, store, stored
-from clearcube.network_filler.checkpoints import metadata_at, network_at, sha256_of
+from clearcube.network_filler.adapted import Adapted, store, stored
+from clearcube.network_filler.checkpoints import metadata_at, sha256_of
 from clearcube.network_filler.gap_kinds import GAP_KINDS, gap_kinds
-from clearcube.network_filler.hidden_gaps import Estimates, gap_errors
+from clearcube.network_filler.hidden_gaps import gap_errors
+from clearcube.network_filler.looks import LARGEST_CELL, cell_size, estimates_of, network_of, said_of
 from clearcube.network_filler.mixture import CAUTION_AT_ENDS, ESTIMATES, Mixture, Prior, mixture
-from clearcube.networks.checkpoint import architecture_of
-from clearcube.networks.inference import applied
-from clearcube.networks.seq2seq import Seq2Seq
-from clearcube.networks.threads import torch_threads
 from clearcube.tiling import windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clearcube.cube import Band
-    from clearcube.networks.seq2seq import Output
 
 FEWEST_DATES = 2
-LARGEST_CELL = 128
-"""Side of the cells, pixels: squares on a grid of the frame whose values come from one look at them and their halo. So
-it does not matter to them which windows are filled, though the network sees farther than its halo."""
-PIXEL_DATES = 2_000_000
-"""Pixels times dates that the network sees at once; bounds memory to about one gigabyte. In longer series cells are
-halves, quarters, ... of `LARGEST_CELL`."""
-SMALLEST_CELL = 32
+LARGEST_STD = 0.5
+"""No quantity that lies in [0, 1], as reflectance does, has a larger standard deviation (Popoviciu's inequality)."""
 PRIOR = "mixture_prior"
 """Where a checkpoint's metadata say what is to be believed of its errors before anything is measured."""
-ABSURD = 1e6
-"""Reflectance that no product holds, in any unit."""
 SAMPLE_PIXEL_DATES = 250_000
 """Pixels times dates of the sample that errors are measured on, at each repetition."""
 
@@ -76,7 +64,7 @@ class NetworkFiller:
     caution_at_ends: ClassVar[float] = CAUTION_AT_ENDS
 
     def __post_init__(self) -> None:
-        _network(self.path)
+        network_of(self.path)
         prior_of(self.path)
         if self.adapt < 0:
             raise InputError(f"adapt is {self.adapt} steps; it cannot be negative")
@@ -84,12 +72,12 @@ class NetworkFiller:
     @property
     def halo(self) -> int:
         """Pixels around a window that count."""
-        return int(_network(self.path).config.halo)
+        return int(network_of(self.path).config.halo)
 
     @property
     def multiple(self) -> int:
         """What the network is shown begins at multiples of this."""
-        return int(_network(self.path).config.multiple)
+        return int(network_of(self.path).config.multiple)
 
     @property
     def cell(self) -> int:
@@ -131,16 +119,16 @@ class NetworkFiller:
         noise = measure_errors(partial(fill_block, rule=LINEAR), blocks).table[:, OBSERVED]
         prior = prior_of(self.path)
         adapted = self._adapted(blocks) if self.adapt else None
-        weights = adapted.weights if adapted else None
-        errors = gap_errors(partial(estimates_of, self, weights=weights), to_measure_on(blocks))
-        if adapted and weights and errors:
+        network = network_of(self.path, weights=adapted.weights if adapted else None)
+        errors = gap_errors(partial(estimates_of, network, self.threads), to_measure_on(blocks))
+        if adapted and adapted.weights and errors:
             errors = errors.on_dates(adapted.held_out)
         settled = mixture(errors, prior, len(noise), alone=self.alone, caution_at_ends=self.caution_at_ends)
-        return PreparedNetwork(self, self.digest, settled, noise, adapted)
+        return PreparedNetwork(self, self.digest, settled, noise, len(blocks[0].dates), adapted)
 
     def _adapted(self, blocks: Sequence[Block]) -> Adapted:
         """The outcome of the adaptation: the one that was kept, else a new one."""
-        network, digest = _network(self.path), self.digest
+        network, digest = network_of(self.path), self.digest
         if self.keep and Path(self.keep).is_file():
             return stored(Path(self.keep), digest)
         from clearcube.network_filler.adaptation import adapt  # no other fill needs what trains
@@ -156,13 +144,15 @@ class PreparedNetwork:
     """A network that knows its errors on this cube.
 
     digest : sha256 of the checkpoint. mixture : how far network and interpolation are trusted. noise : (B,) std of an
-    observation. adapted : what training on the cube came to, where it was asked for.
+    observation. seen : dates of the sample on which something was observed. adapted : what training on the cube came
+    to, where it was asked for.
     """
 
     filler: NetworkFiller
     digest: str
     mixture: Mixture
     noise: NDArray[np.float32] = field(repr=False)
+    seen: int
     adapted: Adapted | None = field(default=None, repr=False)
 
     @property
@@ -177,7 +167,7 @@ class PreparedNetwork:
     def fill_centre(self, block: Block, centre: tuple[slice, slice]) -> Estimate:
         """The same in these rows and columns, which begin with a cell; NaN elsewhere."""
         rows, columns = centre
-        size = cell_size(len(block.dates), self.filler.halo)
+        size = cell_size(self.seen, self.filler.halo)
         mean, std = (np.full_like(block.reflectance, np.nan) for _ in range(2))
         contamination = np.full(block.observed.shape, np.nan, np.float32)
         believed = np.zeros_like(block.observed)
@@ -206,71 +196,15 @@ class PreparedNetwork:
 
     def _fill(self, block: Block) -> Estimate:
         """A part that is small enough. A pixel that is not believed counts as a gap between those that are."""
-        weights = self.adapted.weights if self.adapted else None
-        with torch_threads(self.filler.threads):
-            output = applied(_network(self.filler.path, self.digest, weights), block)
-        made = _estimates(output, block)
-        kind, believed = gap_kinds(made.believed, block.dates), made.believed[:, None]
-        mean = np.where(believed, _array(output.mean), self.mixture.mean(made.means, kind))
-        std = np.where(believed, self.noise[:, None, None], self.mixture.std(made.std, kind))
+        network = network_of(self.filler.path, self.digest, self.adapted.weights if self.adapted else None)
+        said = said_of(network, block, self.filler.threads)
+        kind, believed = gap_kinds(said.made.believed, block.dates), said.made.believed[:, None]
+        mean = np.where(believed, said.mean, self.mixture.mean(said.made.means, kind))
+        std = np.where(believed, self.noise[:, None, None], self.mixture.std(said.made.std, kind))
+        std = np.minimum(std, LARGEST_STD)
         never = ~block.observed.any(axis=0)
         mean[..., never] = std[..., never] = np.nan
-        contamination = torch.sigmoid(output.contamination_logit[0].float()).numpy()
-        return Estimate(mean.astype(np.float32), std.astype(np.float32), contamination, made.believed)
-
-
-def cell_size(n_dates: int, halo: int) -> int:
-    """Side of the cells in a series of so many dates, memory permitting.
-
-    >>> [cell_size(n, halo=32) for n in (10, 54, 73, 200)]
-    [128, 128, 64, 32]
-    """
-    size = LARGEST_CELL
-    while size > SMALLEST_CELL and (size + 2 * halo) ** 2 * n_dates > PIXEL_DATES:
-        size //= 2
-    return size
-
-
-def estimates_of(filler: NetworkFiller, block: Block, *, weights: bytes | None = None) -> Estimates:
-    """All estimates of a block from what it observed alone. weights : those of the adapted network."""
-    with torch_threads(filler.threads):
-        output = applied(_network(filler.path, weights=weights), block)
-    return _estimates(output, block)
-
-
-def _estimates(output: Output, block: Block) -> Estimates:
-    """The estimates in the order of `ESTIMATES`.
-
-    Raises
-    ------
-    InputError : they are not finite, by the input or by the weights.
-    """
-    made = Estimates(
-        np.stack([_array(output.base), _array(output.estimate)]), _array(output.std), _array(output.believed)
-    )
-    if not block.observed.any() or (np.isfinite(made.means).all() and np.isfinite(made.std).all()):
-        return made
-    largest = float(np.abs(np.moveaxis(block.reflectance, 1, -1)[block.observed]).max())
-    if largest > ABSURD:
-        raise InputError(
-            f"an observed value is {largest:.4g}, which is no reflectance and leaves no room for others; name it with "
-            "nodata, or mask it"
-        )
-    raise InputError("the network's estimates are not finite numbers: its weights cannot be used; give others")
-
-
-def _array(values: torch.Tensor) -> NDArray[Any]:
-    """The first sample as an array, numbers as float32."""
-    first = values[0].cpu()
-    return np.asarray(first.numpy() if first.dtype == torch.bool else first.float().numpy())
-
-
-def _network(path: str, digest: str | None = None, weights: bytes | None = None) -> Seq2Seq:
-    """The network of a checkpoint; with these tensors, where they are given."""
-    model = network_at(path, digest)
-    if not isinstance(model, Seq2Seq):
-        raise InputError(f"{path} holds {architecture_of(model)}, not seq2seq; give other weights")
-    return model if weights is None else network_with(model, weights)
+        return Estimate(mean.astype(np.float32), std.astype(np.float32), said.contamination, said.made.believed)
 
 
 def prior_of(path: str) -> Prior:
