@@ -97,6 +97,20 @@ def test_parcels_and_years_differ_within_a_class():
     assert np.abs(green[100 // 5] - green[(365 + 100) // 5]).mean() > 0.05
 
 
+def test_the_map_shows_the_crops_of_the_year_that_holds_most_dates():
+    crops = np.repeat([LandCover.CEREAL, LandCover.MAIZE], COUNT).astype(np.uint8)
+    parcels = Parcels(np.zeros((8, 8), np.int32), crops, np.zeros(crops.size, bool), np.zeros((8, 8), np.float32))
+    late = SceneConfig(start=np.datetime64("2018-11-20"), days=tuple(range(0, 245, 5)))
+    curves = parcel_curves(late, parcels, 0)
+    may = int(np.flatnonzero(late.dates >= np.datetime64("2019-05-15"))[0])
+    cereal, maize = (curves.green[may, curves.landcover == crop] for crop in (LandCover.CEREAL, LandCover.MAIZE))
+    assert min(cereal.size, maize.size) > COUNT // 2
+    assert np.percentile(cereal, 10) > np.percentile(maize, 90)
+    assert (curves.landcover != crops).any()
+    early = SceneConfig(start=np.datetime64("2018-06-20"), days=tuple(range(0, 245, 5)))
+    np.testing.assert_array_equal(parcel_curves(early, parcels, 0).landcover, crops)
+
+
 def test_rain_wets_all_parcels_and_irrigation_its_own():
     rain, irrigated = curves_of(LandCover.MAIZE).wet, curves_of(LandCover.MAIZE, irrigated=True).wet
     assert np.corrcoef(rain.T)[np.triu_indices(COUNT, 1)].mean() > 0.6

@@ -3,7 +3,7 @@ import pytest
 
 from clearcube.cube import Band
 from clearcube.errors import InputError
-from clearcube.simulation.config import SENTINEL2_FOUR, SENTINEL2_TEN
+from clearcube.simulation.config import EARTHNET_FOUR, LANDSAT_SEVEN, PLANETSCOPE_EIGHT, SENTINEL2_FOUR, SENTINEL2_TEN
 from clearcube.simulation.spectra import band_optics, band_responses, spectral_table
 
 
@@ -18,9 +18,28 @@ def test_the_table_covers_400_to_2400_nm_with_reflectances():
 
 
 def test_responses_weigh_the_table_to_one_around_their_centre():
-    response = band_responses(np.array([490.0, 1610.0]))
+    response = band_responses([Band("blue", 490.0), Band("x", 1610.0)])
     np.testing.assert_allclose(response.sum(axis=1), 1)
     np.testing.assert_allclose(response @ spectral_table()[0], [490, 1610], atol=1)
+
+
+@pytest.mark.parametrize(
+    ("bands", "widths"),
+    [
+        (SENTINEL2_FOUR, [65, 35, 30, 106]),
+        (EARTHNET_FOUR, [65, 35, 30, 21]),
+        (LANDSAT_SEVEN, [20, 60, 57, 37, 21, 85, 187]),
+        (PLANETSCOPE_EIGHT, [20, 65, 36, 36, 20, 30, 15, 40]),
+        ((Band("x", 842.0), Band("nir", 1000.0), Band("x", 2390.0)), [50.5, 60, None]),
+    ],
+)
+def test_bands_are_as_wide_as_those_of_their_sensors(bands, widths):
+    grid = spectral_table()[0]
+    for band, response, width in zip(bands, band_responses(bands), widths, strict=True):
+        if width is None:  # cut off by the end of the table
+            continue
+        spread = np.sqrt((response * (grid - band.wavelength) ** 2).sum())
+        assert 2.355 * spread == pytest.approx(width, rel=0.05, abs=1)
 
 
 @pytest.mark.parametrize("canopy", ["crop_green", "grass_green", "broadleaf", "conifer"])

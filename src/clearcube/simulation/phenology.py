@@ -34,12 +34,14 @@ class ParcelCurves:
 
     green, dry : cover by green and by dry matter, shares; wet : wetness of the soil, 0 dry to 1 wet;
     tilled : brightness of the soil relative to its settled surface.
+    landcover : (P,) uint8, `LandCover`, what each parcel carries in the calendar year that holds most of the dates.
     """
 
     green: Curves
     dry: Curves
     wet: Curves
     tilled: Curves
+    landcover: NDArray[np.uint8]
 
 
 def growth_value(name: str) -> NDArray[np.float64]:
@@ -71,6 +73,7 @@ def parcel_curves(config: SceneConfig, parcels: Parcels, seed: int) -> ParcelCur
         dry=np.clip(dry, 0, 0.9).astype(np.float32),
         wet=_wetness(rng, day, parcels.irrigated, config.latitude, drivers),
         tilled=(1 - 0.25 * np.clip(tilled, 0, 1)).astype(np.float32),
+        landcover=cover[np.bincount((day // YEAR).astype(int)).argmax() + 1],  # the first one is the year before
     )
 
 
@@ -79,7 +82,7 @@ def _rotation(rng: Generator, landcover: NDArray[np.uint8], years: int) -> NDArr
     present = landcover[np.isin(landcover, CROPS)]
     cover = np.repeat(landcover[None], years, axis=0)
     is_crop = np.isin(landcover, CROPS)
-    middle = years // 2  # the map shows the crop of the main year
+    middle = years // 2  # the classes that the parcels were drawn with
     for year in range(years):
         if year != middle and is_crop.any():
             cover[year, is_crop] = rng.choice(present, size=int(is_crop.sum()))

@@ -36,7 +36,7 @@ class Scene:
     reflectance : what was delivered: `clear` below clouds and shadows; NaN where nothing was.
     observed : (T, H, W) bool, the mask as delivered, errors included; False where reflectance is NaN.
     contamination : (T, H, W) float32 in [0, 1], how much cloud, cirrus and shadow really hide; 0 = clear.
-    landcover : (H, W) uint8, `LandCover`, as in the scene's first full year.
+    landcover : (H, W) uint8, `LandCover`, as in the calendar year that holds most of the dates.
     dates : (T,) datetime64[D]; bands : the B bands.
     """
 
@@ -71,7 +71,7 @@ def simulate(config: SceneConfig, seed: int) -> Scene:
         reflectance=reflectance,
         observed=observed,
         contamination=contamination,
-        landcover=ground.parcels.landcover[ground.parcels.label[inside, inside]],
+        landcover=ground.curves.landcover[ground.parcels.label[inside, inside]],
         dates=config.dates,
         bands=config.bands,
     )

@@ -18,10 +18,20 @@ if TYPE_CHECKING:
 
     from clearcube.cube import Band
 
+WIDTHS = {
+    **{("coastal", 443.0): 20.0, ("blue", 490.0): 65.0, ("green", 560.0): 35.0, ("red", 665.0): 30.0},
+    **{("rededge071", 705.0): 15.0, ("rededge075", 740.0): 15.0, ("rededge078", 783.0): 20.0, ("nir", 842.0): 106.0},
+    **{("nir08", 865.0): 21.0, ("nir09", 945.0): 20.0, ("swir16", 1610.0): 91.0, ("swir22", 2190.0): 175.0},
+    **{("blue", 482.0): 60.0, ("green", 561.5): 57.0, ("red", 654.5): 37.0},
+    **{("swir16", 1608.5): 85.0, ("swir22", 2200.5): 187.0},
+    **{("green531", 531.0): 36.0, ("green", 565.0): 36.0, ("yellow", 610.0): 20.0, ("nir", 865.0): 40.0},
+}
+"""Name and centre of a band -> its full width at half maximum, nm: Sentinel-2A's MSI, Landsat 8's OLI and PlanetScope's
+SuperDove, by their operators. Where two sensors have a band of one name and centre it is the first one's."""
 RELATIVE_WIDTH = 0.06
-"""Full width at half maximum of a band, as a share of its centre wavelength; real bands lie around it."""
-WIDTHS = (15.0, 180.0)
-"""Narrowest and widest band, nm."""
+"""Full width of any other band as a share of its centre wavelength; those of `WIDTHS` lie around it."""
+OTHER_WIDTHS = (15.0, 180.0)
+"""Narrowest and widest of these, nm."""
 GAIN_NODES = np.array([450.0, 550.0, 670.0, 860.0, 1350.0, 2200.0])
 """Wavelengths between which disturbances that are smooth over the spectrum are drawn, nm."""
 GAIN_WIDTH = 0.24
@@ -64,16 +74,18 @@ def spectral_table() -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]
     return columns[0], dict(zip(names, columns[1:], strict=True))
 
 
-def band_responses(wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gaussian responses of bands of these centres, (B, wavelengths of the table); rows sum to 1."""
-    grid = spectral_table()[0]
-    sigma = np.clip(RELATIVE_WIDTH * wavelengths, *WIDTHS) / 2.355
-    response = np.exp(-0.5 * ((grid - wavelengths[:, None]) / sigma[:, None]) ** 2)
+def band_responses(bands: Sequence[Band]) -> NDArray[np.float64]:
+    """Responses of the bands, (B, wavelengths of the table): Gaussians of their widths; rows sum to 1."""
+    grid = spectral_table()[0][:, None]
+    centre = np.array([band.wavelength for band in bands], dtype=np.float64)
+    usual = np.clip(RELATIVE_WIDTH * centre, *OTHER_WIDTHS)
+    width = [WIDTHS.get((band.name, band.wavelength), other) for band, other in zip(bands, usual, strict=True)]
+    response = np.exp(-0.5 * ((grid - centre) / (np.array(width) / 2.355)) ** 2).T
     return np.asarray(response / response.sum(axis=1, keepdims=True))
 
 
 def band_optics(bands: Sequence[Band]) -> BandOptics:
-    """Optics of the bands. Each band's numbers depend on its own wavelength alone.
+    """Optics of the bands. Each band's numbers depend on its own name and wavelength alone.
 
     Raises
     ------
@@ -89,14 +101,13 @@ def band_optics(bands: Sequence[Band]) -> BandOptics:
                 f"cannot simulate band '{band.name}' with centre wavelength {band.wavelength} nm; "
                 f"give its wavelength, between {OPTICAL_NM[0]:.0f} and {OPTICAL_NM[1]:.0f} nm"
             )
-    return _optics(tuple(band.wavelength for band in bands))
+    return _optics(tuple(bands))
 
 
 @cache
-def _optics(centres: tuple[float, ...]) -> BandOptics:
-    """Optics by centre wavelength."""
-    nm = np.array(centres, dtype=np.float64)
-    response = band_responses(nm)
+def _optics(bands: tuple[Band, ...]) -> BandOptics:
+    nm = np.array([band.wavelength for band in bands], dtype=np.float64)
+    response = band_responses(bands)
     red_edge = 1 / (1 + np.exp(-(nm - 725) / 12))
     leaves = red_edge / (1 + np.exp((nm - 1330) / 25))
     basis = np.exp(-0.5 * (np.log(nm[:, None] / GAIN_NODES) / GAIN_WIDTH) ** 2)
