@@ -96,14 +96,18 @@ def test_a_wave_lies_in_the_ring_of_its_length_and_noise_in_all_by_their_area():
     )
 
 
-def test_simulated_scenes_look_like_the_real_ones_in_the_table():
-    tables = []
-    for seed in range(30):
-        config = random_config(np.random.default_rng(seed), height=64, width=64, n_dates=20, bands=EARTHNET_FOUR)
-        scene = simulate(config, seed)
-        table = anomaly_table(scene.reflectance, scene.observed, scene.dates)
-        if table is not None and table.frames >= 4:
-            tables.append(table)
+@pytest.fixture(scope="module")
+def scenes():
+    def scene(seed):
+        rng = np.random.default_rng(seed)
+        return simulate(random_config(rng, height=64, width=64, n_dates=20, bands=EARTHNET_FOUR), seed)
+
+    return [scene(seed) for seed in range(30)]
+
+
+def test_simulated_scenes_look_like_the_real_ones_in_the_table(scenes):
+    found = [anomaly_table(scene.reflectance, scene.observed, scene.dates) for scene in scenes]
+    tables = [table for table in found if table is not None and table.frames >= 4]
     assert len(tables) >= 12
     rms = np.median([table.rms for table in tables], axis=0)
     shares = np.median([table.shares.mean(axis=1) for table in tables], axis=0)
@@ -111,3 +115,27 @@ def test_simulated_scenes_look_like_the_real_ones_in_the_table():
     assert (rms[:3] > 0.009).all() and (rms[:3] < 0.03).all() and 0.018 < rms[3] < 0.065
     assert (shares > [0.1, 0.03, 0.06, 0.15]).all() and (shares < [0.6, 0.25, 0.4, 0.5]).all()
     assert blue_green > 0.9 and -0.3 < red_infrared < 0.97
+
+
+def test_simulated_ground_has_the_detail_of_real_ground(scenes):
+    """Medians lie among the real cubes of the table."""
+    clear = [scene for scene in scenes if (scene.observed.mean(axis=(1, 2)) > 0.95).any()]
+    assert len(clear) > 20
+    spectrum = np.median([spatial_spectrum(scene.reflectance, scene.observed) for scene in clear], axis=0)
+    assert (spectrum[:, 2] > [0.3, 0.19, 0.1, 0.04]).all() and (spectrum[:, 2] < [0.6, 0.36, 0.3, 0.18]).all()
+    assert (spectrum[:, 3] > [0.29, 0.24, 0.1, 0.03]).all() and (spectrum[:, 3] < [0.64, 0.36, 0.31, 0.15]).all()
+    alike = np.median([spatial_correlation(scene.reflectance, scene.observed)[:, 2] for scene in clear], axis=0)
+    assert (alike > [0.82, 0.61, 0.39, 0.15, 0.0]).all() and (alike < [0.97, 0.9, 0.79, 0.53, 0.3]).all()
+
+
+def test_simulated_skies_and_seasons_are_those_of_real_series(scenes):
+    """Medians lie among the real cubes of the table."""
+    seen = np.array([scene.observed.mean(axis=(1, 2)) for scene in scenes])
+    assert 0.4 < np.median(seen.mean(axis=1)) < 0.8
+    assert 0.3 < np.median((seen > 0.95).mean(axis=1)) < 0.7 and 0.1 < np.median((seen < 0.05).mean(axis=1)) < 0.45
+    gaps = np.concatenate([clear_run_lengths(scene.observed, scene.dates) for scene in scenes])
+    assert 5 <= np.quantile(gaps, 0.5) <= 15 and 10 <= np.quantile(gaps, 0.9) <= 31
+    clear = [scene for scene, share in zip(scenes, seen, strict=True) if (share > 0.95).sum() > 1]
+    rates = [rates_of_change(scene.reflectance, scene.observed, scene.dates) for scene in clear]
+    change = 1e3 * np.median(rates, axis=0)
+    assert (change > [3.5, 4.3, 4.8, 8.5]).all() and (change < [15, 15, 16, 35]).all()

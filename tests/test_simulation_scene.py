@@ -155,6 +155,8 @@ def test_random_configurations_cover_what_they_state():
     assert {c.pixel_size for c in configs} == {10.0, 15.0, 20.0, 30.0}
     assert all(6 <= len(c.days) <= 40 and 34 <= c.latitude <= 62 for c in configs)
     assert {c.start.astype(object).year for c in configs} == set(TRAINING_YEARS)
+    cloudy = np.array([c.sky.overcast + c.sky.broken for c in configs])
+    assert 0.1 <= cloudy.min() < 0.15 and 0.65 < cloudy.max() <= 0.7
 
 
 def test_snow_lies_in_some_scenes_of_the_north_alone():
