@@ -3,14 +3,16 @@ import shutil
 
 import pytest
 import torch
-from cli_builders import assert_refused, contents, run, spoilt
+from builders import cloudy_cube
+from cli_builders import assert_refused, contents, run, spoilt, stored
 from network_builders import METADATA
 
 from clearcube.errors import InputError
 from clearcube.network_filler import embedded_weights, sha256_of
 from clearcube.networks import checkpoint
 from clearcube.networks.ganfilling import GanFillingConfig, Generator
-from clearcube.workflows.weights import SUMS, verify
+from clearcube.networks.shipped import SUMS
+from clearcube.workflows.weights import verify
 
 
 def test_what_ships_is_listed_and_shown():
@@ -37,21 +39,38 @@ def test_a_change_is_noticed(tmp_path):
     for path in embedded_weights("seq2seq").parent.iterdir():
         if path.is_file():
             shutil.copy(path, folder)
-    assert "seq2seq.safetensors" in verify(folder)
-    changed = folder / "seq2seq.safetensors"
+    assert set(verify(folder).values()) == {""}
+    changed, gone = folder / "seq2seq.safetensors", folder / "utilise.safetensors"
     changed.write_bytes(changed.read_bytes()[:-1] + b"x")
-    with pytest.raises(InputError, match="differs from what was shipped"):
-        verify(folder)
-    changed.unlink()
-    with pytest.raises(InputError, match="is missing, though"):
-        verify(folder)
-    (folder / SUMS).write_text("")
+    gone.unlink()
     (folder / "other.safetensors").write_bytes(b"")
-    with pytest.raises(InputError, match="is not listed"):
-        verify(folder)
+    found = verify(folder)
+    assert "differs from what was shipped" in found.pop(changed.name)
+    assert "is missing, though" in found.pop(gone.name)
+    assert "is not listed" in found.pop("other.safetensors")
+    assert set(found.values()) == {""} and found
     (folder / SUMS).write_text("one word\nalone\n")
     with pytest.raises(InputError, match="is damaged"):
         verify(folder)
+
+
+def test_damaged_checkpoints_hide_no_others_and_fill_nothing(tmp_path, monkeypatch):
+    cube_path = stored(tmp_path / "cube.zarr", cloudy_cube(times=6, height=16, width=16))
+    package = tmp_path / "package"
+    shutil.copytree(embedded_weights("seq2seq").parent, package / "weights")
+    monkeypatch.setattr("clearcube.networks.shipped.files", lambda _: package)
+    cut, flipped = (package / "weights" / f"{name}.safetensors" for name in ("utilise", "seq2seq"))
+    cut.write_bytes(cut.read_bytes()[:1000])
+    flipped.write_bytes(flipped.read_bytes()[:-1] + b"x")
+    verified, listed = run("weights", "verify"), run("weights", "list")
+    assert verified.exit_code == listed.exit_code == 2
+    told = " ".join(verified.output.split())
+    for words in ("seq2seq.safetensors: FAILED", "seq2seq-l1.safetensors: OK", "utilise.safetensors differs from"):
+        assert words in told
+    assert "seq2seq-l1 " in listed.output and "utilise.safetensors: " in listed.output
+    filled = run("fill", cube_path, tmp_path / "out.zarr", "--method", "seq2seq")
+    assert_refused(filled, "is not the file that was shipped", "install clearcube again")
+    assert not (tmp_path / "out.zarr").exists()
 
 
 @pytest.mark.parametrize(("file", "network"), [("GANFilling.pt", "ganfilling"), ("utilise.pth", "utilise")])

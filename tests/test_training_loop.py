@@ -83,6 +83,24 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path):
     assert one["progress"]["validations"] == two["progress"]["validations"]
 
 
+def test_a_run_that_goes_on_knows_the_files_that_it_read_before(tmp_path):
+    train(config(tmp_path), DATA, until=4)
+    more = dataclasses.replace(DATA, files={"b.nc": "01"})
+    with pytest.raises(InputError, match=r"a.nc is not the file that the run began with \(sha256 00, now 02\)"):
+        train(config(tmp_path), dataclasses.replace(DATA, files={"a.nc": "02"}), resume=True)
+    train(config(tmp_path), more, resume=True)
+    made = checkpoint.load(tmp_path / "last.safetensors")[1]["provenance"]
+    assert made["files"] == {"a.nc": "00", "b.nc": "01"}
+    assert made["hardware"].endswith(", float32")
+
+
+def test_early_stopping_needs_cubes_to_judge_by(tmp_path):
+    check = ValidationConfig(patience=2)
+    with pytest.raises(InputError, match=r"check.patience .* there are none under \[\[validation\]\]"):
+        train(config(tmp_path, check=check), TrainingData(DATA.train))
+    assert not (tmp_path / "log.jsonl").exists()
+
+
 def test_a_run_leaves_a_checkpoint_that_says_how_it_was_made(tmp_path):
     records = []
     train(config(tmp_path, optimisation=OptimisationConfig(steps=4, precision="float32")), DATA, records.append)
@@ -657,7 +675,7 @@ def test_the_hours_before_a_stop_count(tmp_path, small_bank):
 @pytest.mark.parametrize("stored", ["float32", "float16"])
 def test_checkpoints_are_stored_in_the_type_that_was_asked_for(tmp_path, stored):
     made, path = config(tmp_path, stored=stored), tmp_path / "w.safetensors"
-    save_weights(path, new_learner(made), made, Progress(), TrainingData())
+    save_weights(path, new_learner(made), made, Progress())
     assert {tensor.dtype.name for tensor in load_file(path).values()} == {stored}
 
 

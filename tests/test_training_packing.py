@@ -67,6 +67,49 @@ def test_what_trains_cannot_judge(tmp_path):
     assert sum(widths) == 20, "parts of a cube may"
 
 
+@pytest.mark.parametrize(
+    ("train", "judge", "shared"),
+    [
+        ({}, {"time": "2020-03-11/2020-03-22"}, True),
+        ({"time": "2020-03-11/2020-03-22"}, {"time": "2020-03-16/2020-04-04"}, True),
+        ({"time": "2020-03-11/2020-03-20"}, {"time": "2020-03-21/2020-04-04"}, False),
+        ({"time": "2020-03-11/2020-03-22"}, {"bbox": [500000, 0, 500100, 9e6]}, True),
+    ],
+)
+def test_parts_that_train_and_judge_share_nothing(tmp_path, train, judge, shared):
+    path = str(stored(tmp_path / "a.nc"))
+    made = config_from({"train": [{"path": path} | train], "validation": [{"path": path} | judge]})
+    if shared:
+        with pytest.raises(
+            InputError, match=r"a.nc is to train and to validate.*give each a part of it with bbox or time"
+        ):
+            gathered(made)
+    else:
+        assert sum(len(cube.block.dates) for cube in (*gathered(made).train, *gathered(made).validation)) == 8
+
+
+def test_a_pack_is_for_the_cubes_of_its_configuration(tmp_path, capsys):
+    for i, name in enumerate("ab"):
+        stored(tmp_path / f"{name}.nc", seed=i)
+    text = QUICK_TRAINING.format(folder=tmp_path / "run", steps=1, precision="float32")
+    sources = {name: f'[[train]]\npath = "{tmp_path}/{name}.nc"\n' for name in "ab"}
+    configs = {name: tmp_path / f"{name}.toml" for name in ("a", "b", "none")}
+    for name, path in configs.items():
+        path.write_text(text + sources.get(name, ""))
+    assert pack_cubes(configs["a"], tmp_path / "p.npz") == 1
+    for name, given, words in (
+        ("b", [str(tmp_path / "p.npz")], "made for other cubes than the configuration names"),
+        ("none", [str(tmp_path / "p.npz")], "made for other cubes than the configuration names"),
+        ("a", [], "the configuration names cubes: make DATA with 'clearcube pack CONFIG DATA'"),
+    ):
+        assert command.main([str(configs[name]), *given]) == 2
+        assert words in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert command.main([str(configs["a"]), str(tmp_path / "p.npz")]) == 0
+    assert command.main([str(configs["none"]), "--overwrite"]) == 0, "scenes alone need no file"
+    assert (tmp_path / "run" / "last.safetensors").is_file()
+
+
 def test_the_shipped_list_names_the_test_files(shared):
     listed = packing.test_sums()
     files = [path for path in (shared / "data" / "test").rglob("*") if path.is_file()]

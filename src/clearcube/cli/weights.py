@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from clearcube.cli.doorway import explained
+from clearcube.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints of networks: those that ship, and files.")
 
@@ -19,7 +21,7 @@ def list_weights() -> None:
     with explained():
         from clearcube.workflows.weights import listed
 
-        found = listed()
+        found, problems = listed()
     rows = [("name", "network", "bands", "parameters", "size", "sha256", "licence")]
     for each in found:
         licence = str(each.metadata["licence"])
@@ -28,6 +30,7 @@ def list_weights() -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    _refuse(problems)
 
 
 @app.command()
@@ -55,9 +58,16 @@ def verify() -> None:
     with explained():
         from clearcube.workflows.weights import verify as verified
 
-        names = verified()
-    for name in names:
-        typer.echo(f"{name}: OK")
+        found = verified()
+    for name, problem in found.items():
+        typer.echo(f"{name}: {'FAILED' if problem else 'OK'}")
+    _refuse([problem for problem in found.values() if problem])
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    with explained():
+        if problems:
+            raise InputError("; ".join(problems))
 
 
 @app.command()

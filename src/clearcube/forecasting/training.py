@@ -28,6 +28,8 @@ from clearcube.training.state import (
     alone_in,
     check_folder,
     clear_folder,
+    files_of_both,
+    hardware,
     load_state,
     provenance,
     save_state,
@@ -45,12 +47,16 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass
 class ForecastProgress:
-    """Steps and seconds done, the smallest mean error of a validation, and what all of them found."""
+    """Steps and seconds done, the smallest mean error of a validation, and what all of them found.
+
+    files : name -> sha256 of every file that the run read.
+    """
 
     step: int = 0
     seconds: float = 0.0
     best: float = float("inf")
     validations: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
 
 
 def train(
@@ -78,6 +84,7 @@ def train(
     learner, progress = new_learner(config), ForecastProgress()
     if resume:
         progress = load_state(folder, learner, config, progress, forecast_config_from)
+    progress.files = files_of_both(progress.files, data.files)
     learner.place(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     run, path = ForecastRun(config, data, learner, progress), folder / LOG
     with torch_threads(config.optimisation.threads), alone_in(folder):
@@ -152,7 +159,8 @@ def _record(progress: ForecastProgress, name: str, values: dict[str, float]) -> 
 def _save_weights(run: ForecastRun, name: str, network: ForecastNet) -> None:
     """Write averaged weights as a checkpoint that says where it comes from."""
     config, data = run.config, run.data
-    made = provenance(config, run.progress, data.files, config.optimisation.threads)
+    rates = config.optimisation
+    made = provenance(config, run.progress, run.progress.files, hardware(rates.threads, rates.precision))
     metadata = {
         "scaling": "reflectance, unit 1; NDVI out; the network scales by itself",
         "licence": LICENCE,

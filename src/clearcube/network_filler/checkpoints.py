@@ -15,7 +15,7 @@ from clearcube import checksums
 from clearcube.errors import InputError
 from clearcube.networks.checkpoint import load
 from clearcube.networks.published import load_published
-from clearcube.networks.shipped import embedded_weights
+from clearcube.networks.shipped import embedded_folder, embedded_weights, shipped_sums
 
 DEFAULTS: Mapping[str, tuple[str, ...]] = MappingProxyType({"ganfilling": ("ganfilling", "ganfilling-small")})
 """Network -> names of the embedded checkpoints that it takes without `weights`, the first that is there; by default
@@ -92,6 +92,11 @@ def _stamp(path: str | os.PathLike[str]) -> tuple[int, int]:
 
 @lru_cache(maxsize=2)
 def _opened(path: str, stamp: tuple[int, int]) -> tuple[nn.Module, dict[str, Any]]:
+    place = Path(path)
+    if place.parent == embedded_folder() and shipped_sums(place.parent).get(place.name, "") != sha256_of(path):
+        raise InputError(
+            f"{path} is not the file that was shipped; install clearcube again ('clearcube weights verify')"
+        )
     return opened(path)
 
 

@@ -13,8 +13,14 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 def computing_in(precision: str, device: torch.device) -> torch.autocast:
     """The context in which networks on this device compute in one of `PRECISIONS`."""
-    bfloat16 = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device.type))
-    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
+    return torch.autocast(device.type, torch.bfloat16, enabled=type_of(precision, device.type) == "bfloat16")
+
+
+def type_of(precision: str, device: str) -> str:
+    """'float32' or 'bfloat16': what one of `PRECISIONS` means on a kind of device, 'cpu' or 'cuda'."""
+    if precision != "auto":
+        return precision
+    return "bfloat16" if has_bfloat16(device) else "float32"
 
 
 @lru_cache(maxsize=4)

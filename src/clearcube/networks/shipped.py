@@ -11,6 +11,8 @@ from clearcube.errors import InputError
 FOLDER = "weights"
 """Folder in the package that holds embedded checkpoints."""
 SUFFIX = ".safetensors"
+SUMS = "SHA256SUMS"
+"""File beside the embedded checkpoints with their checksums, as `sha256sum *.safetensors` writes it."""
 
 
 def embedded_folder() -> Path:
@@ -26,6 +28,24 @@ def embedded() -> list[Path]:
 def embedded_weights(name: str) -> Path | None:
     """The checkpoint of this name that ships with the package, or None."""
     return next((path for path in embedded() if path.stem == name), None)
+
+
+def shipped_sums(folder: Path) -> dict[str, str]:
+    """Name -> sha256 of the checkpoints that were shipped in a folder.
+
+    Raises
+    ------
+    InputError : the list is missing or damaged.
+    """
+    path = folder / SUMS
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        raise InputError(f"{path} is missing; install clearcube again") from None
+    pairs = [line.split(maxsplit=1) for line in lines if line.strip()]
+    if any(len(pair) != 2 for pair in pairs):
+        raise InputError(f"{path} is damaged; install clearcube again")
+    return {name.strip().lstrip("*"): digest for digest, name in pairs}
 
 
 def located(weights: str | os.PathLike[str]) -> str:

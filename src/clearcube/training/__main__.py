@@ -1,4 +1,4 @@
-"""`python -m clearcube.training CONFIG DATA`: train from a packed file, with few libraries installed."""
+"""`python -m clearcube.training CONFIG [DATA]`: train from a packed file, with few libraries installed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 from clearcube.errors import InputError
 from clearcube.stopping import BAD_INPUT, INTERRUPTED, TERMINATED, Terminated, how_to_go_on, terminate
-from clearcube.training.config import read_config
+from clearcube.training.config import TrainingConfig, read_config
 from clearcube.training.loop import train
-from clearcube.training.packing import read_pack
+from clearcube.training.packing import TrainingData, check_sources, read_pack
 from clearcube.training.state import STATE, check_folder
 
 
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Train and write each record to standard output as a line of JSON; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m clearcube.training", description=__doc__)
     parser.add_argument("config", help="TOML file")
-    parser.add_argument("data", help="file that 'clearcube pack' made")
+    parser.add_argument("data", nargs="?", help="file that 'clearcube pack' made; needed where CONFIG names cubes")
     parser.add_argument("--resume", action="store_true", help="go on from the last saved state")
     parser.add_argument("--overwrite", action="store_true", help="start over where the output holds a run")
     given = parser.parse_args(arguments)
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         folder = Path(config.output)
         check_folder(folder, **go_on)
         state = folder / STATE
-        train(config, read_pack(given.data), _written, **go_on)
+        train(config, _data(config, given.data), _written, **go_on)
     except InputError as error:
         return _stopped(f"error: {error}", BAD_INPUT)
     except OSError as error:
@@ -45,6 +45,22 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         signal.signal(signal.SIGTERM, previous)
     return 0
+
+
+def _data(config: TrainingConfig, path: str | None) -> TrainingData:
+    """The packed cubes of the configuration; none where it names none.
+
+    Raises
+    ------
+    InputError : it names some and there is no file of them, or the file cannot be used or holds others.
+    """
+    if path is None:
+        if config.train or config.validation:
+            raise InputError("the configuration names cubes: make DATA with 'clearcube pack CONFIG DATA', and name it")
+        return TrainingData()
+    data = read_pack(path)
+    check_sources(data, config)
+    return data
 
 
 def _advice(state: Path | None) -> str:

@@ -30,6 +30,7 @@ from clearcube.training.state import (
     alone_in,
     check_folder,
     clear_folder,
+    files_of_both,
     load_state,
     save_state,
     save_weights,
@@ -76,6 +77,7 @@ def train(
     progress = Progress(start_sha256=sha256_of(begin.start) if begin.start else "")
     if resume:
         progress = load_state(folder, learner, config, progress, config_from)
+    progress.files = files_of_both(progress.files, data.files)
     tests = _tests(config, data)
     where = chosen(config.optimisation.devices)
     where.place(learner)
@@ -107,6 +109,11 @@ def _alone_in(folder: Path, where: OneDevice) -> Iterator[None]:
 def _tests(config: TrainingConfig, data: TrainingData) -> list[Experiment]:
     """What the weights are judged by."""
     tests = experiments(data.validation, config.check)
+    if config.check.patience and not data.validation:
+        raise InputError(
+            "check.patience ends a run by what it gains on held-back cubes, and there are none under [[validation]]: "
+            "name some, or leave it out"
+        )
     names = [cube.name for cube in data.validation]
     if names and not tests:
         raise InputError(
@@ -188,9 +195,9 @@ def _save(run: Run, *, last: bool) -> None:
         return
     if state:
         save_state(run.folder, run.learner, run.progress, run.config)
-        save_weights(run.folder / LAST, run.learner, run.config, run.progress, run.data)
+        save_weights(run.folder / LAST, run.learner, run.config, run.progress)
     if kept:
-        save_weights(run.folder / KEPT.format(step), run.learner, run.config, run.progress, run.data)
+        save_weights(run.folder / KEPT.format(step), run.learner, run.config, run.progress)
 
 
 def _what_is_good(run: Run) -> str:
@@ -232,7 +239,7 @@ def _validate(run: Run, log: RunLog) -> None:
     progress.since_best += 1
     if means["all"] > progress.best:
         progress.best, progress.since_best = means["all"], 0
-        save_weights(run.folder / BEST, run.learner, config, progress, run.data, found)
+        save_weights(run.folder / BEST, run.learner, config, progress, found)
 
 
 def _batches(run: Run) -> Iterator[tuple[list[Batch], list[Batch]]]:

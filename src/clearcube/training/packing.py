@@ -32,12 +32,13 @@ DAMAGED = (*DAMAGED_ARCHIVE, IndexError, AttributeError, AssertionError)
 class TrainingData:
     """Real cubes in memory.
 
-    files : name -> sha256 of every file that was read.
+    files : name -> sha256 of every file that was read. sources : what the configuration named, by role; None = unknown.
     """
 
     train: tuple[NamedBlock, ...] = ()
     validation: tuple[NamedBlock, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Any] | None = None
 
 
 def gathered(config: TrainingConfig) -> TrainingData:
@@ -46,24 +47,64 @@ def gathered(config: TrainingConfig) -> TrainingData:
     Raises
     ------
     InputError : nothing matches a path, a file is on the list of test files, a cube cannot be read or used, or is to
-        train and to validate (parts of it, by `bbox` or `time`, may).
+        train and to validate (parts of it, by `bbox` or `time`, may, where no pixel of one date is in both).
     """
     found = {role: _found(getattr(config, role)) for role in ROLES}
     names = distinct_names(path for each in found.values() for source, cube in each for path in (cube, *beside(source)))
     read: dict[str, str] = {}
-    role_of: dict[tuple[Any, ...], str] = {}
+    content: dict[Path, frozenset[str]] = {}
     for role, cubes in found.items():
         for source, cube in cubes:
             for path in (cube, *beside(source)):
                 sums = _checked_sums(path, names[path], role)
                 read |= sums
-                part = (frozenset(sums.values()), *(str(source.options.get(name)) for name in ("bbox", "time")))
-                if path == cube and role_of.setdefault(part, role) != role:
-                    raise InputError(
-                        f"{path} is to train and to validate; what trains cannot judge: take it out of one"
-                    )
-    train, validation = (_blocks(found[role]) for role in ROLES)
-    return TrainingData(train, validation, read)
+                content[path] = frozenset(sums.values())
+    train, validation = (_opened_all(found[role]) for role in ROLES)
+    for judge in validation:
+        for part in train:
+            if content[judge.path] == content[part.path] and judge.shares(part):
+                raise InputError(
+                    f"{judge.path} is to train and to validate; what trains cannot judge: take it out of one, or give "
+                    "each a part of it with bbox or time"
+                )
+    return TrainingData(
+        tuple(part.cube for part in train), tuple(part.cube for part in validation), read, sources_of(config)
+    )
+
+
+def sources_of(config: TrainingConfig) -> dict[str, Any]:
+    """What a configuration names by role, as plain values."""
+    return {role: config.plain()[role] for role in ROLES}
+
+
+def check_sources(data: TrainingData, config: TrainingConfig) -> None:
+    """Whether packed cubes are those that the configuration names.
+
+    Raises
+    ------
+    InputError : they are others.
+    """
+    if data.sources is not None and data.sources != sources_of(config):
+        raise InputError(
+            "the file of training data was made for other cubes than the configuration names under [[train]] and "
+            "[[validation]]; make it again with 'clearcube pack CONFIG DATA'"
+        )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A cube that was read: y, x are its smallest and largest coordinates."""
+
+    path: Path
+    cube: NamedBlock
+    y: tuple[float, float]
+    x: tuple[float, float]
+
+    def shares(self, other: _Part) -> bool:
+        """Whether two parts of one cube have a pixel on a date in common."""
+        dates = np.intersect1d(self.cube.block.dates, other.cube.block.dates)
+        sides = ((self.y, other.y), (self.x, other.x))
+        return bool(dates.size) and all(max(a[0], b[0]) <= min(a[1], b[1]) for a, b in sides)
 
 
 def inputs_of(config: TrainingConfig) -> list[Path]:
@@ -81,9 +122,9 @@ def _found(sources: Sequence[CubeSource]) -> list[tuple[CubeSource, Path]]:
     return [(source, path) for source in sources for path in matches(source.path)]
 
 
-def _blocks(found: Sequence[tuple[CubeSource, Path]]) -> tuple[NamedBlock, ...]:
+def _opened_all(found: Sequence[tuple[CubeSource, Path]]) -> list[_Part]:
     names = distinct_stems(path for _, path in found)
-    return tuple(_opened(path, source.options, names[path]) for source, path in found)
+    return [_opened(path, source.options, names[path]) for source, path in found]
 
 
 def matches(pattern: str) -> list[Path]:
@@ -150,7 +191,7 @@ def test_sums() -> dict[str, str]:
     return {digest: name for digest, name in pairs}
 
 
-def _opened(path: Path, options: Mapping[str, Any], name: str) -> NamedBlock:
+def _opened(path: Path, options: Mapping[str, Any], name: str) -> _Part:
     """A cube of any format in memory, if it can be trained on."""
     from clearcube.cube import bands_of, dates_of
     from clearcube.fill_cube.survey import check_reflectance
@@ -160,7 +201,8 @@ def _opened(path: Path, options: Mapping[str, Any], name: str) -> NamedBlock:
     cube = open_cube(str(path), **options).load()
     block = Block(cube["reflectance"].values, cube["observed"].values, dates_of(cube), bands_of(cube))
     check_reflectance(block.reflectance, block.observed, str(path), "{} = {}")
-    return NamedBlock(name, _usable(block, path), elevation_of(cube))
+    y, x = ((float(cube[side].min()), float(cube[side].max())) for side in ("y", "x"))
+    return _Part(path, NamedBlock(name, _usable(block, path), elevation_of(cube)), y, x)
 
 
 def _usable(block: Block, path: Path | str) -> Block:
@@ -180,7 +222,7 @@ def _usable(block: Block, path: Path | str) -> Block:
 def write_pack(path: str | Path, data: TrainingData) -> None:
     """Write cubes into one compact file: reflectance as int16 of 1/10000, -32768 = no value."""
     arrays: dict[str, Any] = {}
-    header: dict[str, Any] = {"files": dict(data.files), "train": [], "validation": []}
+    header: dict[str, Any] = {"files": dict(data.files), "sources": data.sources, "train": [], "validation": []}
     for role in ROLES:
         for i, cube in enumerate(getattr(data, role)):
             block, key = cube.block, f"{role}{i}"
@@ -225,7 +267,7 @@ def read_pack(path: str | Path) -> TrainingData:
     _refuse_tests(read, f"{path} was made of it: take it out of the configuration, and pack again")
     for cube in (*train, *validation):
         _usable(cube.block, f"{path}, {cube.name}")
-    return TrainingData(train, validation, read)
+    return TrainingData(train, validation, read, header.get("sources"))
 
 
 def _unpacked(arrays: Any, role: str, i: int, entry: Mapping[str, Any]) -> NamedBlock:

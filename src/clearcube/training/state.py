@@ -21,11 +21,11 @@ from clearcube.cores import usable_cores
 from clearcube.errors import DAMAGED_ARCHIVE, InputError
 from clearcube.networks import checkpoint
 from clearcube.networks.adapters import bare
+from clearcube.networks.precision import type_of
 
 if TYPE_CHECKING:
     from clearcube.training.config import TrainingConfig
     from clearcube.training.log import Sums
-    from clearcube.training.packing import TrainingData
     from clearcube.training.progress import Passed
     from clearcube.training.step import Learner
 
@@ -45,6 +45,7 @@ class Progress:
     """How far a run is: steps and seconds done, the best validation so far, and how many were not better since.
 
     sums : what the log's next record is made of.
+    files : name -> sha256 of every file that the run read.
     start_sha256 : checksum of the checkpoint that it began with; "" = none.
     """
 
@@ -54,6 +55,7 @@ class Progress:
     since_best: int = 0
     validations: list[dict[str, Any]] = field(default_factory=list)
     sums: Sums = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     start_sha256: str = ""
 
 
@@ -202,6 +204,22 @@ def load_state(
     return progress
 
 
+def files_of_both(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """Name -> sha256 of what a run read before it was stopped and of what it reads now.
+
+    Raises
+    ------
+    InputError : a file is another one than before.
+    """
+    for name in before.keys() & now.keys():
+        if before[name] != now[name]:
+            raise InputError(
+                f"{name} is not the file that the run began with (sha256 {before[name]:.12}, now {now[name]:.12}): put "
+                "that one back, or start over with --overwrite"
+            )
+    return dict(before) | dict(now)
+
+
 def _same(plain: Mapping[str, Any], config: Configured, config_from: Callable[[Mapping[str, Any]], Configured]) -> bool:
     try:
         return config_from(plain) == config
@@ -228,22 +246,25 @@ def save_weights(
     learner: Learner,
     config: TrainingConfig,
     progress: Progress,
-    data: TrainingData,
     gains: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the averaged weights as a checkpoint."""
-    files = dict(data.files) | ({config.start: progress.start_sha256} if progress.start_sha256 else {})
+    rates = config.optimisation
+    files = progress.files | ({config.start: progress.start_sha256} if progress.start_sha256 else {})
     metadata: dict[str, Any] = {
         "scaling": "reflectance, unit 1; the network scales by itself",
         "licence": LICENCE,
-        "provenance": provenance(config, progress, files, config.optimisation.threads),
+        "provenance": provenance(config, progress, files, hardware(rates.threads, rates.precision)),
         "validation": _finite({"gain_db": gains or {}, "history": progress.validations}),
     }
     checkpoint.save(path, bare(learner.average), metadata, half=config.stored == "float16")
 
 
-def provenance(config: Seeded, progress: Passed, files: Mapping[str, str], threads: int) -> dict[str, Any]:
-    """How the weights of a run came about, as plain values. files : name -> sha256 of what was read."""
+def provenance(config: Seeded, progress: Passed, files: Mapping[str, str], hardware: str) -> dict[str, Any]:
+    """How the weights of a run came about, as plain values.
+
+    files : name -> sha256 of what was read. hardware : what it computed on.
+    """
     return {
         "command": command(),
         "seed": config.seed,
@@ -251,7 +272,7 @@ def provenance(config: Seeded, progress: Passed, files: Mapping[str, str], threa
         "files": dict(files),
         "steps": progress.step,
         "hours": round(progress.seconds / 3600, 3),
-        "hardware": hardware(threads),
+        "hardware": hardware,
         "torch": torch.__version__,
     }
 
@@ -271,8 +292,8 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def hardware(threads: int) -> str:
-    """What the run computes on, in words."""
+def hardware(threads: int, precision: str) -> str:
+    """What the run computes on and in, in words."""
     if torch.cuda.is_available():
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
-    return f"{threads} of {usable_cores()} CPU cores ({platform.machine()})"
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}, {type_of(precision, 'cuda')}"
+    return f"{threads} of {usable_cores()} CPU cores ({platform.machine()}), {type_of(precision, 'cpu')}"

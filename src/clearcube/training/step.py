@@ -221,5 +221,5 @@ def _check_finite(terms: dict[str, Tensor], step: int, where: OneDevice) -> None
     if where.anywhere(bool(wrong)):
         raise InputError(
             f"the loss is not a finite number at step {step} ({', '.join(wrong) or 'on another device'}); lower "
-            "optimisation.learning_rate, or set optimisation.precision to float32, and start over"
+            "optimisation.learning_rate (or set optimisation.precision to float32, if it is not), and start over"
         )

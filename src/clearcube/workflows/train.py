@@ -64,7 +64,10 @@ def pack_cubes(config: Path, target: Path, *, overwrite: bool = False) -> int:
     data = gathered(settings)
     count = len(data.train) + len(data.validation)
     if not count:
-        raise InputError(f"{config} names no cubes under [[train]] or [[validation]]; there is nothing to pack")
+        raise InputError(
+            f"{config} names no cubes under [[train]] or [[validation]]; there is nothing to pack, and "
+            "'python -m clearcube.training CONFIG' needs no file"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     write_pack(target, data)
     return count

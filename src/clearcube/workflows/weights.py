@@ -12,16 +12,13 @@ from clearcube.network_filler.checkpoints import is_published, opened, sha256_of
 from clearcube.network_filler.seq2seq import PRIOR
 from clearcube.networks.checkpoint import architecture_of, averaged, save
 from clearcube.networks.published import BANDS, load_published
-from clearcube.networks.shipped import SUFFIX, embedded, embedded_folder, located
+from clearcube.networks.shipped import SUFFIX, SUMS, embedded, embedded_folder, located, shipped_sums
 from clearcube.training.kinds import NetworkConfig, kind_of
 from clearcube.training.names import distinct_names
 from clearcube.workflows.places import check_free
 
 if TYPE_CHECKING:
     from torch import nn
-
-SUMS = "SHA256SUMS"
-"""File beside the embedded checkpoints with their checksums, as `sha256sum *.safetensors` writes it."""
 
 
 @dataclass(frozen=True)
@@ -76,29 +73,42 @@ def _bands(config: Any) -> str:
     return "any optical" if count is None else ", ".join(BANDS) if count == len(BANDS) else str(count)
 
 
-def listed() -> list[CheckpointInfo]:
-    """The checkpoints that ship with the package."""
-    return [describe(str(path)) for path in embedded()]
+def listed() -> tuple[list[CheckpointInfo], list[str]]:
+    """The checkpoints that ship with the package, and what is wrong with those that cannot be used."""
+    found, problems = [], []
+    for path in embedded():
+        try:
+            found.append(describe(str(path)))
+        except InputError as error:
+            problems.append(str(error))
+    return found, problems
 
 
-def verify(folder: Path | None = None) -> list[str]:
-    """Compare the checkpoints of a folder, by default the embedded ones, with their checksums; gives their names.
+def verify(folder: Path | None = None) -> dict[str, str]:
+    """Compare the checkpoints of a folder, by default the embedded ones, with their checksums.
+
+    Returns
+    -------
+    Name -> what is wrong with it, "" where nothing is.
 
     Raises
     ------
-    InputError : one differs, is missing or is not listed.
+    InputError : the list of checksums is missing or damaged.
     """
     place = folder or embedded_folder()
-    sums = _sums(place / SUMS)
+    sums = shipped_sums(place)
     found = {path.name: sha256_of(path) for path in sorted(place.glob(f"*{SUFFIX}"))}
-    for name in sorted(sums.keys() | found.keys()):
+
+    def problem(name: str) -> str:
         if name not in found:
-            raise InputError(f"{place / name} is missing, though {SUMS} lists it; install clearcube again")
+            return f"{place / name} is missing, though {SUMS} lists it; install clearcube again"
         if name not in sums:
-            raise InputError(f"{place / name} is not listed in {SUMS}: it does not belong to this version of clearcube")
+            return f"{place / name} is not listed in {SUMS}: it does not belong to this version of clearcube"
         if sums[name] != found[name]:
-            raise InputError(f"{place / name} differs from what was shipped (sha256 {found[name]}); install again")
-    return list(found)
+            return f"{place / name} differs from what was shipped (sha256 {found[name]}); install again"
+        return ""
+
+    return {name: problem(name) for name in sorted(sums.keys() | found.keys())}
 
 
 def convert(source: Path, target: Path, *, overwrite: bool = False) -> CheckpointInfo:
@@ -158,15 +168,3 @@ def _write(target: Path, model: nn.Module, metadata: Mapping[str, object]) -> No
         save(target, model, metadata)
     except OSError as error:
         raise InputError(f"cannot write {target} ({error}); choose a place you can write to") from error
-
-
-def _sums(path: Path) -> dict[str, str]:
-    """File name -> sha256."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        raise InputError(f"{path} is missing; install clearcube again") from None
-    pairs = [line.split(maxsplit=1) for line in lines if line.strip()]
-    if any(len(pair) != 2 for pair in pairs):
-        raise InputError(f"{path} is damaged; install clearcube again")
-    return {name.strip().lstrip("*"): digest for digest, name in pairs}
