@@ -1,6 +1,7 @@
 """Score a checkpoint on cubes by the protocol: gain over linear in PSNR, per cube and scenario, as a Markdown table.
 
 python scripts/score_weights.py CHECKPOINT CUBE [CUBE ...] [--seeds 0 1] [--scenarios partial frames] [--adapt STEPS]
+    [--precision float32]
 
 Each CUBE is a path, or several of one place joined by commas. With --adapt the network is first trained on what is left
 of each experiment's cube, as `clearcube fill --adapt` does.
@@ -20,6 +21,7 @@ from clearcube.filler import NORMAL_90
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
 from clearcube.network_filler import NetworkFiller
+from clearcube.networks.precision import PRECISIONS
 from clearcube.readers.open import open_cube
 from clearcube.training.config import ValidationConfig
 from clearcube.training.validation import Experiment, NamedBlock, experiments
@@ -75,10 +77,15 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--scenarios", nargs="+", default=list(ValidationConfig().scenarios))
     parser.add_argument("--adapt", type=int, default=0, help="steps of training on the cube; 0 = none")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="what the network computes in")
     given = parser.parse_args()
     config = ValidationConfig(scenarios=tuple(given.scenarios), seeds=tuple(given.seeds))
     tests = experiments([opened(cube) for cube in given.cubes], config)
-    found = list(rows(tests, NetworkFiller(given.checkpoint, "seq2seq", adapt=given.adapt)))
+
+    class Computing(NetworkFiller):
+        precision = given.precision
+
+    found = list(rows(tests, Computing(given.checkpoint, "seq2seq", adapt=given.adapt)))
     sys.stdout.write(table(found, given.scenarios) + "\n")
 
 

@@ -84,7 +84,7 @@ class Said(NamedTuple):
         return cls(estimates, all_of([part.mean for part in parts]), all_of([part.contamination for part in parts]))
 
 
-def said_of(network: Seq2Seq, block: Block, threads: int) -> Said:
+def said_of(network: Seq2Seq, block: Block, threads: int, precision: str) -> Said:
     """What the network says of a part, some of the dates that nobody saw at a time: they change no other date.
 
     Raises
@@ -95,16 +95,16 @@ def said_of(network: Seq2Seq, block: Block, threads: int) -> Said:
     for dates in looks:
         shown = at_dates(block, dates)
         with torch_threads(threads):
-            output = applied(network, shown)
+            output = applied(network, shown, precision)
         contamination = torch.sigmoid(output.contamination_logit[0].float()).numpy()
         parts.append(Said(_estimates(output, shown), _array(output.mean), contamination))
     return parts[0] if len(parts) == 1 else Said.joined(parts, looks)
 
 
-def estimates_of(network: Seq2Seq, threads: int, block: Block) -> Estimates:
+def estimates_of(network: Seq2Seq, threads: int, block: Block, *, precision: str = "auto") -> Estimates:
     """All estimates of a block from what it observed alone, with so many threads of torch."""
     with torch_threads(threads):
-        output = applied(network, block)
+        output = applied(network, block, precision)
     return _estimates(output, block)
 
 

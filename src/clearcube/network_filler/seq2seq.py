@@ -48,7 +48,7 @@ class NetworkFiller:
     adapt : steps of training on the cube's sample, 0 = none. keep : file in which the outcome of that is kept, and
     from which it is taken where it is there already.
     alone : the network's estimate is not mixed with interpolation.
-    caution_at_ends : see `mixture`; the same for all fills, so no field.
+    caution_at_ends : see `mixture`. precision : see `networks.precision`. The same for all fills, so no fields.
 
     Raises
     ------
@@ -62,6 +62,7 @@ class NetworkFiller:
     keep: str | None = None
     alone: bool = False
     caution_at_ends: ClassVar[float] = CAUTION_AT_ENDS
+    precision: ClassVar[str] = "auto"
 
     def __post_init__(self) -> None:
         network_of(self.path)
@@ -120,7 +121,8 @@ class NetworkFiller:
         prior = prior_of(self.path)
         adapted = self._adapted(blocks) if self.adapt else None
         network = network_of(self.path, weights=adapted.weights if adapted else None)
-        errors = gap_errors(partial(estimates_of, network, self.threads), to_measure_on(blocks))
+        estimate = partial(estimates_of, network, self.threads, precision=self.precision)
+        errors = gap_errors(estimate, to_measure_on(blocks))
         if adapted and adapted.weights and errors:
             errors = errors.on_dates(adapted.held_out)
         settled = mixture(errors, prior, len(noise), alone=self.alone, caution_at_ends=self.caution_at_ends)
@@ -197,7 +199,7 @@ class PreparedNetwork:
     def _fill(self, block: Block) -> Estimate:
         """A part that is small enough. A pixel that is not believed counts as a gap between those that are."""
         network = network_of(self.filler.path, self.digest, self.adapted.weights if self.adapted else None)
-        said = said_of(network, block, self.filler.threads)
+        said = said_of(network, block, self.filler.threads, self.filler.precision)
         kind, believed = gap_kinds(said.made.believed, block.dates), said.made.believed[:, None]
         mean = np.where(believed, said.mean, self.mixture.mean(said.made.means, kind))
         std = np.where(believed, self.noise[:, None, None], self.mixture.std(said.made.std, kind))
