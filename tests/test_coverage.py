@@ -85,7 +85,7 @@ def coverage_sums(estimate, truth, counted, stratum, names=tuple(band.name for b
 
 
 def coverage(method, experiments):
-    """Share inside of the intervals by band and stratum, what other cubes would let it differ by, and the strata."""
+    """Share inside of the intervals by band and stratum, its standard error (of cubes), and the strata."""
     found = []
     for seen, truth, counted, stratum in experiments:
         estimate = make_filler(method).prepare([seen]).fill(seen)
@@ -109,7 +109,7 @@ def test_ninety_per_cent_intervals_cover(method):
 @pytest.mark.parametrize("method", list(METHODS))
 def test_ninety_per_cent_intervals_cover_scenes(method):
     cover, error, strata = coverage(method, scenes(FEW))
-    assert ((cover > 0.85 - error) & (cover < 0.95 + error)).all(), (strata, cover.round(3))
+    assert ((cover > 0.85 - 2 * error) & (cover < 0.95 + 2 * error)).all(), (strata, cover.round(3))
 
 
 @pytest.mark.slow
