@@ -14,6 +14,7 @@ from clearcube.errors import InputError
 from clearcube.filler import Block, Filler, PreparedFiller
 from clearcube.network_filler import PublishedFiller, filler_of, make_network_filler, published
 from clearcube.network_filler.cells import CELL, STEP, by_cells, cell_starts
+from clearcube.network_filler.checkpoints import is_published, opened
 from clearcube.network_filler.published import band_order, small
 from clearcube.networks import checkpoint
 from clearcube.networks.ganfilling import GanFillingConfig, Generator, published_input
@@ -214,3 +215,20 @@ def test_cells_pass_smoothly_into_each_other():
     joined = by_cells(whole, lambda part: np.full_like(part.reflectance, next(cells)))
     expected = np.concatenate([np.zeros(96), np.arange(1, 33) / 33, np.ones(96)])  # they share 32 columns
     np.testing.assert_allclose(joined, np.broadcast_to(expected, joined.shape), atol=1e-6)
+
+
+@pytest.mark.parametrize("begins", [b"PK", b"\x80"])
+def test_our_checkpoints_are_ours_however_long_their_header(tmp_path, begins):
+    path = tmp_path / "own.safetensors"
+    own = network("utilise")
+    checkpoint.save(path, own, METADATA)
+    header = int.from_bytes(path.read_bytes()[:8], "little")
+    wanted = next(n for n in range(header, header + 2**17) if n % 8 == 0 and n.to_bytes(8, "little").startswith(begins))
+    for more in range(wanted - header + 64, 0, -1):
+        checkpoint.save(path, own, METADATA | {"provenance": "a test" + "." * more})
+        if path.read_bytes().startswith(begins):
+            break
+        assert int.from_bytes(path.read_bytes()[:8], "little") > wanted - 8
+    assert path.read_bytes().startswith(begins)
+    assert not is_published(str(path))
+    assert isinstance(opened(str(path))[0], Utilise)

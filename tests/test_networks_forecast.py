@@ -243,3 +243,9 @@ def test_std_stays_within_its_limits(bias, log_std):
         net.out.weight.zero_()
         net.out.bias[1] = bias
     assert run(net, context()).log_std.unique().tolist() == [log_std]
+
+
+def test_the_recent_past_reaches_back_any_number_of_days():
+    told = Context(None, torch.tensor([True, False])[None, :, None, None], None, torch.tensor([[-400.0, 0.0]]), None)
+    ndvi = torch.tensor([0.6, 0.0])[None, :, None, None]
+    torch.testing.assert_close(recent(ndvi, told, torch.zeros(1, 1, 1), 12.0), torch.full((1, 1, 1), 0.6))

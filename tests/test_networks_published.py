@@ -200,3 +200,13 @@ def test_each_window_is_filled_with_its_own_dates():
     days = torch.arange(17)[None] ** 2
     parts = [model(images[:, first : first + 10], days[:, first : first + 10]) for first in (0, 5, 7)]
     assert model.fill(images, days).equal(joined(parts, [0, 5, 7]))
+
+
+def test_sizes_that_no_network_has_are_refused_with_the_file(tmp_path):
+    model = Utilise(UtiliseConfig(4, 8))
+    state = {
+        name: value[:6] if name == "in_conv.conv.conv.0.weight" else value for name, value in model.state_dict().items()
+    }
+    torch.save({"model_state_dict": state}, tmp_path / "odd.pth")
+    with pytest.raises(InputError, match=r"odd\.pth: utilise needs .*damaged"):
+        load_published(tmp_path / "odd.pth")

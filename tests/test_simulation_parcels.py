@@ -3,7 +3,7 @@ import pytest
 
 from clearcube.simulation.config import Landscape, SceneConfig
 from clearcube.simulation.landcover import LandCover
-from clearcube.simulation.parcels import draw_parcels
+from clearcube.simulation.parcels import _compact, draw_parcels
 
 
 def map_of(seed=0, latitude=48.0, size=96, **changes):
@@ -50,3 +50,8 @@ def test_no_track_runs_over_water():
     parcels = map_of(water=0.3)
     wet = parcels.landcover[parcels.label] == LandCover.WATER
     assert wet.any() and (parcels.track[wet] == 0).all() and (parcels.track[~wet] > 0).any()
+
+
+def test_large_numbers_are_no_matter_where_few_are_taken():
+    label = np.array([[7 * 10**15, 3], [3, 10**12]])
+    np.testing.assert_array_equal(_compact(label), [[2, 0], [0, 1]])

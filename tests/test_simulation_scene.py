@@ -189,3 +189,19 @@ def test_given_values_are_kept():
 def test_impossible_configurations_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         replace(SMALL, **changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"days": (3, 9)}, "begin with 0"),
+        ({"days": (-40, 0)}, "begin with 0"),
+        ({"days": (0, 5, 5)}, "ascending"),
+        ({"latitude": -20.0}, "latitude"),
+        ({"latitude": float("nan")}, "latitude"),
+        ({"days": (0, 5), "orbits": (1,)}, "1 orbits"),
+    ],
+)
+def test_scenes_that_cannot_be_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        SceneConfig(**change)

@@ -710,3 +710,20 @@ def test_the_log_keeps_five_decimals(tmp_path):
     loss, gain = losses(tmp_path)
     assert loss == {"step": 1, "seconds": 12.3, "loss": {"distance": 0.12346}}
     assert gain == {"step": 1, "seconds": 12.3, "gain_db": {"all": 1.0}}
+
+
+def test_a_state_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+    made = config(tmp_path)
+    learner = new_learner(made)
+    save_state(tmp_path, learner, Progress(step=3), made)
+    whole = torch.save
+
+    def full(content, path):
+        whole(content, path)
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0\nframe #0")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match=r"state\.pt\.partial: cannot be written.*unexpected pos"):
+        save_state(tmp_path, learner, Progress(step=6), made)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
+    assert load_state(tmp_path, new_learner(made), made, Progress(), config_from).step == 3

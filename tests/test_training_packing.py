@@ -323,3 +323,11 @@ def test_the_module_trains_from_a_pack(tmp_path, capsys):
     assert (tmp_path / "run" / "last.safetensors").is_file()
     assert command.main([str(tmp_path / "c.toml"), str(tmp_path / "none.npz")]) == 2
     assert "error: " in capsys.readouterr().err
+
+
+def test_two_parts_of_one_cube_are_told_apart(tmp_path):
+    path = stored(tmp_path / "a.nc")
+    days = [str(day)[:10] for day in cloudy_cube(8, 20, 20)["time"].values]
+    parts = [{"path": str(path), "time": f"{days[i]}/{days[i + 3]}"} for i in (0, 4)]
+    data = gathered(config_from({"validation": parts, "check": {"scenarios": ["trailing"]}}))
+    assert [cube.name for cube in data.validation] == ["a", "a#2"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from builders import BANDS, cloudy_cube
 
 from clearcube.cube import band_named
@@ -26,6 +27,7 @@ SIZES = {
     "ganfilling": {"kind": "ganfilling", "width": 1},
     "frame2frame": {"kind": "frame2frame", "width": 1},
     "utilise": {"kind": "utilise", "width": 4},
+    "seq2seq": {"kind": "seq2seq"},
 }
 
 
@@ -179,3 +181,46 @@ def test_clean_series_are_as_many_as_those_to_be_filled_and_others():
     filled, clean = sampler_of(made, DATA).batch(0), clean_sampler_of(made, DATA).batch(0)
     assert filled.target.shape == clean.target.shape == (3, 4, 4, 64, 64)
     assert not filled.target.equal(clean.target)
+
+
+@pytest.mark.parametrize("way", ["masked", "delivered"])
+def test_batches_with_bands_of_their_own_hold_no_real_cube(way):
+    made = config_from(
+        {
+            "output": "unused",
+            "sampling": {
+                "way": way,
+                "size": 16,
+                "frames": 8,
+                "dates": [4],
+                "free_bands": 1,
+                "patterns": 0.3,
+                "simulated": 0,
+            },
+        }
+    )
+    sampler = sampler_of(made, DATA)
+    usual = {len(BANDS)}
+    counts = {sampler.batch(step).target.shape[2] for step in range(12)}
+    assert counts - usual
+
+
+def test_a_discriminator_that_is_lost_stops_before_it_learns():
+    made = config("seq2seq", adversarial=0.1)
+    learner, batch = new_learner(made), sampler_of(made, DATA).batch(0)
+    first, *rest = learner.discriminator.parameters()
+    with torch.no_grad():
+        first.fill_(torch.nan)
+    before = [value.clone() for value in rest]
+    with pytest.raises(InputError, match=r"not a finite number at step 3 \(discriminator\)"):
+        train_step(learner, [batch], made, 3, 0.5)
+    assert all(torch.equal(*pair) for pair in zip(rest, before, strict=True))
+
+
+def test_only_the_published_discriminator_needs_large_samples():
+    plain = {"output": "x", "loss": {"adversarial": 0.1}}
+    small = {"size": 16, "free_bands": 0}
+    made = config_from(plain | {"network": {"kind": "utilise", "width": 4}, "sampling": small})
+    assert made.sampling.size == 16
+    with pytest.raises(InputError, match="published discriminator"):
+        config_from(plain | {"network": {"kind": "ganfilling", "width": 1}, "sampling": small})

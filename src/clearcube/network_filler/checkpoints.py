@@ -44,7 +44,8 @@ def is_published(path: str | os.PathLike[str]) -> bool:
         return False
     with open(path, "rb") as file:
         start = file.read(9)
-    return start.startswith(b"PK") or (start[:1] == b"\x80" and start[8:] != b"{")
+    safetensors = start[8:] == b"{"  # before it lies the length of the header, which may begin like either
+    return not safetensors and (start.startswith(b"PK") or start[:1] == b"\x80")
 
 
 def network_at(path: str, digest: str | None = None) -> nn.Module:

@@ -203,7 +203,10 @@ def _config(config_type: type[Any], values: object, path: str | os.PathLike[str]
         if not _like(value, getattr(default, name)):
             raise InputError(f"{path}: the configuration's {name} cannot be {values[name]!r:.80}")
         checked[name] = value
-    return config_type(**checked)
+    try:
+        return config_type(**checked)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; the file is damaged, get it again") from None
 
 
 def _like(value: object, default: object) -> bool:

@@ -253,7 +253,7 @@ def recent(ndvi: Tensor, context: Context, base: Tensor, scale: float) -> Tensor
     """Mean of a pixel's given NDVI, (N, H, W), weighted by exp(- days ago / scale); the base where none is given."""
     weight = context.given * torch.exp(context.days / scale)[..., None, None]
     total = weight.sum(1)
-    return torch.where(total > 0, (weight * ndvi).sum(1) / total.clamp(min=1e-12), base)
+    return torch.where(total > 0, (weight * ndvi).sum(1) / torch.where(total > 0, total, 1.0), base)
 
 
 def enlarged(context: Context) -> Context:

@@ -11,7 +11,7 @@ import os
 import pickle
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ from clearcube.errors import InputError
 from clearcube.networks.checkpoint import assembled
 from clearcube.networks.ganfilling import GanFillingConfig, Generator
 from clearcube.networks.utilise import Utilise, UtiliseConfig
+
+C = TypeVar("C", GanFillingConfig, UtiliseConfig)
 
 BANDS = ("blue", "green", "red", "nir")
 """What the networks were published for, in order; `nir08` stands in for `nir`."""
@@ -64,7 +66,7 @@ def _unpickled(path: str | os.PathLike[str]) -> Any:
 
 def _ganfilling(state: dict[str, Tensor], path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
     width, bands = _shape(state, "conv1.weight", path)[:2]
-    model = assembled(Generator, GanFillingConfig(width, bands), state, path)
+    model = assembled(Generator, _sized(GanFillingConfig, width, bands, path), state, path)
     return model, {
         "scaling": "reflectance clipped to [0, 1], NaN = 1; bands blue, green, red, near infrared",
         "provenance": {
@@ -77,12 +79,19 @@ def _ganfilling(state: dict[str, Tensor], path: str | os.PathLike[str]) -> tuple
 
 def _utilise(state: dict[str, Tensor], path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
     width, bands = _shape(state, "in_conv.conv.conv.0.weight", path)[:2]
-    model = assembled(Utilise, UtiliseConfig(bands, width), state, path)
+    model = assembled(Utilise, _sized(UtiliseConfig, width, bands, path), state, path)
     return model, {
         "scaling": "reflectance clipped to [0, 1], masked = 1, NaN = 0; bands blue, green, red, near infrared",
         "provenance": {"source": "published weights of U-TILISE, arXiv 2305.13277", "file": Path(path).name},
         "licence": "MIT",
     }
+
+
+def _sized(kind: type[C], width: int, bands: int, path: str | os.PathLike[str]) -> C:
+    try:
+        return kind(width=width, bands=bands)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; the file is damaged") from None
 
 
 def _shape(state: dict[str, Tensor], name: str, path: str | os.PathLike[str]) -> tuple[int, ...]:

@@ -39,7 +39,8 @@ class Seq2SeqConfig:
     smoother_days : scale of the local linear fit that is offered beside the interpolation.
     disbelief : probability of contamination from which an observed pixel is kept out of the interpolation.
     causal : each date is estimated from it and earlier ones; interpolation holds the last value.
-    masks : it is told which pixels are observed, and how many days away their neighbours in time are.
+    masks : it is told which pixels are observed, and how many days away their neighbours in time are; if not, only its
+        std knows the days.
     anomalies : it is told the anomalies of observations; if not, their reflectance instead.
     sharpened : the detail of the estimate is made stronger by a learned share, for each wavelength its own. `log_std`
         is what it would be without.

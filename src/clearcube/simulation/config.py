@@ -140,6 +140,10 @@ class Delivery:
     dilation: int = 1
 
 
+LATITUDES = (25.0, 68.0)
+"""Degrees north, least and largest."""
+
+
 @dataclass(frozen=True)
 class SceneConfig:
     """All that a scene is made from, next to its seed.
@@ -151,7 +155,8 @@ class SceneConfig:
 
     Raises
     ------
-    InputError : no dates, dates not ascending, no bands, a size under 8 pixels.
+    InputError : no dates, dates not ascending or not from 0 on, no bands, a size under 8 pixels, a latitude out of
+        range, orbits of another number than the dates.
     """
 
     height: int = 128
@@ -171,6 +176,11 @@ class SceneConfig:
     def __post_init__(self) -> None:
         if not self.days or any(after <= before for before, after in zip(self.days, self.days[1:], strict=False)):
             raise InputError(f"the days of a scene must be ascending and unique, found {self.days[:10]}")
+        if self.days[0] != 0:
+            raise InputError(f"the days of a scene begin with 0, its first date, not with {self.days[0]}")
+        south, north = LATITUDES
+        if not south <= self.latitude <= north:
+            raise InputError(f"the latitude of a scene must lie in {south} to {north} degrees, not {self.latitude}")
         if not self.bands:
             raise InputError("a scene needs at least one band")
         if min(self.height, self.width) < 8:

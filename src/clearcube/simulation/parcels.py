@@ -78,9 +78,7 @@ def _first_pixels(label: NDArray[np.int32]) -> NDArray[np.int64]:
 
 def _compact(label: NDArray[np.int64]) -> NDArray[np.int32]:
     """The same parcels, numbered without holes."""
-    present = np.zeros(label.max() + 1, dtype=bool)
-    present[label.ravel()] = True
-    return (np.cumsum(present) - 1)[label].astype(np.int32)
+    return np.unique(label, return_inverse=True)[1].reshape(label.shape).astype(np.int32)
 
 
 def _fields(rng: Generator, y: NDArray[np.float32], x: NDArray[np.float32], width: float) -> NDArray[np.int64]:

@@ -1,1 +1,4 @@
-"""Training of the networks: samples with artificial gaps, losses, one step, the loop. Knows no file but its own."""
+"""Training of the networks: samples with artificial gaps, losses, one step, the loop.
+
+Opens cubes of any format through `readers`.
+"""

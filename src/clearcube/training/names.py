@@ -29,10 +29,15 @@ def distinct_stems(paths: Iterable[Path]) -> dict[Path, str]:
 
     >>> list(distinct_stems([Path("a/x.nc"), Path("b/x.nc"), Path("y.nc"), Path("y.zarr")]).values())
     ['a/x', 'b/x', 'y.nc', 'y.zarr']
+    >>> list(distinct_stems([Path("b.nc"), Path("b.b"), Path("b.b.nc")]).values())
+    ['b.nc', 'b.b', 'b.b.nc']
     """
     whole = {path: Path(os.path.abspath(path)) for path in paths}
-    count = Counter(path.parent / path.stem for path in set(whole.values()))
     chosen = {path: each.parent / each.stem for path, each in whole.items()}
-    chosen = {path: stem if count[stem] == 1 else whole[path] for path, stem in chosen.items()}
+    alike: set[Path] | None = None
+    while alike is None or alike:
+        count = Counter(chosen[path] for path in {each: path for path, each in whole.items()}.values())
+        alike = {path for path, name in chosen.items() if count[name] > 1 and name != whole[path]}
+        chosen |= {path: whole[path] for path in alike}
     names = distinct_names(chosen.values())
     return {path: names[each] for path, each in chosen.items()}

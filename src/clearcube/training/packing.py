@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearcube.checksums import sha256_of
-from clearcube.cube import OPTICAL_NM
+from clearcube.cube import OPTICAL_NM, Band, bands_of, dates_of
 from clearcube.errors import DAMAGED_ARCHIVE, InputError
 from clearcube.filler import Block
 from clearcube.training.names import distinct_names, distinct_stems
@@ -123,8 +124,12 @@ def _found(sources: Sequence[CubeSource]) -> list[tuple[CubeSource, Path]]:
 
 
 def _opened_all(found: Sequence[tuple[CubeSource, Path]]) -> list[_Part]:
-    names = distinct_stems(path for _, path in found)
-    return [_opened(path, source.options, names[path]) for source, path in found]
+    names, times, parts = distinct_stems(path for _, path in found), Counter[Path](), []
+    for source, path in found:
+        times[path] += 1
+        number = f"#{times[path]}" if times[path] > 1 else ""  # another part of the same cube
+        parts.append(_opened(path, source.options, f"{names[path]}{number}"))
+    return parts
 
 
 def matches(pattern: str) -> list[Path]:
@@ -193,7 +198,6 @@ def test_sums() -> dict[str, str]:
 
 def _opened(path: Path, options: Mapping[str, Any], name: str) -> _Part:
     """A cube of any format in memory, if it can be trained on."""
-    from clearcube.cube import bands_of, dates_of
     from clearcube.fill_cube.survey import check_reflectance
     from clearcube.readers.elevation import elevation_of
     from clearcube.readers.open import open_cube
@@ -220,7 +224,10 @@ def _usable(block: Block, path: Path | str) -> Block:
 
 
 def write_pack(path: str | Path, data: TrainingData) -> None:
-    """Write cubes into one compact file: reflectance as int16 of 1/10000, -32768 = no value."""
+    """Write cubes into one compact file: reflectance as int16 of 1/10000, clipped to +-3.2767, -32768 = no value.
+
+    Elevation, which training does not use, is left out.
+    """
     arrays: dict[str, Any] = {}
     header: dict[str, Any] = {"files": dict(data.files), "sources": data.sources, "train": [], "validation": []}
     for role in ROLES:
@@ -271,8 +278,6 @@ def read_pack(path: str | Path) -> TrainingData:
 
 
 def _unpacked(arrays: Any, role: str, i: int, entry: Mapping[str, Any]) -> NamedBlock:
-    from clearcube.cube import Band
-
     scaled = arrays[f"{role}{i}_reflectance"]
     reflectance = np.where(scaled == -32768, np.float32(np.nan), scaled * np.float32(1e-4)).astype(np.float32)
     shape = (scaled.shape[0], *scaled.shape[2:])

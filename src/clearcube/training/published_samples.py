@@ -31,19 +31,20 @@ class PublishedSampler(Sampler):
     """
 
     def _drawn(self, rng: Generator, n_dates: int, bands: tuple[Band, ...] | None) -> Sample:
+        real = bands is None
         bands = bands or self._usual(rng)
         if self.config.way == "delivered":
-            return _to_reconstruct(self._delivered(rng, n_dates, bands))
-        return self._to_complete(rng, self._gap_free(rng, n_dates, bands))
+            return _to_reconstruct(self._delivered(rng, n_dates, bands, real=real))
+        return self._to_complete(rng, self._gap_free(rng, n_dates, bands, real=real))
 
-    def _delivered(self, rng: Generator, n_dates: int, bands: tuple[Band, ...]) -> Block:
-        """A series as it came."""
+    def _delivered(self, rng: Generator, n_dates: int, bands: tuple[Band, ...], *, real: bool) -> Block:
+        """A series as it came. real : it may be of a real cube, which has its own bands."""
         size = self.config.size
         if rng.random() < self.config.patterns:
             truth, dates = draw_pattern(rng, n_dates, size, bands)
             observed = self._masks(rng, n_dates)
             return Block(np.where(observed[:, None], truth, np.float32(np.nan)), observed, dates, bands)
-        block = self._block(rng, n_dates) if rng.random() >= self.config.simulated else None
+        block = self._block(rng, n_dates) if rng.random() >= self.config.simulated and real else None
         if block is not None:
             part = cropped(rng, block, n_dates, size)
             seen = part.observed & np.isfinite(part.reflectance).all(axis=1)
@@ -53,14 +54,14 @@ class PublishedSampler(Sampler):
         given, observed, _ = uncovered(rng, scene, self.config.uncovered)
         return Block(given, observed, scene.dates, bands)
 
-    def _gap_free(self, rng: Generator, n_dates: int, bands: tuple[Band, ...]) -> Block:
-        """A series of which everything is known."""
+    def _gap_free(self, rng: Generator, n_dates: int, bands: tuple[Band, ...], *, real: bool) -> Block:
+        """A series of which everything is known. real : it may be of a real cube, which has its own bands."""
         size = self.config.size
         everything = np.ones((n_dates, size, size), bool)
         if rng.random() < self.config.patterns:
             truth, dates = draw_pattern(rng, n_dates, size, bands)
             return Block(truth, everything, dates, bands)
-        block = self._block(rng, n_dates) if rng.random() >= self.config.simulated else None
+        block = self._block(rng, n_dates) if rng.random() >= self.config.simulated and real else None
         part = clear_part(rng, block, n_dates, size) if block is not None else None
         if part is not None:
             return Block(part.reflectance, everything, part.dates, part.bands)

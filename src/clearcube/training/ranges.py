@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from clearcube.errors import InputError
 from clearcube.gaps import Scenario
 from clearcube.networks.adapters import LEARNT
+from clearcube.networks.ganfilling import GanFillingConfig
 from clearcube.networks.precision import PRECISIONS
 from clearcube.networks.seq2seq import Seq2SeqConfig
 from clearcube.training.kinds import kind_of
@@ -55,7 +56,7 @@ def check_ranges(config: TrainingConfig) -> None:
         f"a network of the kind {kind_of(config.network)} has a fixed number of bands; set sampling.free_bands to 0",
     )
     require(
-        isinstance(config.network, Seq2SeqConfig)
+        not isinstance(config.network, GanFillingConfig)
         or not config.loss.adversarial
         or config.sampling.size >= LEAST_JUDGED,
         f"the published discriminator needs a sampling.size of {LEAST_JUDGED} or more; or set loss.adversarial to 0",

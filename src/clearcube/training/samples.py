@@ -209,7 +209,7 @@ def collated(samples: Sequence[Sample]) -> Batch:
 
 def shifted(rng: Generator, sample: Sample) -> Sample:
     """The sample at any time of the year: what seasons do differs from place to place."""
-    return replace(sample, day_of_year=(sample.day_of_year + rng.integers(365)) % 365 + 1)
+    return replace(sample, day_of_year=(sample.day_of_year + int(rng.integers(365))) % 365 + 1)
 
 
 def uncovered(

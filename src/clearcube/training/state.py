@@ -162,10 +162,21 @@ class Seeded(Configured, Protocol):
 
 
 def save_state(folder: Path, learner: Restored, progress: object, config: Configured) -> None:
-    """Write the state; it appears under its name only when complete. progress : a data class of plain values."""
+    """Write the state; it appears under its name only when complete. progress : a data class of plain values.
+
+    Raises
+    ------
+    OSError : it cannot be written.
+    """
     partial = folder / f".{STATE}.partial"
-    torch.save({"config": json.dumps(config.plain()), "progress": vars(progress), "learner": learner.state()}, partial)
-    partial.replace(folder / STATE)
+    saved = {"config": json.dumps(config.plain()), "progress": vars(progress), "learner": learner.state()}
+    try:
+        torch.save(saved, partial)
+        partial.replace(folder / STATE)
+    except RuntimeError as error:  # what torch makes of a full disk
+        raise OSError(f"{partial}: cannot be written; is the disk full? ({str(error).splitlines()[0]})") from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_state(
@@ -254,7 +265,7 @@ def save_weights(
     metadata: dict[str, Any] = {
         "scaling": "reflectance, unit 1; the network scales by itself",
         "licence": LICENCE,
-        "provenance": provenance(config, progress, files, hardware(rates.threads, rates.precision)),
+        "provenance": provenance(config, progress, files, hardware(rates.threads, rates.precision, rates.devices)),
         "validation": _finite({"gain_db": gains or {}, "history": progress.validations}),
     }
     checkpoint.save(path, bare(learner.average), metadata, half=config.stored == "float16")
@@ -292,8 +303,8 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def hardware(threads: int, precision: str) -> str:
-    """What the run computes on and in, in words."""
+def hardware(threads: int, precision: str, devices: int = 1) -> str:
+    """What the run computes on and in, in words. devices : GPUs that it uses, where there are any."""
     if torch.cuda.is_available():
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}, {type_of(precision, 'cuda')}"
+        return f"{devices} x {torch.cuda.get_device_name()}, {type_of(precision, 'cuda')}"
     return f"{threads} of {usable_cores()} CPU cores ({platform.machine()}), {type_of(precision, 'cpu')}"

@@ -1,9 +1,10 @@
-"""One step of training: a function of the networks, a batch and the weights of the loss. It knows no files."""
+"""One step of training: a function of the networks, a batch and the weights of the loss. Reads only `start`."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -153,7 +154,8 @@ def train_step(
         terms = {name: t for name, t in loss_terms(output, batch).items() if learnt(learner.generator, name)}
         told: dict[str, Tensor] = {}
         if learner.discriminator is not None and progress >= rates.warm_up:
-            judging = _judged(learner, output, batch, clean[i] if clean else None, rates, where)
+            learn = partial(_learn, learner, step=step, where=where)
+            judging = judged(learner.discriminator, output, batch, clean[i] if clean else None, rates.precision, learn)
             terms["adversarial"], told["discriminator"] = judging
         _check_finite(terms | told, step, where)
         total = weighted(terms, config.loss) / len(batches)
@@ -176,21 +178,16 @@ def _factor(progress: float, rates: OptimisationConfig) -> float:
     return one_cycle(progress) if rates.schedule == "one-cycle" else 1.0
 
 
-def _judged(
-    learner: Learner, output: Output, batch: Batch, clean: Batch | None, rates: OptimisationConfig, where: OneDevice
-) -> tuple[Tensor, Tensor]:
-    """The generator's adversarial loss after a step of the discriminator, and the loss of that step."""
+def _learn(learner: Learner, loss: Tensor, *, step: int, where: OneDevice) -> None:
+    """A step of the discriminator."""
     judge, optimiser = learner.discriminator, learner.discriminator_optimiser
     assert judge is not None
     assert optimiser is not None
-
-    def learn(loss: Tensor) -> None:
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        where.average_gradients(judge)
-        optimiser.step()
-
-    return judged(judge, output, batch, clean, rates.precision, learn)
+    _check_finite({"discriminator": loss}, step, where)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    where.average_gradients(judge)
+    optimiser.step()
 
 
 def forward(generator: nn.Module, batch: Batch, precision: str) -> Output:
