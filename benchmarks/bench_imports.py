@@ -5,6 +5,7 @@ python -m benchmarks.bench_imports
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,7 @@ def seconds(*command: str) -> float:
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     nothing = seconds(sys.executable, "-c", "pass")
     xarray = seconds(sys.executable, "-c", "import xarray")
     both = seconds(sys.executable, "-c", "import xarray, clearcube")

@@ -5,6 +5,7 @@ Run: `python -m benchmarks.bench_simulation`. Compiling is done before; the best
 
 from __future__ import annotations
 
+import argparse
 import os
 import time
 
@@ -29,6 +30,7 @@ def best_seconds(config: SceneConfig, repeats: int = 5) -> float:
 
 def main() -> None:
     """Print a table."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     simulate(SceneConfig(height=16, width=16, days=(0, 5)), 0)
     print(f"| size | dates | bands | s | million pixel-frames/s (aim {AIM}) |\n|---|---|---|---|---|")
     for size, dates in SIZES:

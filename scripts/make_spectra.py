@@ -11,6 +11,7 @@ Run: `python scripts/make_spectra.py`. It writes `src/clearcube/simulation/spect
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +169,7 @@ SPECTRA = {
 
 def main() -> None:
     """Write the table: a row for each wavelength, a column for each spectrum, reflectance in unit 1."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     rows = np.column_stack([WAVELENGTH, *SPECTRA.values()])
     header = ",".join(["wavelength_nm", *SPECTRA])
     np.savetxt(TABLE, rows, fmt=["%d", *["%.4f"] * len(SPECTRA)], delimiter=",", header=header, comments="")

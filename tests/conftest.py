@@ -24,6 +24,15 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The folder of golden outputs of the published networks; tests that need it skip where it is absent."""
+    folder = SHARED / "reference"
+    if not folder.is_dir():
+        pytest.skip(f"the golden outputs are not here ({folder} is absent)")
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def same_random_numbers() -> None:
     """Random tensors of a test do not depend on what ran before it."""

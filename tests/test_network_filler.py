@@ -238,12 +238,14 @@ def test_fill_takes_a_checkpoint(untrained):
     np.testing.assert_array_equal(mine["source"].values, linear["source"].values)
 
 
-def test_the_embedded_weights_say_what_they_are():
-    path = network_filler.embedded_weights("seq2seq")
+@pytest.mark.parametrize("name", [path.stem for path in network_filler.shipped()])
+def test_the_embedded_weights_say_what_they_are(name):
+    path = network_filler.embedded_weights(name)
     assert path is not None
     assert path.stat().st_size <= 8_000_000
     model, metadata = checkpoint.load(path)
-    assert sum(p.numel() for p in model.parameters()) <= 1_500_000
+    if name.startswith("seq2seq"):
+        assert sum(p.numel() for p in model.parameters()) <= 1_500_000
     assert metadata["licence"] == "Apache-2.0"
     made = metadata["provenance"]
     assert {"command", "seed", "config", "files", "steps", "hours", "hardware"} <= set(made)

@@ -42,8 +42,8 @@ def shapes(model):
 
 
 @torch.no_grad()
-def test_ganfilling_generator_meets_the_golden_output(shared):
-    golden = np.load(shared / "reference" / "ganfilling_golden.npz")["generator_output"]
+def test_ganfilling_generator_meets_the_golden_output(reference):
+    golden = np.load(reference / "ganfilling_golden.npz")["generator_output"]
     generator = with_golden_weights(ganfilling.Generator(GanFillingConfig(8)))
     out = generator(golden_input(10, 128, 128).permute(1, 2, 3, 0)[None])[:, :, ::4, ::4]
     assert golden.std() > 0.05
@@ -51,28 +51,28 @@ def test_ganfilling_generator_meets_the_golden_output(shared):
 
 
 @torch.no_grad()
-def test_ganfilling_discriminator_meets_the_golden_output(shared):
-    golden = np.load(shared / "reference" / "ganfilling_golden.npz")["discriminator_output"]
+def test_ganfilling_discriminator_meets_the_golden_output(reference):
+    golden = np.load(reference / "ganfilling_golden.npz")["discriminator_output"]
     discriminator = with_golden_weights(ganfilling.Discriminator(GanFillingConfig(8))).train()
     out = discriminator(golden_input(4, 64, 64).permute(1, 2, 3, 0)[None])
     np.testing.assert_allclose(out.numpy(), golden, atol=1e-4)
 
 
 @torch.no_grad()
-def test_utilise_meets_the_golden_output(shared):
-    golden = np.load(shared / "reference" / "utilise_golden.npz")["output"]
+def test_utilise_meets_the_golden_output(reference):
+    golden = np.load(reference / "utilise_golden.npz")["output"]
     model = with_golden_weights(Utilise(UtiliseConfig()))
     out = model(golden_input(6, 64, 64)[None], torch.tensor([[120, 125, 130, 140, 145, 160]]))[..., ::2, ::2]
     assert golden.std() > 0.05
     np.testing.assert_allclose(out.numpy(), golden, atol=1e-4)
 
 
-def test_names_and_shapes_are_the_published_ones_in_order(shared):
-    reference = json.loads((shared / "reference" / "ganfilling_tensors.json").read_text())
+def test_names_and_shapes_are_the_published_ones_in_order(reference):
+    expected = json.loads((reference / "ganfilling_tensors.json").read_text())
     with torch.device("meta"):
-        assert shapes(ganfilling.Generator(GanFillingConfig())) == list(reference["generator"].items())
-        assert shapes(ganfilling.Discriminator(GanFillingConfig())) == list(reference["discriminator"].items())
-        expected = json.loads((shared / "reference" / "utilise_tensors.json").read_text())
+        assert shapes(ganfilling.Generator(GanFillingConfig())) == list(expected["generator"].items())
+        assert shapes(ganfilling.Discriminator(GanFillingConfig())) == list(expected["discriminator"].items())
+        expected = json.loads((reference / "utilise_tensors.json").read_text())
         assert shapes(Utilise(UtiliseConfig())) == list(expected.items())
 
 

@@ -88,6 +88,12 @@ def _utilise(state: dict[str, Tensor], path: str | os.PathLike[str]) -> tuple[nn
 
 
 def _sized(kind: type[C], width: int, bands: int, path: str | os.PathLike[str]) -> C:
+    """The configuration of a network of these sizes.
+
+    Raises
+    ------
+    InputError : no such network has them.
+    """
     try:
         return kind(width=width, bands=bands)
     except InputError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 
@@ -33,11 +33,14 @@ def distinct_stems(paths: Iterable[Path]) -> dict[Path, str]:
     ['b.nc', 'b.b', 'b.b.nc']
     """
     whole = {path: Path(os.path.abspath(path)) for path in paths}
-    chosen = {path: each.parent / each.stem for path, each in whole.items()}
-    alike: set[Path] | None = None
-    while alike is None or alike:
-        count = Counter(chosen[path] for path in {each: path for path, each in whole.items()}.values())
-        alike = {path for path, name in chosen.items() if count[name] > 1 and name != whole[path]}
-        chosen |= {path: whole[path] for path in alike}
+    chosen = {each: each.parent / each.stem for each in whole.values()}
+    while alike := _sharing(chosen):
+        chosen |= {each: each for each in alike}
     names = distinct_names(chosen.values())
-    return {path: names[each] for path, each in chosen.items()}
+    return {path: names[chosen[each]] for path, each in whole.items()}
+
+
+def _sharing(chosen: Mapping[Path, Path]) -> list[Path]:
+    """The paths that were shortened to what another one is called."""
+    count = Counter(chosen.values())
+    return [path for path, name in chosen.items() if count[name] > 1 and name != path]
