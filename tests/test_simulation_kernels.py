@@ -29,7 +29,7 @@ def test_placing_is_a_separable_correlation():
 
 @pytest.mark.parametrize("shift", [-1.4, -0.3, 0.0, 0.5, 1.0])
 def test_taps_sum_to_one_and_move_by_the_shift(shift):
-    taps = placement_taps(shift, 0.45)
+    (taps,) = placement_taps(np.array([shift]), np.array([0.45]))
     assert taps.sum() == pytest.approx(1, abs=1e-6)
     assert taps @ (np.arange(TAPS) - TAPS // 2) == pytest.approx(-shift, abs=0.08)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,13 +51,14 @@ def draw_date_effects(
     )
 
 
-def placement_taps(shift: float, blur: float) -> NDArray[np.float32]:
-    """Kernel (7,) that blurs by a point spread of this standard deviation and moves a frame by `shift` pixels.
+def placement_taps(shift: NDArray[np.floating[Any]], blur: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Kernels (..., 7) that blur by point spreads of these standard deviations and move frames by `shift` pixels.
 
-    It sums to 1.
+    shift, blur : of shapes that go together, (...). Each kernel sums to 1.
     """
-    taps = np.exp(-0.5 * ((np.arange(TAPS) - TAPS // 2 + shift) / max(blur, SHARPEST)) ** 2)
-    return np.asarray(taps / taps.sum(), dtype=np.float32)
+    offset = np.arange(TAPS) - TAPS // 2 + shift[..., None]
+    taps = np.exp(-0.5 * (offset / np.maximum(blur, SHARPEST)[..., None]) ** 2)
+    return np.asarray(taps / taps.sum(axis=-1, keepdims=True), dtype=np.float32)
 
 
 def band_noise(config: SceneConfig, band: Band, seed: int) -> NDArray[np.float32]:

@@ -34,8 +34,10 @@ def fractal_fields(
     """
     power = _power(rng, size, slope=slope, stretch=stretch, cutoff=cutoff)
     shape = (count, size, size // 2 + 1)
-    noise = rng.standard_normal((2, *shape), dtype=np.float32)
-    fields = fft.irfft2((noise[0] + 1j * noise[1]) * power, s=(size, size), overwrite_x=True)
+    waves = np.empty(shape, dtype=np.complex64)
+    waves.real, waves.imag = rng.standard_normal((2, *shape), dtype=np.float32)
+    waves *= power
+    fields = fft.irfft2(waves, s=(size, size), overwrite_x=True)
     fields -= fields.mean(axis=(1, 2), keepdims=True)
     return np.asarray(fields / fields.std(axis=(1, 2), keepdims=True), dtype=np.float32)
 
@@ -50,7 +52,8 @@ def _power(rng: Generator, size: int, *, slope: float, stretch: float, cutoff: f
     amplitude = np.zeros(square.shape, dtype=np.float32)
     positive = square > 0
     waves = square[positive]
-    amplitude[positive] = waves ** (-slope / 4) * np.exp(-2 * (np.pi * cutoff) ** 2 * waves)
+    falling = waves ** (-slope / 4)
+    amplitude[positive] = falling * np.exp(-2 * (np.pi * cutoff) ** 2 * waves) if cutoff > 0 else falling
     return amplitude
 
 

@@ -93,6 +93,12 @@ def _observe(
     noise = [band_noise(config, band, seed) for band in config.bands]
     green, dry, raw, seen = (np.empty(shape, dtype=np.float32) for _ in range(4))
     row, blur = np.empty(shape[1], dtype=np.float32), config.disturbance.blur * optics.blur
+    still = placement_taps(np.zeros_like(blur), blur)
+    moved = placement_taps(effects.shift, blur[:, None])
+    canopy, dry_matter, gain = (
+        np.ascontiguousarray(of_parcels.swapaxes(-1, -2))
+        for of_parcels in (ground.canopy, ground.dry_matter, effects.gain)
+    )
     curves, label = ground.curves, ground.parcels.label
     held = curves.wet * ground.holds_water
     grain_of_dates = stream(seed, "grain")
@@ -105,13 +111,11 @@ def _observe(
             darkening = curves.tilled[date] * (1 - optics.wetting[band] * held[date])
             mix_kernel(
                 label, green, dry, ground.ground[band], ground.parcels.track,
-                np.ascontiguousarray(ground.canopy[:, band]), np.ascontiguousarray(ground.dry_matter[:, band]),
-                darkening, np.ascontiguousarray(effects.gain[date, :, band]), ground.track_reflectance[band],
+                canopy[band], dry_matter[band], darkening, gain[date, band], ground.track_reflectance[band],
                 optics.leaves[band] * np.float32(0.5), grain, grain_weight[band], raw, seen,
             )  # fmt: skip
-            still = placement_taps(0.0, blur[band])
-            place_kernel(raw, still, still, row, surface[date, band])
-            down, across = (placement_taps(shift, blur[band]) for shift in effects.shift[date, band])
+            place_kernel(raw, still[band], still[band], row, surface[date, band])
+            down, across = moved[date, band]
             place_kernel(seen, down, across, row, clear[date, band])
             atmosphere_kernel(
                 effects.aerosol[date], optics.path[band], optics.loss[band], effects.column_gain[date],
