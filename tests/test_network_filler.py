@@ -8,6 +8,7 @@ from builders import BANDS, block_of, cloudy_cube
 from network_builders import METADATA, TINY, saved
 
 import clearcube
+from benchmarks import bench_seams
 from clearcube import network_filler
 from clearcube.cube import Band
 from clearcube.errors import InputError
@@ -31,6 +32,7 @@ from clearcube.training.packing import test_sums as listed_sums
 def computed_in(request, monkeypatch):
     """All of this holds in both types, whichever the processor would take."""
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: request.param == "bfloat16")
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +162,16 @@ def test_windows_of_any_size_agree_with_the_embedded_weights(monkeypatch):
             np.testing.assert_allclose(parts[name].values, once[name].values, atol=1e-6)
 
 
+@pytest.mark.parametrize("computed_in", ["float32"], indirect=True)
+def test_cells_of_the_embedded_network_agree_with_one_look_by_their_halo():
+    halo = make_network_filler("seq2seq").halo
+    found = [bench_seams.differences(bench_seams.scene(seed, 128, 8), 64, (halo, 0)) for seed in (50_000, 50_001)]
+    with_halo, without = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    assert (with_halo > bench_seams.NOTICED).mean() < 0.1
+    assert with_halo.mean() < 4e-4
+    assert without.mean() > 1e-3
+
+
 def test_the_centre_is_filled_as_the_whole_is(random, monkeypatch):
     for module in (own, looks):
         monkeypatch.setattr(module, "LARGEST_CELL", 32)
@@ -271,6 +283,16 @@ def test_any_number_of_inserted_dates_changes_no_other(monkeypatch):
     assert np.isfinite(some["reflectance"]).all()
     for name in ("reflectance", "reflectance_std"):
         np.testing.assert_allclose(some[name].sel(time=whole["time"]), whole[name], atol=1e-5)
+
+
+def test_the_order_of_bands_changes_a_fill_by_rounding_alone(computed_in):
+    filler, straight, order = make_network_filler("seq2seq"), bench_seams.scene(3, 32, 8), [2, 0, 3, 1]
+    values, bands = straight.reflectance[:, order], tuple(straight.bands[i] for i in order)
+    other = dataclasses.replace(straight, reflectance=values, bands=bands)
+    one, two = (filler.prepare([each]).fill(each) for each in (straight, other))
+    limit = 1e-5 if computed_in == "float32" else 2e-3
+    for mine, theirs in ((one.mean, two.mean), (one.std, two.std)):
+        np.testing.assert_allclose(theirs, mine[:, order], atol=limit)
 
 
 def test_dates_that_nobody_saw_are_shown_once_beside_all_others(monkeypatch):
