@@ -14,22 +14,24 @@ from clearcube.evaluation.calibration import calibration_sums, inside
 from clearcube.filler import Block, Estimate
 from clearcube.gaps import STRATA, MaskBank, Scenario, ScenarioUnavailable, gap_length, gap_stratum, hide, scored
 from clearcube.methods import METHODS, make_filler
+from clearcube.network_filler import make_network_filler
 from clearcube.simulation import random_config, simulate
 from clearcube.simulation.config import SENTINEL2_FOUR
 
 SIZE, PART, FEWEST = 16, 4, 1000
 FEW, MANY, INDEPENDENT = 32, 256, 24
+LARGER, SOME = 32, 48  # the network lives by what lies around a pixel
 FIRST_SEED = 700_000  # nothing was chosen by looking at these scenes
 
 
 @cache
-def scenes(count):
-    """Simulated scenes: reflectance, clear truth, observed, dates."""
+def scenes(count, size=SIZE):
+    """Simulated scenes of size x size pixels: reflectance, clear truth, observed, dates."""
     found = []
     for seed in range(FIRST_SEED, FIRST_SEED + count):
         rng = np.random.default_rng(seed)
         dates = int(rng.integers(12, 37))
-        config = random_config(rng, height=SIZE, width=SIZE, n_dates=dates, bands=SENTINEL2_FOUR, evaluation=True)
+        config = random_config(rng, height=size, width=size, n_dates=dates, bands=SENTINEL2_FOUR, evaluation=True)
         scene = simulate(config, seed)
         found.append((scene.reflectance, scene.clear, scene.observed, scene.dates))
     return experiments(found)
@@ -65,8 +67,9 @@ def experiments(cubes):
 def experiment(number, reflectance, clear, observed, dates, bank):
     """Every other cube is hidden as a whole, by one scenario; of the others each part has a scenario of its own."""
     hidden = np.zeros_like(observed)
-    side = PART if number % 2 else SIZE
-    for at, (top, left) in enumerate(np.ndindex(SIZE // side, SIZE // side)):
+    size = observed.shape[1]
+    side = PART if number % 2 else size
+    for at, (top, left) in enumerate(np.ndindex(size // side, size // side)):
         rows, columns = (slice(side * start, side * (start + 1)) for start in (top, left))
         part = Block(
             np.ascontiguousarray(reflectance[:, :, rows, columns]), observed[:, rows, columns], dates, SENTINEL2_FOUR
@@ -84,11 +87,11 @@ def coverage_sums(estimate, truth, counted, stratum, names=tuple(band.name for b
     return calibration_sums(estimate, truth, counted, names, np.eye(len(names)), stratum, len(STRATA))[inside(0.9)]
 
 
-def coverage(method, experiments):
+def coverage(filler, experiments):
     """Share inside of the intervals by band and stratum, its standard error (of cubes), and the strata."""
     found = []
     for seen, truth, counted, stratum in experiments:
-        estimate = make_filler(method).prepare([seen]).fill(seen)
+        estimate = filler.prepare([seen]).fill(seen)
         assert np.isfinite(np.moveaxis(estimate.mean, 1, -1)[counted]).all()
         found.append(coverage_sums(estimate, truth, counted, stratum))
     total, weight = (np.stack([getattr(sums, name).T for sums in found]) for name in ("total", "weight"))
@@ -102,21 +105,27 @@ def coverage(method, experiments):
 
 @pytest.mark.parametrize("method", list(METHODS))
 def test_ninety_per_cent_intervals_cover(method):
-    cover, _, strata = coverage(method, independent_pixels(INDEPENDENT))
+    cover, _, strata = coverage(make_filler(method), independent_pixels(INDEPENDENT))
     assert ((cover > 0.85) & (cover < 0.95)).all(), (strata, cover.round(3))
 
 
 @pytest.mark.parametrize("method", list(METHODS))
 def test_ninety_per_cent_intervals_cover_scenes(method):
-    cover, error, strata = coverage(method, scenes(FEW))
+    cover, error, strata = coverage(make_filler(method), scenes(FEW))
     assert ((cover > 0.85 - 2 * error) & (cover < 0.95 + 2 * error)).all(), (strata, cover.round(3))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", list(METHODS))
 def test_ninety_per_cent_intervals_cover_many_scenes(method):
-    cover, _, strata = coverage(method, scenes(MANY))
+    cover, _, strata = coverage(make_filler(method), scenes(MANY))
     assert ((cover > 0.85) & (cover < 0.95)).all(), (strata, cover.round(3))
+
+
+@pytest.mark.slow
+def test_ninety_per_cent_intervals_of_the_embedded_network_cover_scenes():
+    cover, error, strata = coverage(make_network_filler("seq2seq"), scenes(SOME, LARGER))
+    assert ((cover > 0.85 - 2 * error) & (cover < 0.95 + 2 * error)).all(), (strata, cover.round(3))
 
 
 def test_coverage_is_counted_by_band_and_stratum():
