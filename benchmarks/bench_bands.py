@@ -2,7 +2,7 @@
 
 Hides observed pixels by the protocol of `clearcube.gaps` and scores against the clear truth of the simulation, for the
 bands of several sensors. Prints Markdown: mean over scenes of the gain in PSNR, dB, for all bands together, and for
-each band where a part of a date was seen. `--weights` judges other weights.
+each band where a part of a date was seen. `--weights` judges other weights, `--only` some of the sets of bands.
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ from clearcube.simulation.config import BAND_SETS, SENTINEL2_FOUR
 
 SCENARIOS = (Scenario.PARTIAL, Scenario.FRAMES, Scenario.RUN30, Scenario.RUN60, Scenario.LEADING, Scenario.TRAILING)
 FIRST_SEED = 40_000
+OTHERS = {
+    "near-infrared-alone": (SENTINEL2_FOUR[3],),
+    "940-nm-alone": (Band("water_vapour", 940.0),),
+    "twenty": tuple(Band(f"nm{nm:.0f}", float(nm)) for nm in np.linspace(400, 2400, 20).round()),
+}
+"""Beside those of the sensors that training knows; the last two lie off their centres."""
 
 
 def scenes(count: int, size: int, bands: tuple[Band, ...]) -> list[Scene]:
@@ -64,16 +70,18 @@ def gain(squares: list[np.ndarray]) -> np.ndarray:
 
 def main() -> None:
     """Print the tables."""
+    sets = {**BAND_SETS, **OTHERS}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenes", type=int, default=12)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--weights")
+    parser.add_argument("--only", nargs="+", choices=sets, default=sets, metavar="BANDS", help=", ".join(sets))
     options = parser.parse_args()
     filler = NetworkFiller(options.weights, "seq2seq") if options.weights else make_network_filler("seq2seq")
     print(f"| bands | {' | '.join(SCENARIOS)} |\n|{'---|' * (len(SCENARIOS) + 1)}")
-    single = {"near infrared alone": (SENTINEL2_FOUR[3],)}
     by_band = {}
-    for name, bands in {**BAND_SETS, **single}.items():
+    for name in options.only:
+        bands = sets[name]
         found = errors(filler, scenes(options.scenes, options.size, bands))
         together = {s: gain([each.mean(axis=1) for each in squares]) for s, squares in found.items()}
         cells = [f"{together[s]:+.2f}" if s in together else "" for s in SCENARIOS]
