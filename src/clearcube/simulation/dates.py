@@ -61,10 +61,9 @@ def placement_taps(shift: NDArray[np.floating[Any]], blur: NDArray[np.floating[A
     return np.asarray(taps / taps.sum(axis=-1, keepdims=True), dtype=np.float32)
 
 
-def band_noise(config: SceneConfig, band: Band, seed: int) -> NDArray[np.float32]:
-    """White noise of one band, (T, H, W), unit variance."""
-    rng = stream(seed, "noise", band.name, band.wavelength)
-    return rng.standard_normal((len(config.days), config.height, config.width), dtype=np.float32)
+def noise_of(band: Band, seed: int) -> Generator:
+    """The random numbers from which the noise of one band is drawn, date after date."""
+    return stream(seed, "noise", band.name, band.wavelength)
 
 
 def _heavy(rng: Generator, *shape: int) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearcube.simulation.clouds import CloudFrame, Skies
-from clearcube.simulation.dates import DateEffects, band_noise, draw_date_effects, placement_taps
+from clearcube.simulation.dates import DateEffects, draw_date_effects, noise_of, placement_taps
 from clearcube.simulation.delivery import DeliveredMasks, draw_missing
 from clearcube.simulation.fields import canvas_size, fractal_fields, sample, stream
 from clearcube.simulation.kernels import atmosphere_kernel, cover_kernel, cover_up_kernel, mix_kernel, place_kernel
@@ -90,7 +90,8 @@ def _observe(
     clear = np.empty_like(surface)
     growth = _growth_fields(config, shape, seed)
     level = np.float32(config.disturbance.noise)
-    noise = [band_noise(config, band, seed) for band in config.bands]
+    noise_of_bands = [noise_of(band, seed) for band in config.bands]
+    noise = np.empty(surface.shape[2:], dtype=np.float32)
     green, dry, raw, seen = (np.empty(shape, dtype=np.float32) for _ in range(4))
     row, blur = np.empty(shape[1], dtype=np.float32), config.disturbance.blur * optics.blur
     still = placement_taps(np.zeros_like(blur), blur)
@@ -117,9 +118,10 @@ def _observe(
             place_kernel(raw, still[band], still[band], row, surface[date, band])
             down, across = moved[date, band]
             place_kernel(seen, down, across, row, clear[date, band])
+            noise_of_bands[band].standard_normal(out=noise, dtype=np.float32)
             atmosphere_kernel(
                 effects.aerosol[date], optics.path[band], optics.loss[band], effects.column_gain[date],
-                noise[band][date], level, clear[date, band],
+                noise, level, clear[date, band],
             )  # fmt: skip
     return surface, clear
 
