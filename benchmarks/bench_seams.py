@@ -75,9 +75,7 @@ def main() -> None:
     given = parser.parse_args()
     seeds = range(FIRST_SEED, FIRST_SEED + given.scenes)
     wholes = [scene(seed, given.size, given.dates) for seed in seeds]
-    print(
-        "| cell | halo | differ by more than 0.001 | in three of four scenes at most | in the worst | mean | largest |"
-    )
+    print("| cell | halo | above 0.001 | in three of four scenes at most | in the worst | mean | largest |")
     print("|---|---|---|---|---|---|---|")
     for cell in CELLS:
         found = [differences(whole, cell, HALOS) for whole in wholes]
