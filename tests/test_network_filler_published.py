@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from builders import BANDS, block_of, cloudy_cube, smooth_series
 
 import clearcube
@@ -19,6 +20,8 @@ from clearcube.network_filler.published import band_order, small
 from clearcube.networks import checkpoint
 from clearcube.networks.ganfilling import GanFillingConfig, Generator, published_input
 from clearcube.networks.utilise import Utilise, UtiliseConfig
+from clearcube.readers.calendar import on_calendar
+from clearcube.workflows.fill import FillRequest, fill_files
 
 METADATA = {"scaling": "published", "provenance": "a test", "licence": "Apache-2.0"}
 NAMES = ("ganfilling", "frame2frame", "utilise")
@@ -116,6 +119,7 @@ def test_windows_agree(weights, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_an_inserted_date_changes_nothing_at_the_others(weights, name):
     whole = block(12, never=False)
+    whole.reflectance[9], whole.observed[9] = np.nan, False  # a second date that was lost
     at, day = 4, whole.dates[3] + 1
     assert day < whole.dates[4]
     longer = Block(
@@ -123,12 +127,42 @@ def test_an_inserted_date_changes_nothing_at_the_others(weights, name):
         np.insert(whole.observed, at, False, axis=0),
         np.insert(whole.dates, at, day),
         BANDS,
+        acquired=np.insert(np.ones(12, bool), at, False),
     )
     short, long = (filler_of(weights / f"{name}.safetensors").prepare([each]) for each in (whole, longer))
     np.testing.assert_array_equal(short.errors.table, long.errors.table)
-    acquired = np.isfinite(whole.reflectance).any(axis=(1, 2, 3))
-    one, two = short.fill(whole).mean, np.delete(long.fill(longer).mean, at, axis=0)
-    np.testing.assert_array_equal(one[acquired], two[acquired])
+    np.testing.assert_array_equal(short.fill(whole).mean, np.delete(long.fill(longer).mean, at, axis=0))
+
+
+@pytest.fixture(scope="module")
+def with_lost_dates():
+    cube = cloudy_cube(8, 4, 110, never=False).drop_vars("truth")
+    cube["reflectance"][2], cube["observed"][2] = np.nan, False  # one more
+    own = cube["time"].values.astype("datetime64[D]")
+    return cube, np.union1d(own, own[3] + 1)
+
+
+def test_dates_asked_for_change_none_of_the_input(weights, with_lost_dates):
+    cube, asked = with_lost_dates
+    options = {"method": "utilise", "weights": str(weights / "utilise.safetensors")}
+    one, two = (clearcube.fill(each, **options) for each in (cube, on_calendar(cube, asked)))
+    assert two.sizes["time"] == one.sizes["time"] + 1
+    xr.testing.assert_equal(two["reflectance"].sel(time=one["time"]), one["reflectance"])
+
+
+@pytest.mark.parametrize("window", [96, 256])  # read from a copy, and in place
+def test_dates_asked_for_change_none_of_a_file(weights, with_lost_dates, tmp_path, window):
+    cube, asked = with_lost_dates
+    cube.to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
+    found = []
+    for number, opening in enumerate(({}, {"dates": [str(day) for day in asked]})):
+        output, options = tmp_path / f"{number}.nc", {"weights": str(weights / "utilise.safetensors")}
+        inputs = (str(tmp_path / "cube.nc"),)
+        fill_files(FillRequest(inputs, output, "utilise", opening, options, window=window), lambda *_: None)
+        found.append(clearcube.open_cube(output).load())
+    one, two = found
+    assert two.sizes["time"] == one.sizes["time"] + 1
+    xr.testing.assert_equal(two["reflectance"].sel(time=one["time"]), one["reflectance"])
 
 
 def test_the_order_of_bands_is_found(weights):

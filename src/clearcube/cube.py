@@ -206,6 +206,13 @@ def dates_of(cube: xr.Dataset) -> NDArray[np.datetime64]:
     return cube["time"].values.astype("datetime64[D]")
 
 
+def acquired_dates(cube: xr.Dataset) -> NDArray[np.bool_]:
+    """(T,) bool, False where a date is none of the input's but was asked for (`readers.calendar.on_calendar`)."""
+    if not {"wanted", "acquired"} <= set(cube.coords):
+        return np.ones(cube.sizes["time"], dtype=bool)
+    return np.asarray(cube["acquired"].values, dtype=bool)
+
+
 def bands_of(cube: xr.Dataset) -> tuple[Band, ...]:
     """The cube's bands. Wavelengths come from the coordinate, else from the common names."""
     names = [str(name) for name in cube["band"].values]

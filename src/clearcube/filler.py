@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -26,12 +26,14 @@ class Block:
     observed : (T, H, W) bool.
     dates : (T,) datetime64[D], ascending, unique; spacing is free.
     bands : the B bands.
+    acquired : (T,) bool, False at dates that the input does not have and that are only to be filled; None: it has all.
     """
 
     reflectance: NDArray[np.float32]
     observed: NDArray[np.bool_]
     dates: NDArray[np.datetime64]
     bands: tuple[Band, ...]
+    acquired: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         times, bands, height, width = self.reflectance.shape
@@ -41,6 +43,7 @@ class Block:
         assert self.dates.shape == (times,), self.dates.shape
         assert self.dates.dtype == np.dtype("datetime64[D]"), self.dates.dtype
         assert len(self.bands) == bands, (len(self.bands), bands)
+        assert self.acquired is None or self.acquired.shape == (times,), self.acquired
 
     @property
     def days(self) -> NDArray[np.int64]:
@@ -57,12 +60,13 @@ class Block:
 
 def cut(block: Block, place: tuple[slice, slice]) -> Block:
     """The part of a block in these rows and columns."""
-    return Block(block.reflectance[(..., *place)], block.observed[(..., *place)], block.dates, block.bands)
+    return replace(block, reflectance=block.reflectance[(..., *place)], observed=block.observed[(..., *place)])
 
 
 def at_dates(block: Block, which: slice | NDArray[np.intp] | NDArray[np.bool_]) -> Block:
     """The block at some of its dates: a slice, positions, or (T,) bool."""
-    return Block(block.reflectance[which], block.observed[which], block.dates[which], block.bands)
+    acquired = None if block.acquired is None else block.acquired[which]
+    return Block(block.reflectance[which], block.observed[which], block.dates[which], block.bands, acquired)
 
 
 def everywhere(block: Block) -> tuple[slice, slice]:

@@ -16,7 +16,7 @@ import dask.array as da
 import numpy as np
 from dask.delayed import Delayed, delayed
 
-from clearcube.cube import Band, bands_of, dates_of
+from clearcube.cube import Band, acquired_dates, bands_of, dates_of
 from clearcube.fill_cube.survey import PieceSurvey, survey_piece
 from clearcube.filler import Block
 from clearcube.tiling import Window, sample_windows, windows
@@ -43,7 +43,8 @@ class CubeBlocks:
     def block(self, window: Window) -> Delayed:
         """The block of a window, cut from the cube's dask arrays."""
         task = delayed(_block, pure=False)
-        block: Delayed = task(self._both[(..., *window.slices)], dates_of(self.cube), bands_of(self.cube))
+        values = self._both[(..., *window.slices)]
+        block: Delayed = task(values, dates_of(self.cube), bands_of(self.cube), acquired_dates(self.cube))
         return block
 
     @cached_property
@@ -59,6 +60,7 @@ class CopiedBlocks:
     observed: Any
     dates: NDArray[np.datetime64]
     bands: tuple[Band, ...]
+    acquired: NDArray[np.bool_]
 
     def block(self, window: Window) -> Delayed:
         """The block of a window, read from the copy."""
@@ -103,6 +105,11 @@ def reads_each_chunk_once(cube: xr.Dataset, window: int, halo: int) -> bool:
 
 Copy = tuple[Any, Any]
 """The Zarr arrays of a copy: reflectance and observed."""
+
+
+def copied_blocks(cube: xr.Dataset, copy: Copy) -> CopiedBlocks:
+    """The blocks of a cube that was copied."""
+    return CopiedBlocks(*copy, dates_of(cube), bands_of(cube), acquired_dates(cube))
 
 
 def survey_tasks(cube: xr.Dataset, window: int, copy_to: Copy | None) -> list[Delayed]:
@@ -177,10 +184,15 @@ def _survey_and_copy(
     return survey_piece(reflectance, observed, piece, first, chips)
 
 
-def _block(together: NDArray[np.float32], dates: NDArray[np.datetime64], bands: tuple[Band, ...]) -> Block:
-    return Block(*split_observed(together), dates, bands)
+def _block(
+    together: NDArray[np.float32],
+    dates: NDArray[np.datetime64],
+    bands: tuple[Band, ...],
+    acquired: NDArray[np.bool_],
+) -> Block:
+    return Block(*split_observed(together), dates, bands, acquired)
 
 
 def _read_block(copy: CopiedBlocks, window: Window) -> Block:
     place = (..., *window.slices)
-    return Block(copy.reflectance[place], copy.observed[place], copy.dates, copy.bands)
+    return Block(copy.reflectance[place], copy.observed[place], copy.dates, copy.bands, copy.acquired)

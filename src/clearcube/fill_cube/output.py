@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from clearcube.cube import OBSERVED_DIMS, REFLECTANCE_DIMS, dates_of
+from clearcube.cube import OBSERVED_DIMS, REFLECTANCE_DIMS, acquired_dates, dates_of
 from clearcube.errors import InputError
 from clearcube.fill_cube.window import FillSettings
 from clearcube.version import __version__
@@ -67,9 +67,7 @@ def output_dataset(
 
 def _attrs(cube: xr.Dataset, settings: FillSettings, name: str, prepared: PreparedFiller) -> dict[str, Any]:
     chosen = {key: value for key, value in asdict(settings).items() if value is not None and value is not False}
-    dates = dates_of(cube)
-    if "wanted" in cube.coords and "acquired" in cube.coords:  # a calendar has added dates
-        dates = dates[cube["acquired"].values]
+    dates = dates_of(cube)[acquired_dates(cube)]
     return dict(cube.attrs) | {
         "clearcube_version": __version__,
         "method": name,

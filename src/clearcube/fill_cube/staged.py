@@ -12,9 +12,9 @@ from dask.delayed import delayed
 from clearcube.cube import Source, bands_of, dates_of
 from clearcube.fill_cube.blocks import (
     Blocks,
-    CopiedBlocks,
     Copy,
     CubeBlocks,
+    copied_blocks,
     create_copy,
     in_chunks,
     in_windows,
@@ -103,15 +103,13 @@ class StagedFill:
         cube = in_chunks(self.cube, self.side)
         if COPIED in self.stage.done():
             copy = open_copy(self.stage.ingested)
-            return CopiedBlocks(*copy, dates_of(cube), bands_of(cube)), self._look(
-                in_windows(cube, copy, self.side), None
-            )
+            return copied_blocks(cube, copy), self._look(in_windows(cube, copy, self.side), None)
         if reads_each_chunk_once(cube, self.side, self.filler.halo):
             return CubeBlocks(cube), self._look(cube, None)
         copy = create_copy(self.stage.ingested, cube, self.side)
         survey = self._look(cube, copy)
         self.stage.mark(COPIED)
-        return CopiedBlocks(*copy, dates_of(cube), bands_of(cube)), survey
+        return copied_blocks(cube, copy), survey
 
     def _look(self, cube: xr.Dataset, copy_to: Copy | None) -> Survey:
         pieces: list[PieceSurvey] = []

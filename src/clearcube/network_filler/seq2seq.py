@@ -249,6 +249,7 @@ def unfit_bands(bands: Sequence[Band]) -> str:
     low, high = OPTICAL_NM
     for band in bands:
         if not low <= band.wavelength <= high:
-            found = f"is {band.wavelength:g} nm" if band.wavelength == band.wavelength else "is not known"
-            return f"the wavelength of band '{band.name}' {found}, not {low:.0f} to {high:.0f} nm"
+            known = band.wavelength == band.wavelength
+            found = f"is {band.wavelength:g} nm, not {low:.0f} to {high:.0f} nm" if known else "is not known"
+            return f"the wavelength of band '{band.name}' {found}"
     return ""

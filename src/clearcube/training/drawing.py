@@ -12,6 +12,7 @@ from clearcube.networks.seq2seq import Seq2SeqConfig
 from clearcube.simulation.config import EARTHNET_FOUR, SENTINEL2_FOUR
 from clearcube.training.kinds import kind_of
 from clearcube.training.published_samples import PublishedSampler
+from clearcube.training.ranges import FEWEST_DATES
 from clearcube.training.samples import Batch, Sample, Sampler
 
 if TYPE_CHECKING:
@@ -145,8 +146,8 @@ def check_dates(config: TrainingConfig, data: TrainingData) -> None:
     fewest, counts = min(config.sampling.dates), [len(cube.block.dates) for cube in data.train]
     if counts and max(counts) < fewest:
         raise InputError(
-            f"the cubes to train on have at most {max(counts)} dates, samples at least {fewest}; give longer cubes or "
-            "set sampling.dates to smaller numbers"
+            f"the cubes to train on have at most {max(counts)} dates, samples at least {fewest}; give longer cubes, or "
+            f"set sampling.dates to smaller numbers (from {FEWEST_DATES})"
         )
 
 

@@ -29,6 +29,8 @@ SCENARIOS = tuple(str(each) for each in Scenario)
 LARGEST_SEED = 2**63 - 1
 MOST_PIXELS, MOST_FRAMES, MOST_DATES = 1024, 10_000, 1000
 """Of a sample's side, of the dates of a batch, of the dates of a sample: what memory may hold."""
+FEWEST_DATES = 3
+"""Of a sample: one to hide and one on either side."""
 LEAST_JUDGED = 32
 """Pixels along a side from which the published discriminator has more than one value to normalise."""
 SHARES = (
@@ -70,7 +72,8 @@ def _check_sampling(sampling: SamplingConfig) -> None:
     require(sampling.size <= MOST_PIXELS, f"sampling.size must not be above {MOST_PIXELS}")
     require(0 < sampling.frames <= MOST_FRAMES, f"sampling.frames must lie between 1 and {MOST_FRAMES}")
     low, high = min(sampling.dates, default=0), max(sampling.dates, default=0)
-    require(low >= 3 and high <= MOST_DATES, f"sampling.dates must be numbers from 3 to {MOST_DATES}")
+    within = low >= FEWEST_DATES and high <= MOST_DATES
+    require(within, f"sampling.dates must be numbers from {FEWEST_DATES} to {MOST_DATES}")
     _shares("sampling", sampling, SHARES)
     _not_negative("sampling", sampling, GAPS)
     require(any(getattr(sampling, name) for name in GAPS), f"one of sampling.{', '.join(GAPS)} must be above 0")
