@@ -77,7 +77,7 @@ def _spectral(
     """Draws (..., B) of about unit variance that vary smoothly over the spectrum; `common` is what all bands share."""
     nodes = optics.gain_basis.shape[1]
     shared = _heavy(rng, *draws, 1) if heavy else rng.standard_normal((*draws, 1))
-    own = rng.standard_normal((*draws, nodes)) @ optics.gain_basis.T
+    own = np.einsum("...n,bn->...b", rng.standard_normal((*draws, nodes)), optics.gain_basis)
     return np.asarray(np.sqrt(common) * shared + np.sqrt(1 - common) * own, dtype=np.float32)
 
 
