@@ -124,7 +124,7 @@ def _town(
     weights = np.exp(1.6 * rng.standard_normal((len(MATERIALS), *shape), dtype=np.float32))
     weights *= chances[:, None, None]
     weights /= weights.sum(axis=0)
-    return np.einsum("mb,myx->byx", materials, weights) * np.float32(0.85)
+    return np.asarray(np.einsum("mb,myx->byx", materials, weights) * np.float32(0.85))
 
 
 def _water(
