@@ -17,9 +17,10 @@ from clearcube.evaluation.statistics import Sums
 from clearcube.filler import Block
 from clearcube.gaps import STRATA, MaskBank, Scenario, ScenarioUnavailable, gap_length, gap_stratum, hide, scored
 from clearcube.gaps import without as left_after
-from clearcube.methods import METHODS, make_filler
+from clearcube.methods import METHODS
 from clearcube.simulation import Scene, random_config, simulate
 from clearcube.simulation.config import SENTINEL2_FOUR
+from clearcube.workflows.choosing import filler_named
 
 FIRST_SEED = 930_000
 """Of scenes that no constant of a classical method was chosen by."""
@@ -63,7 +64,7 @@ def measure(method: str, cubes: list[Scene]) -> dict[str, Sums]:
     found: dict[str, Sums] = defaultdict(lambda: Sums(0.0, 0.0))
     for scenario, scene, hidden in experiments(cubes):
         block = without(scene, hidden)
-        estimate = make_filler(method).prepare([block]).fill(block)
+        estimate = filler_named(method, {}).prepare([block]).fill(block)
         stratum = gap_stratum(gap_length(block.observed, block.dates))
         names, counted = [band.name for band in scene.bands], scored(scene.observed, hidden)
         sums = calibration_sums(
