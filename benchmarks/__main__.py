@@ -13,6 +13,7 @@ PARTS = (
     "bench_evaluation",
     "bench_engine",
     "bench_networks",
+    "bench_seams",
     "bench_forecast",
 )
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.bench_coverage import without
 from clearcube.cube import Band
-from clearcube.filler import Block, Filler
+from clearcube.filler import Filler
 from clearcube.gaps import MaskBank, Scenario, ScenarioUnavailable, hide, scored
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
@@ -48,7 +48,7 @@ def errors(filler: Filler, cubes: list[Scene]) -> dict[Scenario, list[np.ndarray
     found = defaultdict(list)
     for scenario in SCENARIOS:
         for number, scene in enumerate(cubes):
-            whole = Block(scene.reflectance, scene.observed, scene.dates, scene.bands)
+            whole = scene.block
             try:
                 hidden = hide(whole, scenario, number % 5, bank=bank, key=str(number))
             except ScenarioUnavailable:

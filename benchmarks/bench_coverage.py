@@ -52,7 +52,7 @@ def experiments(cubes: list[Scene]) -> Iterator[tuple[str, Scene, np.ndarray]]:
     bank = MaskBank.of(scene.observed for scene in cubes)
     for scenario in Scenario:
         for number, scene in enumerate(cubes):
-            whole = Block(scene.reflectance, scene.observed, scene.dates, scene.bands)
+            whole = scene.block
             try:
                 yield scenario, scene, hide(whole, scenario, number % 5, bank=bank, key=str(number))
             except ScenarioUnavailable:

@@ -54,7 +54,7 @@ def simulated_cubes(count: int) -> list[NamedBlock]:
         bands = SENTINEL2_FOUR if seed % 2 else EARTHNET_FOUR
         config = random_config(np.random.default_rng(seed), height=SIZE, width=SIZE, n_dates=DATES, bands=bands)
         scene = simulate(config, seed)
-        cubes.append(NamedBlock(f"scene {seed}", Block(scene.reflectance, scene.observed, scene.dates, scene.bands)))
+        cubes.append(NamedBlock(f"scene {seed}", scene.block))
     return cubes
 
 

@@ -45,8 +45,7 @@ def scene(seed: int, size: int, dates: int) -> Block:
     """A scene as it is drawn for evaluation, size x size pixels."""
     rng = np.random.default_rng(seed)
     config = random_config(rng, height=size, width=size, n_dates=dates, bands=SENTINEL2_FOUR, evaluation=True)
-    made = simulate(config, seed)
-    return Block(made.reflectance, made.observed, made.dates, made.bands)
+    return simulate(config, seed).block
 
 
 def filled(prepared: PreparedNetwork, whole: Block, cell: int, halo: int) -> Estimate:

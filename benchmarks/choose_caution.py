@@ -15,7 +15,6 @@ import numpy as np
 
 from benchmarks.bench_coverage import scenes
 from clearcube.evaluation.experiments import named_cube
-from clearcube.filler import Block
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
 from clearcube.network_filler import NetworkFiller
@@ -66,7 +65,7 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="+", default=[0.85, 0.7, 0.6, 0.5])
     given = parser.parse_args()
     made = enumerate(scenes(given.scenes, 64))
-    simulated = [NamedBlock(str(i), Block(s.reflectance, s.observed, s.dates, s.bands)) for i, s in made]
+    simulated = [NamedBlock(str(i), s.block) for i, s in made]
     config = ValidationConfig(scenarios=ENDS)
     groups = [experiments(cubes, config) for cubes in ([opened(path) for path in given.cubes], simulated)]
     print("| share | " + " | ".join(f"{where}, {end}" for where in ("real", "simulated") for end in ENDS) + " |")

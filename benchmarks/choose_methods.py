@@ -144,7 +144,7 @@ def simulated_blocks() -> Iterator[tuple[Block, np.ndarray]]:
     for seed in range(SIMULATED):
         config = random_config(np.random.default_rng(seed), height=CROP, width=CROP, bands=SENTINEL2_FOUR)
         scene = simulate(config, seed)
-        yield Block(scene.reflectance, scene.observed, scene.dates, scene.bands), scene.clear
+        yield scene.block, scene.clear
 
 
 def experiments() -> list[Experiment]:

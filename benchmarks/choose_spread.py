@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.bench_coverage import scenes
 from benchmarks.choose_caution import opened
-from clearcube.filler import NORMAL_90, Block
+from clearcube.filler import NORMAL_90
 from clearcube.methods.hidden_errors import without_empty_dates
 from clearcube.network_filler import NetworkFiller, mixture
 from clearcube.network_filler.hidden_gaps import GapErrors, errors_at, gap_errors
@@ -76,7 +76,7 @@ def main() -> None:
     path = located("seq2seq")
     filler, prior = NetworkFiller(path), prior_of(path)
     made = enumerate(scenes(given.scenes, 64))
-    simulated = [NamedBlock(str(i), Block(s.reflectance, s.observed, s.dates, s.bands)) for i, s in made]
+    simulated = [NamedBlock(str(i), s.block) for i, s in made]
     real = [opened(cube) for cube in given.cubes]
     groups = {
         where: list(measured(experiments(cubes, ValidationConfig(scenarios=SCENARIOS, seeds=tuple(seeds))), filler))

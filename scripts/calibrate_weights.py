@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from clearcube.filler import NORMAL_90, Block
+from clearcube.filler import NORMAL_90
 from clearcube.network_filler.gap_kinds import GAP_KINDS
 from clearcube.network_filler.hidden_gaps import errors_at
 from clearcube.network_filler.looks import estimates_of, network_of
@@ -42,7 +42,7 @@ def _scene(seed: int) -> NamedBlock:
     dates = int(rng.integers(12, 37))
     config = random_config(rng, height=SIZE, width=SIZE, n_dates=dates, bands=SENTINEL2_FOUR, evaluation=True)
     scene = simulate(config, seed)
-    return NamedBlock(f"scene {seed}", Block(scene.reflectance, scene.observed, scene.dates, scene.bands))
+    return NamedBlock(f"scene {seed}", scene.block)
 
 
 Found = tuple[int, str, np.ndarray, np.ndarray]

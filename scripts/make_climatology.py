@@ -114,7 +114,7 @@ def long_episode(seed: int, size: int) -> tuple[Block, NDArray[np.datetime64], N
     rng = np.random.default_rng([seed, 11])
     config = replace(random_season(rng, size=size, evaluation=False), days=tuple(range(0, 5 * 103, 5)))
     scene = simulate(config, int(rng.integers(2**31)))
-    block = Block(scene.reflectance, scene.observed, scene.dates, scene.bands)
+    block = scene.block
     given = Block(block.reflectance[:-20], block.observed[:-20], block.dates[:-20], block.bands)
     given = replace(given, reflectance=np.where(given.observed[:, None], given.reflectance, np.float32(np.nan)))
     return given, scene.dates[-20:], ndvi_of(scene.clear, scene.bands)[-20:]

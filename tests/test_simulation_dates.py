@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clearcube.simulation.config import SENTINEL2_FOUR, SENTINEL2_TEN, Disturbance, SceneConfig
-from clearcube.simulation.dates import draw_date_effects, noise_of
+from clearcube.simulation.dates import draw_date_effects, noise_stream
 from clearcube.simulation.landcover import LandCover
 from clearcube.simulation.spectra import band_optics
 
@@ -84,8 +84,8 @@ def test_a_band_keeps_its_draws_among_other_bands():
 
 
 def test_noise_is_white_and_different_in_each_band():
-    blue, green = (noise_of(band, 1).standard_normal(30_000) for band in SENTINEL2_FOUR[:2])
+    blue, green = (noise_stream(band, 1).standard_normal(30_000) for band in SENTINEL2_FOUR[:2])
     assert blue.std() == pytest.approx(1, abs=0.02)
     assert abs(np.corrcoef(blue, green)[0, 1]) < 0.02
-    other_seed = noise_of(SENTINEL2_FOUR[0], 2).standard_normal(30_000)
+    other_seed = noise_stream(SENTINEL2_FOUR[0], 2).standard_normal(30_000)
     assert abs(np.corrcoef(blue, other_seed)[0, 1]) < 0.02

@@ -83,10 +83,10 @@ class Seq2SeqConfig:
     def halo(self) -> int:
         """Pixels around a window that matter most to it.
 
-        The memory carries maps from date to date, so the field of view has no end, but its influence fades: what lies
-        beyond 80 pixels moves no value of a trained network by more than 1e-3 in reflectance, what lies beyond these 32
-        one in twenty, and single ones by up to 0.1 (`benchmarks/bench_seams.py`). A halo of 80 would cost several times
-        as much; so whoever fills in windows lays them on a grid of the frame, and they agree.
+        The memory carries maps from date to date, so the field of view has no end, but its influence fades. What lies
+        beyond 80 pixels moves no value of a trained network by more than 1e-3 in reflectance; what lies beyond these 32
+        moves one in twenty by more, and single ones by up to 0.1 (`benchmarks/bench_seams.py`). A halo of 80 would cost
+        several times as much. So whoever fills in windows lays them on a grid of the frame, and they agree.
         """
         return 2 * self.multiple
 

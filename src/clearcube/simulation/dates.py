@@ -61,7 +61,7 @@ def placement_taps(shift: NDArray[np.floating[Any]], blur: NDArray[np.floating[A
     return np.asarray(taps / taps.sum(axis=-1, keepdims=True), dtype=np.float32)
 
 
-def noise_of(band: Band, seed: int) -> Generator:
+def noise_stream(band: Band, seed: int) -> Generator:
     """The random numbers from which the noise of one band is drawn, date after date."""
     return stream(seed, "noise", band.name, band.wavelength)
 

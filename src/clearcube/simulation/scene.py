@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clearcube.filler import Block
 from clearcube.simulation.clouds import CloudFrame, Skies
-from clearcube.simulation.dates import DateEffects, draw_date_effects, noise_of, placement_taps
+from clearcube.simulation.dates import DateEffects, draw_date_effects, noise_stream, placement_taps
 from clearcube.simulation.delivery import DeliveredMasks, draw_missing
 from clearcube.simulation.fields import canvas_size, fractal_fields, sample, stream
 from clearcube.simulation.kernels import atmosphere_kernel, cover_kernel, cover_up_kernel, mix_kernel, place_kernel
@@ -48,6 +49,11 @@ class Scene:
     landcover: NDArray[np.uint8]
     dates: NDArray[np.datetime64]
     bands: tuple[Band, ...]
+
+    @property
+    def block(self) -> Block:
+        """What was delivered, as a filler is given it."""
+        return Block(self.reflectance, self.observed, self.dates, self.bands)
 
 
 def simulate(config: SceneConfig, seed: int) -> Scene:
@@ -90,7 +96,7 @@ def _observe(
     clear = np.empty_like(surface)
     growth = _growth_fields(config, shape, seed)
     level = np.float32(config.disturbance.noise)
-    noise_of_bands = [noise_of(band, seed) for band in config.bands]
+    noise_of_bands = [noise_stream(band, seed) for band in config.bands]
     noise = np.empty(surface.shape[2:], dtype=np.float32)
     green, dry, raw, seen = (np.empty(shape, dtype=np.float32) for _ in range(4))
     row, blur = np.empty(shape[1], dtype=np.float32), config.disturbance.blur * optics.blur
