@@ -1,6 +1,7 @@
 import argparse
 import os
 import pickle
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -82,13 +83,25 @@ def test_the_authors_files_give_the_network_that_they_hold(weights):
 
 def test_a_small_cube_is_given_to_the_network_as_published(weights):
     whole = block(5, 40, 50, never=False)
-    acquired = whole.observed.any(axis=(1, 2))
-    images = torch.from_numpy(whole.reflectance[acquired].transpose(1, 2, 3, 0))[None]
+    whole.reflectance[3], whole.observed[3] = np.nan, False  # a date that was lost
+    images = torch.from_numpy(whole.reflectance.transpose(1, 2, 3, 0))[None]
     with torch.inference_mode():
         expected = network("ganfilling")(published_input(images))[0].permute(3, 0, 1, 2).numpy()
     mean = filler_of(weights / "GANFilling.pt").prepare([whole]).fill(whole).mean
     seen = whole.observed.any(axis=0)
-    np.testing.assert_allclose(mean[acquired][..., seen], expected[..., seen], atol=1e-6)
+    np.testing.assert_allclose(mean[..., seen], expected[..., seen], atol=1e-6)
+
+
+@pytest.mark.parametrize("behind", [0.0, 0.9, np.nan])
+def test_utilise_does_not_look_behind_the_mask(weights, behind):
+    whole = block(13, never=False)
+    whole.observed[4] = False  # a date of nothing but clouds
+    other = replace(whole, reflectance=whole.reflectance.copy())
+    other.reflectance[np.broadcast_to(~whole.observed[:, None], other.reflectance.shape)] = behind
+    filler = filler_of(weights / "utilise.safetensors")
+    one, two = (filler.prepare([each]).fill(each) for each in (whole, other))
+    np.testing.assert_array_equal(one.mean, two.mean)
+    np.testing.assert_array_equal(one.std, two.std)
 
 
 def test_frame2frame_is_the_generator_without_memory(weights):

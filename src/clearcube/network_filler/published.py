@@ -150,16 +150,13 @@ def small(sample: Sequence[Block]) -> list[Block]:
 def _cell(filler: PublishedFiller, digest: str, order: tuple[int, ...], block: Block) -> NDArray[np.float32]:
     """The mean (T, B, h, w) of a cell.
 
-    Dates without any value are white to the network, which would change the others. So those that have values are
-    filled without these, the others of the input among its own, and those that it does not have among all: it does not
-    matter to the input's dates what else was asked for.
+    As published, a date on which nothing was observed is shown like any other. Dates that were only asked for are
+    filled among all; those of the input without them, so that it does not matter to them what else was asked for.
     """
     mean = _filled(filler, digest, order, block)
-    valued = np.asarray(np.isfinite(block.reflectance).any(axis=(1, 2, 3)))
-    own = valued if block.acquired is None else valued | block.acquired
-    for shown in (valued,) if (own == valued).all() else (own, valued):
-        if shown.any() and not shown.all():
-            mean[shown] = _filled(filler, digest, order, at_dates(block, shown))
+    own = block.acquired
+    if own is not None and not own.all():
+        mean[own] = _filled(filler, digest, order, at_dates(block, own))
     return mean
 
 
