@@ -328,6 +328,9 @@ def test_the_command_says_how_to_go_on_and_what_it_made(tmp_path, monkeypatch, s
     assert output == f"terminated\nwhat is done is kept in {state}: go on with the same command and --resume\n"
     code, output = run("--resume")
     assert (code, output.splitlines()[-1]) == (0, f"{tmp_path}/run: weights are in last.safetensors")
+    monkeypatch.setenv("LOCAL_RANK", "1")  # the second of several processes
+    code, output = run("--overwrite")
+    assert (code, "weights are in" in output) == (0, False)
     code, output = run()
     assert (code, output.startswith("error: ")) == (2, True)
     assert "go on with --resume" in output

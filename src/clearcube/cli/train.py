@@ -26,7 +26,7 @@ def train(
 
         report = (lambda record: None) if quiet else _show
         folder = train_network(config, report, resume=resume, overwrite=overwrite)
-    if not quiet:
+    if folder is not None and not quiet:
         best = ", the best ones in best.safetensors" if (folder / "best.safetensors").is_file() else ""
         typer.echo(f"{folder}: weights are in last.safetensors{best}")
 

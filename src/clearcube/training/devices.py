@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -91,6 +92,11 @@ class SeveralDevices(OneDevice):
         """Whether the flag is set on any device."""
         count = torch.tensor(float(flag), device=self.device)
         return bool(self._fabric.all_reduce(count, reduce_op="sum") > 0)
+
+
+def first_process() -> bool:
+    """Whether this process is the only one, or the first of those that Fabric started; the others keep quiet."""
+    return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "NODE_RANK"))
 
 
 def chosen(count: int) -> OneDevice:

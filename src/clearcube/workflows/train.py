@@ -9,8 +9,8 @@ from typing import Any
 
 def train_network(
     config: Path, report: Callable[[dict[str, Any]], None], *, resume: bool = False, overwrite: bool = False
-) -> Path:
-    """Train as the configuration says; returns the folder with state, log and weights.
+) -> Path | None:
+    """Train as the configuration says; returns the folder with state, log and weights, None in all processes but one.
 
     report : called with every record of the log. resume : go on from the saved state. overwrite : start over where
     there is another run's.
@@ -21,6 +21,7 @@ def train_network(
         the loss is not finite.
     """
     from clearcube.training.config import read_config
+    from clearcube.training.devices import first_process
     from clearcube.training.loop import train
     from clearcube.training.packing import gathered
     from clearcube.training.state import check_folder
@@ -29,7 +30,7 @@ def train_network(
     folder = Path(settings.output)
     check_folder(folder, resume=resume, overwrite=overwrite)
     train(settings, gathered(settings), report, resume=resume, overwrite=overwrite)
-    return folder
+    return folder if first_process() else None
 
 
 def state_to_resume(config: Path) -> Path | None:
