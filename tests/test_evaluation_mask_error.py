@@ -23,6 +23,8 @@ from clearcube.evaluation.mask_error import (
 from clearcube.evaluation.run import PASTING, digest_of_clouds
 from clearcube.gaps import ScenarioUnavailable
 
+NAMES = ("blue", "green", "red", "nir")
+
 
 def block(seed, cloud):
     return named_cube(str(seed), cloudy_cube(10, 40, 40, cloud=cloud, seed=seed, never=False)).block
@@ -65,7 +67,7 @@ def test_any_part_of_a_larger_frame_is_pasted():
     own = block(0, 0.01)
     corner = np.zeros((120, 120), bool)
     corner[60:70, 60:70] = True  # in no corner of the frame that has the size of the cube
-    frame = CloudyFrame("other", np.full((4, 120, 120), 0.9, np.float32), corner)
+    frame = CloudyFrame("other", np.full((4, 120, 120), 0.9, np.float32), NAMES, corner)
     found = [np.isclose(paste_clouds(own, [frame], seed).block.reflectance, 0.9).any() for seed in range(10)]
     assert any(found)
 
@@ -120,13 +122,26 @@ def test_the_version_of_pasting_goes_with_what_it_stands_for():
 def test_the_checksum_of_clouds_is_that_of_how_they_look_and_where():
     corner = np.zeros((8, 8), bool)
     corner[:4, :4] = True
-    frame = CloudyFrame("one", np.full((4, 8, 8), 0.6, np.float32), corner)
+    frame = CloudyFrame("one", np.full((4, 8, 8), 0.6, np.float32), NAMES, corner)
     beside, brighter = frame.reflectance.copy(), frame.reflectance.copy()
     beside[:, 5:], brighter[2, 1, 1] = np.nan, 0.7
     same = digest_of_clouds([frame])
     assert digest_of_clouds([replace(frame, reflectance=beside)]) == same
     assert digest_of_clouds([replace(frame, reflectance=brighter)]) != same
     assert digest_of_clouds([replace(frame, cloud=~corner)]) != same
+    assert digest_of_clouds([replace(frame, bands=NAMES[::-1])]) != same
+
+
+def test_clouds_are_pasted_band_by_band_and_either_near_infrared_will_do():
+    own, everywhere = block(0, 0.01), np.ones((40, 40), bool)
+    bright = np.arange(1, 6, dtype=np.float32)[:, None, None] * np.ones((5, 40, 40), np.float32)
+    frame = CloudyFrame("other", bright, ("swir16", "nir08", "red", "green", "blue"), everywhere)
+    change = paste_clouds(own, [frame], 0).block.reflectance
+    pasted = np.isfinite(change).all(axis=1) & (change[:, 0] == 5)
+    assert pasted.any()
+    assert np.unique(change.swapaxes(0, 1)[:, pasted], axis=1).T.tolist() == [[5, 4, 3, 2]]
+    with pytest.raises(ScenarioUnavailable, match="clouds of other cubes"):
+        paste_clouds(own, [replace(frame, bands=("swir16", "nir08", "red", "green", "coastal"))], 0)
 
 
 def test_three_in_ten_clear_pixels_of_pasted_dates_and_of_those_next_to_them_are_hidden():

@@ -345,7 +345,9 @@ def test_what_misses_a_band_is_not_observed_in_the_sample():
     values, observed = np.full((2, 2, 1, 3), 0.2, np.float32), np.ones((2, 1, 3), bool)
     values[0, 1, 0, 0], values[1, 0, 0, 1], observed[1, 0, 2] = np.nan, np.inf, False
     frame = Window(0, 1, 0, 3)
-    found = add_up([survey_piece(values, observed, frame, 0, [frame])], (1, 3), np.arange(2).astype("M8[D]"), BANDS[:2])
+    found = add_up(
+        [survey_piece(values, observed, frame, 0, [frame])], [frame], np.arange(2).astype("M8[D]"), BANDS[:2]
+    )
     assert (found.values, found.infinite, found.mean) == (6, 1, pytest.approx(0.2))
     assert found.sample[0].observed[:, 0].tolist() == [[False, True, True], [True, False, False]]
 
@@ -365,6 +367,25 @@ def test_every_fill_prepares_on_the_same_sample(tmp_path, monkeypatch):
             np.testing.assert_array_equal(block.observed, known[(..., *chip.slices)])
             np.testing.assert_array_equal(block.dates, cube.time.values.astype("datetime64[D]"))
     assert len(samples) == 3
+
+
+def test_what_is_observed_between_the_usual_sample_is_filled(tmp_path, monkeypatch):
+    cube, samples = cloudy_cube(4, 64, 1220, never=False), []
+    seen = np.zeros((64, 1220), bool)
+    seen[10:60, 1180:1218] = seen[22:30, 50:64] = True  # no rectangle of the sample looks there
+    assert not any(seen[window.slices].any() for window in sample_windows(seen.shape))
+    cube = cube.assign(observed=cube.observed & seen)
+    prepare = MeanFiller.prepare
+    monkeypatch.setattr(MeanFiller, "prepare", lambda self, sample: samples.append(sample) or prepare(self, sample))
+    one = fill_with(cube, MeanFiller(), EVERYTHING)
+    two = staged(cube.chunk(time=3, y=90), tmp_path, window=64)
+    assert np.isfinite(one.reflectance.values[:, 0, 10:60, 1180:1218]).all()
+    np.testing.assert_array_equal(one.reflectance.values, two.reflectance.values)
+    for sample in samples:
+        assert 2 <= len(sample) <= 16
+        assert all(block.observed.shape == (4, 64, 64) for block in sample)
+        counts = sum(int(block.observed.sum()) for block in sample)
+        assert counts >= cube.observed.values.sum()  # rectangles at the frame's end overlap
 
 
 @pytest.mark.parametrize(("given", "count"), [(3, 3), (1, 1), (None, 2)])

@@ -11,14 +11,13 @@ def naive_invention(filled, spread, distance):
     means, stds = filled.reflectance.copy(), filled.std.copy()
     given = filled.source != Source.UNFILLED
     never = (filled.days < 0).all(axis=0)
-    places = np.argwhere(~never)
     for y, x in np.argwhere(never):
-        away = np.abs(places - (y, x)).max(axis=1)
-        if away.min() > distance:
-            continue
-        near = places[away <= away.min() + BEYOND_NEAREST]
         for t in range(len(means)):
-            kept = np.array([p for p in near if given[t, p[0], p[1]]])
+            places = np.argwhere(given[t] & ~never)
+            away = np.abs(places - (y, x)).max(axis=1)
+            if away.min() > distance:
+                continue
+            kept = places[away <= away.min() + BEYOND_NEAREST]
             weight = np.exp(-np.abs(kept - (y, x)).sum(axis=1) / DECAY)
             weight /= weight.sum()
             for b in range(means.shape[1]):
@@ -34,7 +33,7 @@ def test_invented_values_equal_a_naive_loop():
     days = np.full((2, 18, 16), 5, np.int16)
     days[:, 3:12, 4:13] = -1
     source = np.where(days < 0, Source.UNFILLED, Source.INTERPOLATED).astype(np.uint8)
-    source[0, 0, :] = Source.UNFILLED  # a gap that was too long: it is nobody's neighbour
+    source[0, :, :5] = source[1, 10:14] = Source.UNFILLED  # gaps that were too long are nobody's neighbours
     values, std = rng.uniform(0, 0.5, shape).astype(np.float32), rng.uniform(0.01, 0.1, shape).astype(np.float32)
     for array in (values, std):
         np.moveaxis(array, 1, 0)[:, source == Source.UNFILLED] = np.nan
@@ -44,6 +43,7 @@ def test_invented_values_equal_a_naive_loop():
     means, stds = naive_invention(filled, spread, 3)
     np.testing.assert_allclose(made.reflectance, means, rtol=1e-5)
     np.testing.assert_allclose(made.std, stds, rtol=1e-5)
+    np.testing.assert_array_equal(made.source == Source.INVENTED, np.isfinite(means[:, 0]) & (days < 0))
 
 
 def test_spread_is_of_observed_neighbours_of_a_row():

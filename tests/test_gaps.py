@@ -22,6 +22,7 @@ from clearcube.gaps import (
     gap_stratum,
     hide,
     scored,
+    withheld,
     without,
 )
 
@@ -291,3 +292,12 @@ def test_of_a_data_set_the_same_is_hidden(lazy):
     wrap = (lambda array: da.from_array(array, chunks=2)) if lazy else np.asarray
     cube = new_cube(wrap(block.reflectance), wrap(block.observed), block.dates, block.bands)
     np.testing.assert_array_equal(hide(cube, "frames", 0), hide(block, "frames", 0))
+
+
+def test_what_is_withheld_is_hidden_and_clouds_stay_as_delivered():
+    cube = clear_cube(clouds=(3,))
+    hidden = np.zeros_like(cube.observed)
+    hidden[5] = hidden[3, 0] = True
+    left = withheld(cube, hidden)
+    np.testing.assert_array_equal(np.isnan(left.reflectance), np.broadcast_to(hidden[:, None], left.reflectance.shape))
+    np.testing.assert_array_equal(left.observed, cube.observed & ~hidden)

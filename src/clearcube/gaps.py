@@ -308,9 +308,9 @@ def without(observed: NDArray[np.bool_], hidden: NDArray[np.bool_]) -> NDArray[n
 
 
 def withheld(block: Block, hidden: NDArray[np.bool_]) -> Block:
-    """The block when the hidden pixels (T, H, W) are hidden; what is not observed then has no value, NaN."""
-    left = without(block.observed, hidden)
-    return replace(block, reflectance=np.where(left[:, None], block.reflectance, np.float32(np.nan)), observed=left)
+    """The block when the hidden pixels (T, H, W) are hidden: NaN there, clouds as they were delivered."""
+    values = np.where(hidden[:, None], np.float32(np.nan), block.reflectance)
+    return replace(block, reflectance=values, observed=without(block.observed, hidden))
 
 
 def _observed_and_dates(cube: xr.Dataset | Block) -> tuple[NDArray[np.bool_], NDArray[np.datetime64]]:

@@ -13,7 +13,7 @@ from clearcube.cube import Band, bands_of, dates_of
 from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame, Pasted, paste_clouds
 from clearcube.evaluation.strata import Strata, strata_of
 from clearcube.filler import Block, Estimate, cut
-from clearcube.gaps import MaskBank, hide, scored, without
+from clearcube.gaps import MaskBank, hide, scored, withheld
 from clearcube.landcover import flag_names
 from clearcube.tiling import sample_windows
 
@@ -107,9 +107,7 @@ def experiment(
         masks = {"": pasted.hidden, MISSED_MASK: pasted.missed, CLOUD_MASK: cloud}
     else:
         pasted, all_hidden = None, hide(block, scenario, seed, bank=bank, key=cube.key)
-        values = np.where(all_hidden[:, None], np.float32(np.nan), block.reflectance)
-        given = replace(block, reflectance=values, observed=without(block.observed, all_hidden))
-        masks = {"": all_hidden}
+        given, masks = withheld(block, all_hidden), {"": all_hidden}
     hidden = counted_in(block.observed, masks)
     share = float(block.observed.mean())
     strata = strata_of(given.observed, block.dates, cube.landcover, share, cube.classes)

@@ -38,28 +38,37 @@ SMALLEST_SCORE = 1e-6
 """Bins of a detection score between 0 and 1: equal steps of its log odds, which go from those of the smallest score to
 those of 1 less it. So scores that differ by more than 3 % of their distance to 0 or 1 are told apart."""
 FALSE_ALARMS = 0.01
+OTHER_NIR = {"nir": "nir08", "nir08": "nir"}
 
 
 @dataclass(frozen=True)
 class CloudyFrame:
-    """A date with cloud: (B, H, W) reflectance, (H, W) bool where it is cloud and has values."""
+    """A date with cloud: (B, H, W) reflectance, names of the bands, (H, W) bool where it is cloud and has values."""
 
     key: str
     reflectance: NDArray[np.float32]
+    bands: tuple[str, ...]
     cloud: NDArray[np.bool_]
 
-    @property
-    def stack(self) -> NDArray[np.float32]:
-        """(1 + B, H, W): where the cloud is, and the reflectance."""
-        return np.concatenate([self.cloud[None].astype(np.float32), self.reflectance])
+    def in_bands(self, names: Sequence[str]) -> NDArray[np.float32] | None:
+        """(1 + bands, H, W): where the cloud is, and the reflectance of these bands; None where it has not all of them.
+
+        Either near infrared stands in for the other.
+        """
+        own = {OTHER_NIR.get(name, name): i for i, name in enumerate(self.bands)}
+        own |= {name: i for i, name in enumerate(self.bands)}
+        if not own.keys() >= set(names):
+            return None
+        return np.concatenate([self.cloud[None].astype(np.float32), self.reflectance[[own[name] for name in names]]])
 
 
 def with_frames(kept: Mapping[str, CloudyFrame], key: str, block: Block) -> dict[str, CloudyFrame]:
     """What is kept of cloudy frames, checksum -> frame, with those of one more cube."""
     cloud = ~block.observed & np.isfinite(block.reflectance).all(axis=1)
+    names = tuple(band.name for band in block.bands)
     added = {
         hashlib.sha256(f"{key}\n{t}".encode()).hexdigest(): CloudyFrame(
-            key, block.reflectance[t].copy(), cloud[t].copy()
+            key, block.reflectance[t].copy(), names, cloud[t].copy()
         )
         for t in range(len(cloud))
         if covers(~cloud[t])
@@ -85,9 +94,10 @@ def paste_clouds(block: Block, frames: Sequence[CloudyFrame], seed: int, key: st
 
     Raises
     ------
-    ScenarioUnavailable : no clear date between two others, or no cloudy frame of another cube with the same bands.
+    ScenarioUnavailable : no clear date between two others, or no cloudy frame of another cube that has these bands.
     """
-    usable = [f for f in frames if f.key != key and len(f.reflectance) == len(block.bands)]
+    names = [band.name for band in block.bands]
+    usable = [cloud for f in frames if f.key != key and (cloud := f.in_bands(names)) is not None]
     generator = generator_of(seed, MASK_ERROR, key)
     dates = np.flatnonzero(half_of_inner(block.observed, generator))
     if not usable:
@@ -96,7 +106,7 @@ def paste_clouds(block: Block, frames: Sequence[CloudyFrame], seed: int, key: st
     missed, hidden = np.zeros_like(observed), np.zeros_like(observed)
     frame = (observed.shape[1], observed.shape[2])
     for t in dates:
-        drawn = laid_over(usable[generator.integers(len(usable))].stack, generator, frame)
+        drawn = laid_over(usable[generator.integers(len(usable))], generator, frame)
         cloud, reflectance = (drawn[0] > 0) & block.observed[t], drawn[1:]
         values[t] = np.where(cloud, reflectance, values[t])
         missed[t] = pieces(cloud, MISSED_SHARE, generator)

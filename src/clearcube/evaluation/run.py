@@ -193,7 +193,7 @@ def digest_of_clouds(frames: Sequence[CloudyFrame]) -> str:
     """Checksum of what is pasted: how, where the clouds lie, and how they look."""
     digest = hashlib.sha256(PASTING + digest_of(MaskBank(tuple(frame.cloud for frame in frames))).encode())
     for frame in frames:
-        digest.update(frame.reflectance[:, frame.cloud].tobytes())
+        digest.update(repr(frame.bands).encode() + frame.reflectance[:, frame.cloud].tobytes())
     return digest.hexdigest()
 
 

@@ -94,21 +94,21 @@ def invent(filled: Filled, distance: int, spread: SpatialSpread) -> Filled:
         return filled
     away = np.asarray(ndimage.distance_transform_cdt(never, metric="chessboard"))
     rows, columns = np.nonzero(never & (away <= distance))
-    nearest = away[rows, columns]
     given = ~never & (filled.source != Source.UNFILLED)
-    means, variances = _means(
+    means, variances, nearest = _means(
         np.where(given[:, None], filled.reflectance, np.float32(0)),
         np.where(given[:, None], filled.std, np.float32(0)),
         given,
         rows,
         columns,
-        nearest + BEYOND_NEAREST,
+        away[rows, columns],
+        distance,
         np.exp(-np.arange(reach_of(distance) + 1) / DECAY),
     )
     reflectance, std, source = filled.reflectance.copy(), filled.std.copy(), filled.source.copy()
     reached = np.isfinite(means[:, 0])
     reflectance[..., rows, columns] = means
-    std[..., rows, columns] = np.sqrt(variances + spread.at(nearest.astype(np.float64)).T ** 2)
+    std[..., rows, columns] = np.sqrt(variances + spread.at(nearest.astype(np.float64)).swapaxes(1, 2) ** 2)
     source[:, rows, columns] = np.where(reached, Source.INVENTED, Source.UNFILLED)
     return replace(filled, reflectance=reflectance, std=std, source=source)
 
@@ -120,27 +120,33 @@ def _means(
     given: NDArray[np.bool_],
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
-    radius: NDArray[np.int64],
+    away: NDArray[np.int64],
+    distance: int,
     weights: NDArray[np.float64],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weighted means of values and of squared std around some pixels, (T, B, pixels); NaN where nothing is given.
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    """Weighted means of values and of squared std around some pixels, (T, B, pixels); how far the nearest given one is.
 
-    Every sum runs over the same pixels in the same order wherever the window lies.
+    That is looked for from `away` (pixels,) to `distance`, (T, pixels); where there is none on a date, the means are
+    NaN and it is `distance`. Every sum runs over the same pixels in the same order wherever the window lies.
     """
     times, bands, height, width = values.shape
     means = np.full((times, bands, len(rows)), np.float32(np.nan))
     variances = np.full((times, bands, len(rows)), np.float32(np.nan))
+    nearest = np.full((times, len(rows)), distance)
     for k in range(len(rows)):
-        row, column, reach = rows[k], columns[k], radius[k]
-        top, bottom = max(row - reach, 0), min(row + reach + 1, height)
-        left, right = max(column - reach, 0), min(column + reach + 1, width)
+        row, column = rows[k], columns[k]
         for t in range(times):
+            near = _nearest(given[t], row, column, away[k], distance)
+            if near > distance:
+                continue
+            nearest[t, k] = near
+            reach = near + BEYOND_NEAREST
+            top, bottom = max(row - reach, 0), min(row + reach + 1, height)
+            left, right = max(column - reach, 0), min(column + reach + 1, width)
             total = 0.0
             for i in range(top, bottom):
                 for j in range(left, right):
                     total += weights[abs(i - row)] * weights[abs(j - column)] * given[t, i, j]
-            if total == 0.0:
-                continue
             for b in range(bands):
                 mean = variance = 0.0
                 for i in range(top, bottom):
@@ -150,4 +156,16 @@ def _means(
                         variance += weight * std[t, b, i, j] * std[t, b, i, j]
                 means[t, b, k] = mean / total
                 variances[t, b, k] = variance / total
-    return means, variances
+    return means, variances, nearest
+
+
+@compiled()
+def _nearest(given: NDArray[np.bool_], row: int, column: int, first: int, last: int) -> int:
+    """How many rows or columns off the nearest given pixel (H, W) is, from `first` to `last`; `last` + 1 for none."""
+    height, width = given.shape
+    for away in range(first, last + 1):
+        for i in range(max(row - away, 0), min(row + away + 1, height)):
+            for j in range(max(column - away, 0), min(column + away + 1, width)):
+                if given[i, j]:
+                    return away
+    return last + 1

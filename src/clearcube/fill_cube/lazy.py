@@ -9,16 +9,17 @@ import dask.array as da
 import numpy as np
 from dask.delayed import Delayed, delayed
 
-from clearcube.cube import bands_of, check_cube, dates_of, red_and_near_infrared
+from clearcube.cube import bands_of, check_cube, red_and_near_infrared
 from clearcube.errors import InputError
-from clearcube.fill_cube.blocks import CubeBlocks, in_chunks, split_observed, with_observed_band
+from clearcube.fill_cube.blocks import CubeBlocks, in_chunks
 from clearcube.fill_cube.flags import usable_pixels
 from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread, reach_of, to_invent
 from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wanted_dates
-from clearcube.fill_cube.survey import Survey, add_up, check, survey_piece
+from clearcube.fill_cube.sample import survey_of_sample
+from clearcube.fill_cube.survey import check
 from clearcube.fill_cube.window import Filled, FillSettings, fill_window, ndvi_with_std
 from clearcube.filler import cell_of, multiple_of
-from clearcube.tiling import Window, in_cells, sample_windows, windows
+from clearcube.tiling import Window, in_cells, windows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,7 +35,7 @@ def fill_with(cube: xr.Dataset, filler: Filler, settings: FillSettings, *, windo
     """Fill a cube with a filler.
 
     A sample of the cube (16 rectangles of 64 x 64 pixels, all dates) is read at once, since the filler must know its
-    errors; the rest is as lazy as the cube.
+    errors; the rest is as lazy as the cube. Where nothing is observed there, all of it is read to find where.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def fill_with(cube: xr.Dataset, filler: Filler, settings: FillSettings, *, windo
     window = in_cells(window, cell_of(filler))
     wanted = wanted_dates(cube)
     chunked = in_chunks(cube, window)
-    survey = _survey_sample(chunked)
+    survey = survey_of_sample(chunked)
     check(survey)
     prepared = filler.prepare(survey.sample)
     frame = (cube.sizes["y"], cube.sizes["x"])
@@ -83,18 +84,6 @@ def check_settings(cube: xr.Dataset, settings: FillSettings, window: int) -> Non
         red_and_near_infrared([band.name for band in bands_of(cube)])
     if window < 1:
         raise InputError(f"the window is {window} pixels; it must be at least 1")
-
-
-def _survey_sample(cube: xr.Dataset) -> Survey:
-    """The survey of the sample alone."""
-    import dask
-
-    frame = (cube.sizes["y"], cube.sizes["x"])
-    chips = sample_windows(frame)
-    together = with_observed_band(cube)
-    parts = dask.compute(*(together[(..., *chip.slices)] for chip in chips))
-    pieces = [survey_piece(*split_observed(part), chip, 0, chips) for part, chip in zip(parts, chips, strict=True)]
-    return add_up(pieces, frame, dates_of(cube), bands_of(cube))
 
 
 Parts = list[tuple[Window, Delayed]]

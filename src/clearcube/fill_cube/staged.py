@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -26,11 +26,12 @@ from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread,
 from clearcube.fill_cube.lazy import FILLED_NAMES, NDVI_NAMES, as_variables, check_settings
 from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wanted_dates
 from clearcube.fill_cube.running import Workers
+from clearcube.fill_cube.sample import survey_where_observed
 from clearcube.fill_cube.survey import PieceSurvey, Survey, add_up, check
 from clearcube.fill_cube.window import Filled, FillSettings, fill_window
 from clearcube.filler import cell_of, multiple_of
 from clearcube.progress import ReportProgress
-from clearcube.tiling import Window, in_cells, windows
+from clearcube.tiling import Window, in_cells, sample_windows, windows
 from clearcube.writers.cf import in_band_variables
 from clearcube.writers.encoding import OutputFormat
 from clearcube.writers.stores import OutputStore, create_store
@@ -71,6 +72,8 @@ class StagedFill:
         check_settings(self.cube, self.settings, self.window)
         wanted_dates(self.cube)
         blocks, survey = self._survey()
+        if survey.values and not survey.sample:
+            survey = replace(survey, sample=survey_where_observed(in_chunks(self.cube, self.side)).sample)
         check(survey)
         prepared = self.filler.prepare(survey.sample)
         store = self._store(prepared)
@@ -120,7 +123,7 @@ class StagedFill:
             self.progress("reading", len(pieces), len(tasks))
 
         self.workers.run(tasks, note)
-        return add_up(pieces, self.frame, dates_of(cube), bands_of(cube))
+        return add_up(pieces, sample_windows(self.frame), dates_of(cube), bands_of(cube))
 
     def _store(self, prepared: PreparedFiller) -> OutputStore:
         """The store that the windows go to; made once."""

@@ -15,7 +15,7 @@ import numpy as np
 from clearcube.cube import IMPLAUSIBLE_SHARE, PLAUSIBLE_REFLECTANCE, Band
 from clearcube.errors import InputError
 from clearcube.filler import Block
-from clearcube.tiling import Window, sample_windows
+from clearcube.tiling import Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,10 +102,9 @@ def survey_piece(
 
 
 def add_up(
-    pieces: Iterable[PieceSurvey], frame: tuple[int, int], dates: NDArray[np.datetime64], bands: tuple[Band, ...]
+    pieces: Iterable[PieceSurvey], chips: Sequence[Window], dates: NDArray[np.datetime64], bands: tuple[Band, ...]
 ) -> Survey:
-    """The survey of the frame from those of its pieces, in any order."""
-    chips = sample_windows(frame)
+    """The survey of the frame from those of its pieces, in any order; chips are what they took of the sample."""
     values = [np.full((len(dates), len(bands), *chip.shape), np.nan, np.float32) for chip in chips]
     usable = [np.zeros((len(dates), *chip.shape), dtype=bool) for chip in chips]
     count = implausible = infinite = 0
