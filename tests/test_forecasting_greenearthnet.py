@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from clearcube.forecasting import greenearthnet as gen
-from clearcube.forecasting.vegetation import LEGENDS, OTHER, UNKNOWN, VEGETATION, legend_of, vegetation_of
-from clearcube.landcover import EARTHNET_CLASSES
+from clearcube.forecasting.vegetation import LEGENDS, OTHER, UNKNOWN, VEGETATION, kind_of, legend_of, vegetation_of
+from clearcube.landcover import EARTHNET_CLASSES, WORLDCOVER_CLASSES
 
 NAN = np.nan
 
@@ -158,3 +158,24 @@ def test_codes_of_earthnet_have_the_kinds_of_their_classes():
         **{"cultivated": "crop", "vineyard": "crop", "broadleaf": "tree", "conifer": "tree"},
         **{"herbaceous": "grass", "heath": "shrub", "sclerophyllous": "shrub"},
     }
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (("trees", "Tree cover, broadleaved", "treed wetland", "Mixed forest", "woodland", "mangroves"), "tree"),
+        (("seasonal_crops", "croplands", "sugar beets", "beetroot", "Non-irrigated arable land"), "crop"),
+        (("Seasonally flooded grassland", "treeless pasture"), "grass"),
+        (("sea", "Sea and ocean", "inland seas", "seawater", "open_water", "lakes", "seasonal water"), "water"),
+        (("snow_and_ice", "Permanent ice", "Snow/Ice", "glaciers"), "snow"),
+        (("shrubland", "heathland"), "shrub"),
+        (("treeless", "seasonal", "iceland poppy", "beetles", "rice", "search", "clouds", ""), ""),
+    ],
+)
+def test_kinds_are_told_by_words(names, kind):
+    assert {name: kind_of(name) for name in names} == dict.fromkeys(names, kind)
+
+
+def test_names_of_worldcover_have_the_kinds_of_their_codes():
+    told = {code: kind_of(name) for code, name in WORLDCOVER_CLASSES.items()}
+    assert told == {**LEGENDS["worldcover"], 90: "", 95: "tree", 100: ""}

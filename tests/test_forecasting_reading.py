@@ -9,6 +9,7 @@ from clearcube.forecasting.baselines import Harmonic, Persistence, Seasonal
 from clearcube.forecasting.episode import continued, ndvi_of
 from clearcube.forecasting.reading import episode_of, landcover_of, latitude_of, read_episode, tile_of
 from clearcube.forecasting.run import forecast_episode
+from clearcube.forecasting.vegetation import VEGETATION, vegetation_of
 from clearcube.readers.elevation import elevation_of
 from clearcube.readers.open import open_cube
 from clearcube.simulation import LandCover, SceneConfig, simulate
@@ -81,7 +82,7 @@ def test_land_cover_and_elevation_are_taken_along():
     cube = cube.assign(landcover=(("y", "x"), codes), elevation=(("y", "x"), codes.astype(np.float64)))
     place = episode_of("x_33UXP_y", cube)
     assert place.classes == "worldcover" and place.elevation.dtype == np.float32 and place.place == "33UXP"
-    earthnet = episode_of("a", cube.assign_attrs(format="earthnet"))
+    earthnet = episode_of("a", cube.assign(landcover=(("y", "x"), np.full((8, 9), 73, np.int16))))
     assert earthnet.classes == "earthnet"
 
 
@@ -98,6 +99,29 @@ def test_classes_are_told_by_their_names():
     assert codes.tolist() == [[0, 5, 8]] and legend == "simulated"
     assert landcover_of(classed([[1, 5, 8]], (1, 5, 8), "a b c"))[1] == landcover_of(classed([[1, 5, 8]]))[1] == ""
     assert landcover_of(classed([[10, 40]]))[1] == "worldcover" and landcover_of(xr.Dataset()) == (None, "")
+
+
+def test_codes_tell_the_legend_even_where_none_of_their_classes_is_scored():
+    assert [landcover_of(classed([[code]]))[1] for code in (90, 100, 105, 106)] == ["worldcover"] * 2 + ["earthnet"] * 2
+
+
+def test_land_cover_of_a_file_has_its_own_legend_beside_an_earthnet_cube(tmp_path):
+    stem = "context_29SND_2017-06-30_2017-11-26_1081_1209_1721_1849_16_96_26_106.npz"
+    own = np.full((128, 128, 1), 83, np.uint8)
+    np.savez(tmp_path / stem, highresdynamic=np.full((128, 128, 5, 10), 0.2, np.float16), landcover=own)
+    np.save(tmp_path / "world.npy", np.full((128, 128), 40))
+    flags = {"flag_values": np.array([82, 162], np.uint8), "flag_meanings": "grassland maize"}
+    named = xr.Dataset({"landcover": (("y", "x"), np.full((128, 128), 162, np.uint8), flags)})
+    named.to_netcdf(tmp_path / "named.nc")
+    for file, code, legend, kind in (
+        (None, 83, "earthnet", "tree"),
+        ("world.npy", 40, "worldcover", "crop"),
+        ("named.nc", 40, "worldcover", "crop"),
+    ):
+        cube = open_cube(tmp_path / stem, landcover=file and tmp_path / file)
+        codes, told = landcover_of(cube)
+        assert cube.attrs["format"] == "earthnet" and told == legend and (codes == code).all()
+        assert (vegetation_of(codes, told, codes.shape) == VEGETATION.index(kind)).all()
 
 
 def test_simulated_scenes_bring_their_legend(tmp_path):

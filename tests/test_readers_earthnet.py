@@ -3,6 +3,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from clearcube import fill
 from clearcube.cube import check_cube, crs_of, dates_of
@@ -135,6 +136,16 @@ def test_land_cover_from_a_file(tmp_path):
         open_cube(file, landcover=tmp_path / "other.npy")
     with pytest.raises(InputError, match=r"absent.npy does not exist"):
         open_cube(file, landcover=tmp_path / "absent.npy")
+
+
+def test_land_cover_with_coordinates_beside_an_approximate_cube(tmp_path):
+    file = write(tmp_path, "context_" + STEM, frames(10))
+    y, x = parse_name("context_" + STEM).grid(128, 128)
+    codes = np.arange(128 * 128).reshape(128, 128) % 100
+    for name, rows, columns, wanted in (("shifted", y + 700, x - 90, codes), ("turned", y[::-1], x, codes[::-1])):
+        land = xr.Dataset({"landcover": (("y", "x"), codes)}, {"y": rows, "x": columns}, {"crs": "EPSG:32629"})
+        land.to_netcdf(tmp_path / f"{name}.nc")
+        np.testing.assert_array_equal(open_cube(file, landcover=tmp_path / f"{name}.nc").landcover, wanted)
 
 
 def test_elevation_is_in_metres_and_stays_so_in_what_is_filled(tmp_path):

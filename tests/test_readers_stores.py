@@ -359,6 +359,22 @@ def test_what_clearcube_writes_is_read(tmp_path, layout):
         assert cube.attrs["mask"] == "source (observed)"
 
 
+@pytest.mark.parametrize(
+    ("version", "standard_name", "bands"),
+    [
+        ({"clearcube_version": "0.1.0"}, "surface_bidirectional_reflectance", ["blue", "yellow"]),
+        ({"clearcube_version": "0.1.0"}, "normalized_difference_vegetation_index", ["blue"]),
+        ({}, "surface_bidirectional_reflectance", ["blue"]),
+    ],
+)
+def test_variables_with_std_are_bands_in_what_clearcube_wrote_alone(tmp_path, version, standard_name, bands):
+    dataset = variables(names=("blue", "yellow"), yellow_std=(("time", "y", "x"), REFLECTANCE[:, 0]))
+    dataset["yellow"].attrs |= {"standard_name": standard_name, "radiation_wavelength": 600.5}
+    cube = open_cube(save(dataset.assign_attrs(version), tmp_path / "a.nc"))
+    assert cube.band.values.tolist() == bands
+    assert cube.wavelength.values.tolist() == [490, 600.5][: len(bands)]
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_url_is_read(tmp_path, name):
     import fsspec
@@ -577,10 +593,100 @@ def test_land_cover_of_a_file_is_decoded_turned_and_keeps_its_names(tmp_path):
         count=1,
         dtype="uint8",
         nodata=255,
-        transform=rasterio.Affine(10, 0, 0, 0, -10, 0),
+        transform=rasterio.Affine(10, 0, 400000, 0, -10, 5000010),
     ) as raster:
         raster.write(codes, 1)
     assert open_cube(path, landcover=tmp_path / "land.tif").landcover.values[0, 0] == 0
+
+
+CODES = np.arange(1, 31, dtype=np.uint8).reshape(6, 5)
+"""Land cover on Y, X: each pixel another code."""
+
+
+def land_store(path, y=Y, x=X, codes=CODES, names=("y", "x"), **attrs):
+    dataset = xr.Dataset({"landcover": (names, codes)}, {names[0]: y, names[1]: x}, attrs)
+    return save(dataset, path)
+
+
+def land_raster(path, codes=CODES, transform=(10, 0, 400000, 0, -10, 5000010), crs="EPSG:32631"):
+    height, width = codes.shape
+    profile = {"height": height, "width": width, "transform": rasterio.Affine(*transform), "crs": crs}
+    with rasterio.open(path, "w", driver="GTiff", count=1, dtype="uint8", **profile) as raster:
+        raster.write(codes, 1)
+    return path
+
+
+@pytest.mark.parametrize("turned", [(1, 1), (-1, 1), (1, -1), (-1, -1)])
+@pytest.mark.parametrize("kind", ["store", "raster"])
+def test_land_cover_of_a_file_lies_where_its_coordinates_say(tmp_path, turned, kind):
+    ways = [slice(None, None, way) for way in turned]
+    path = save(variables().isel(y=ways[0], x=ways[1]), tmp_path / "cube.nc")
+    file = land_raster(tmp_path / "land.tif") if kind == "raster" else land_store(tmp_path / "land.nc", Y + 5e-3)
+    found = open_cube(path, landcover=file).landcover
+    np.testing.assert_array_equal(found.sel(y=Y, x=X), CODES)
+    np.testing.assert_array_equal(found, CODES[ways[0], ways[1]])
+
+
+def test_land_cover_with_rounded_coordinates_lies_on_the_cube(tmp_path):
+    y, x = Y + 0.2, X + 0.01  # float32 tells half metres apart
+    path = save(variables().assign_coords(y=y, x=x), tmp_path / "cube.nc")
+    file = land_store(tmp_path / "land.nc", y[::-1].astype(np.float32), x.astype(np.float32), CODES[::-1])
+    np.testing.assert_array_equal(open_cube(path, landcover=file).landcover, CODES)
+
+
+def test_south_up_rasters_and_stores_without_axes_but_a_transform_are_turned(tmp_path):
+    path = save(variables(), tmp_path / "cube.nc")
+    south_up = land_raster(tmp_path / "land.tif", CODES[::-1], (10, 0, 400000, 0, 10, 4999950))
+    np.testing.assert_array_equal(open_cube(path, landcover=south_up).landcover, CODES)
+    mapping = ((), 0, {"GeoTransform": "400000 10 0 4999950 0 10"})
+    save(xr.Dataset({"landcover": (("y", "x"), CODES[::-1]), "crs": mapping}), tmp_path / "land.nc")
+    np.testing.assert_array_equal(open_cube(path, landcover=tmp_path / "land.nc").landcover, CODES)
+
+
+@pytest.mark.parametrize(
+    ("y", "x", "message"),
+    [
+        (Y + 10, X, "its y goes from 5000015 to 4999965, the cube's from 5000005 to 4999955"),
+        (Y, X + 3, "its x goes from 400008 to 400048"),
+        (Y[0] + 2 * (Y - Y[0]), X, "its y goes from 5000005 to 4999905"),
+        (Y[::-1] - 10, X, "its y goes from 4999945 to 4999995"),
+    ],
+)
+def test_land_cover_of_another_place_or_spacing_is_refused(tmp_path, y, x, message):
+    path = save(variables(), tmp_path / "cube.nc")
+    for crs in ({}, {"crs": "EPSG:32631"}):
+        with pytest.raises(InputError, match=rf"land.nc does not lie on the cube's pixels: {message}.*or warp it"):
+            open_cube(path, landcover=land_store(tmp_path / "land.nc", y, x, **crs))
+    step = y[1] - y[0], x[1] - x[0]
+    transform = (step[1], 0, x[0] - step[1] / 2, 0, step[0], y[0] - step[0] / 2)
+    with pytest.raises(InputError, match=rf"land.tif does not lie on the cube's pixels: {message}"):
+        open_cube(path, landcover=land_raster(tmp_path / "land.tif", transform=transform))
+
+
+@pytest.mark.parametrize("case", ["none", "rows", "numbers", "crs", "degrees", "rotated"])
+def test_land_cover_that_tells_no_comparable_place_keeps_its_order(tmp_path, case):
+    """Of the cube's shape, but without coordinates, with pixel numbers, or in another CRS."""
+    path = save(variables().isel(y=slice(None, None, -1)), tmp_path / "cube.nc")
+    file = tmp_path / "land.tif"
+    if case == "none":
+        np.save(file := tmp_path / "land.npy", CODES)
+    elif case == "rows":
+        file = land_store(tmp_path / "land.nc", np.arange(6), np.arange(5), names=("row", "col"))
+    elif case == "numbers":
+        land_raster(file, transform=(1, 0, 0, 0, -1, 6), crs=None)
+    elif case == "crs":
+        land_raster(file, transform=(10, 0, 700000, 0, -10, 5000010), crs="EPSG:32630")
+    elif case == "rotated":
+        land_raster(file, transform=(8, 6, 400000, 6, -8, 5000010))
+    else:
+        file = land_store(tmp_path / "land.nc", 45 - 1e-4 * np.arange(6), 1 + 1e-4 * np.arange(5), names=("lat", "lon"))
+    np.testing.assert_array_equal(open_cube(path, landcover=file).landcover, CODES)
+
+
+def test_land_cover_of_a_cube_without_coordinates_keeps_its_order(tmp_path):
+    path = save(variables().drop_vars(["y", "x"]), tmp_path / "cube.nc")
+    for file in (land_raster(tmp_path / "land.tif"), land_store(tmp_path / "land.nc", Y[::-1])):
+        np.testing.assert_array_equal(open_cube(path, landcover=file).landcover, CODES)
 
 
 def test_a_quality_band_is_recognised_by_name(tmp_path):

@@ -160,13 +160,12 @@ def episode_of(
 def landcover_of(cube: xr.Dataset) -> tuple[NDArray[np.integer] | None, str]:
     """Land cover (H, W) and its legend (`Episode.classes`); None and "" where a cube has none.
 
-    Told by the format, else by the names of the classes (CF flags), else by the codes.
+    Told by the names of the classes (CF flags), else by the codes; not by the format of the cube, whose land cover may
+    come from a file of its own.
     """
     if "landcover" not in cube:
         return None, ""
     codes = cube["landcover"].values
-    if cube.attrs.get("format") == "earthnet":
-        return codes, "earthnet"
     return named_landcover(codes, flag_names(cube["landcover"].attrs)) or (codes, public_legend_of(codes))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clearcube.landcover import EARTHNET_CLASSES, WORLDCOVER_CLASSES
 from clearcube.simulation.landcover import CROPS, LandCover
 
 if TYPE_CHECKING:
@@ -51,17 +52,19 @@ them, are of no kind. Kinds that are not in `VEGETATION` are not scored."""
 _SIMULATED_NAMES = {int(cover): cover.name.lower() for cover in LandCover}
 KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "tree": ("tree", "forest", "wood", "broadleaf", "conifer", "mangrove"),
+        "tree": ("tree", "treed", "forest", "wood", "broadleaf", "conifer", "mangrove"),
         "shrub": ("shrub", "scrub", "heath"),
         "grass": ("grass", "pasture", "meadow"),
-        "crop": ("crop", "arable", "cereal", "maize", "wheat", "rapeseed", "beet", "agricult"),
+        "crop": ("crop", "arable", "cereal", "maize", "wheat", "rapeseed", "beet", "beetroot", "agricult"),
         "urban": ("urban", "built", "artificial", "settlement"),
         "bare": ("bare", "sand", "rock"),
         "snow": ("snow", "ice", "glacier"),
-        "water": ("water", "sea", "lake", "river"),
+        "water": ("water", "sea", "seawater", "lake", "river"),
     }
 )
-"""Kind of land -> how words of the names of such classes begin."""
+"""Kind of land -> how words of the names of such classes begin, or what they are (`WHOLE_WORDS`)."""
+WHOLE_WORDS = frozenset({"tree", "beet", "ice", "sea"})
+"""Words of `KINDS` that count as they are and in the plural: longer ones mean something else (treeless, seasonal)."""
 
 
 def vegetation_of(landcover: NDArray[np.integer] | None, classes: str, frame: tuple[int, int]) -> NDArray[np.intp]:
@@ -89,8 +92,12 @@ def legend_of(landcover: NDArray[np.integer]) -> str:
 
 
 def public_legend_of(landcover: NDArray[np.integer]) -> str:
-    """The legend that explains most codes (H, W), the simulation's left out; "" where none explains any."""
-    shares = {name: float(np.isin(landcover, list(LEGENDS[name])).mean()) for name in ("worldcover", "earthnet")}
+    """The legend that explains most codes (H, W), the simulation's left out; "" where none explains any.
+
+    Codes of classes that are of no kind (wetland, marsh) tell it too.
+    """
+    classes = {"worldcover": WORLDCOVER_CLASSES, "earthnet": EARTHNET_CLASSES}
+    shares = {name: float(np.isin(landcover, list(codes)).mean()) for name, codes in classes.items()}
     best = max(shares, key=lambda name: shares[name])
     return best if shares[best] > 0 else ""
 
@@ -116,11 +123,16 @@ def named_landcover(landcover: NDArray[np.integer], names: Mapping[int, str]) ->
 def kind_of(name: str) -> str:
     """The kind of land that the name of a class tells; "" where it tells none.
 
-    >>> kind_of("deciduous_forest"), kind_of("Built-up"), kind_of("clouds")
-    ('tree', 'urban', '')
+    >>> kind_of("deciduous_forest"), kind_of("Built-up"), kind_of("clouds"), kind_of("Seasonally flooded grassland")
+    ('tree', 'urban', '', 'grass')
     """
     for word in re.findall("[a-z]+", name.lower()):
-        for kind, beginnings in KINDS.items():
-            if word.startswith(beginnings):
+        for kind, known in KINDS.items():
+            if any(_is_of(word, one) for one in known):
                 return kind
     return ""
+
+
+def _is_of(word: str, known: str) -> bool:
+    """Whether a word is one of `KINDS`: begins like it, or is it."""
+    return word in (known, f"{known}s") if known in WHOLE_WORDS else word.startswith(known)

@@ -133,7 +133,8 @@ def _with_landcover(series: RawSeries, path: str | os.PathLike[str] | None) -> R
     """The series with the land cover of a file, where one is given."""
     if path is None:
         return series
-    field = read_landcover(os.fspath(path), series.reflectance["y"].values, series.reflectance["x"].values)
+    y, x = (series.reflectance[axis].values for axis in ("y", "x"))
+    field = read_landcover(os.fspath(path), y, x, crs=series.crs, approximate="georeference" in series.attrs)
     return replace(series, static={**series.static, "landcover": field})
 
 

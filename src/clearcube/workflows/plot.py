@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clearcube.cube import crs_of
 from clearcube.errors import InputError
 from clearcube.landcover import class_names
 from clearcube.plots import (
@@ -154,7 +155,9 @@ def _landcover_file(request: PlotRequest, number: int, filled: Sequence[xr.Datas
 def _with_landcover(cube: xr.Dataset, filled: xr.Dataset, path: str | None) -> xr.Dataset:
     """The input with the land cover of a file; without one its own, else that of the filled cube."""
     if path is not None:
-        return cube.assign(landcover=read_landcover(path, filled["y"].values, filled["x"].values).drop_vars(["y", "x"]))
+        y, x, approximate = filled["y"].values, filled["x"].values, "georeference" in filled.attrs
+        field = read_landcover(path, y, x, crs=crs_of(filled), approximate=approximate)
+        return cube.assign(landcover=field.drop_vars(["y", "x"]))
     if "landcover" in cube or "landcover" not in filled:
         return cube
     return cube.assign(landcover=(("y", "x"), filled["landcover"].values, filled["landcover"].attrs))
