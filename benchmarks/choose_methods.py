@@ -82,7 +82,6 @@ TRIALS = (
     Trial("harmonic", harmonic, "TREND_STD", (0.1, 0.3, 1.0)),
     Trial("harmonic", harmonic, "WAVE_STD", (0.03, 0.1, 0.3)),
     Trial("harmonic", harmonic_kernels, "SHORTEST_SPAN", (20.0, 45.0, 90.0)),
-    Trial("harmonic", harmonic_kernels, "OBSERVATIONS_PER_COLUMN", (1, 2, 3)),
     Trial("dineof", dineof_basis, "BRIGHT", (3.0, 5.0, 8.0)),
     Trial("dineof", dineof_basis, "SMALLEST_SHARE", (0.1, 0.3, 0.5)),
     Trial("dineof", dineof_kernels, "BRIGHT", (2.0, 3.0, 5.0)),

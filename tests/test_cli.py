@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 
+import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,7 +12,7 @@ from cli_builders import assert_refused, clearcube, contents, files, run, stored
 
 from clearcube.errors import InputError
 from clearcube.gaps import STRATA
-from clearcube.workflows.info import describe
+from clearcube.workflows import info
 
 LINEAR = ("-m", "linear")
 
@@ -435,5 +436,27 @@ def test_info_tells_how_long_the_gaps_are(tmp_path):
     cube = cloudy_cube(times=4, height=8, width=8, cloud=0, never=False)  # the third date is lost
     days = np.array([0, 10, 20, 40]).astype("timedelta64[D]")
     cube = cube.assign_coords(time=np.datetime64("2020-01-01", "ns") + days)
-    found = describe([str(stored(tmp_path / "cube.zarr", cube))], {})
+    found = info.describe([str(stored(tmp_path / "cube.zarr", cube))], {})
     assert found.gap_share == {name: float(name == "[22, 42)") for name in STRATA}
+
+
+def test_info_reads_what_is_stored_together_once(monkeypatch):
+    cube, reads = cloudy_cube(times=3, height=60, width=130, never=False), []
+    observed = cube["observed"].values
+
+    def read(block_info):
+        reads.append(1)
+        return observed[tuple(slice(*span) for span in block_info[None]["array-location"])]
+
+    chunks = (1, (40, 20), (50, 50, 30))
+    counted = da.map_blocks(
+        read, chunks=da.core.normalize_chunks(chunks, observed.shape), dtype=bool, meta=np.array(())
+    )
+    cube = cube.chunk(time=1, y=40, x=50).assign(observed=(("time", "y", "x"), counted))
+    monkeypatch.setattr(info, "open_cube", lambda inputs: cube)
+    monkeypatch.setattr(info, "PART_SIZE", 16)
+    monkeypatch.setattr(info, "_values", lambda cube: "")
+    found = info.describe(["x"], {})
+    assert len(reads) == 18
+    np.testing.assert_allclose(found.clear_share, observed.mean(axis=(1, 2)))
+    assert found.never_share == (~observed.any(axis=0)).mean()

@@ -7,7 +7,15 @@ import pytest
 from clearcube.cube import band_named
 from clearcube.filler import Block
 from clearcube.gaps import gap_length, gap_stratum
-from clearcube.methods.error_fit import _CENTRES, UNKNOWN_NOISE, UNKNOWN_STD, _expected, _growing, fit_table
+from clearcube.methods.error_fit import (
+    _CENTRES,
+    UNKNOWN_NOISE,
+    UNKNOWN_STD,
+    _expected,
+    _growing,
+    fit_table,
+    noise_of_bands,
+)
 from clearcube.methods.error_kernels import EDGES, OBSERVED
 from clearcube.methods.error_model import measure_errors
 from clearcube.methods.hidden_errors import HiddenErrors, _believed, _runs
@@ -46,6 +54,13 @@ def test_white_noise_is_recovered():
     np.testing.assert_allclose(model.std(one, dates)[1, :, 0, 0], np.sqrt(1.5) * np.array([0.01, 0.03]), rtol=0.1)
     one[2] = False
     np.testing.assert_allclose(model.std(one, dates)[1, :, 0, 0], np.sqrt(2) * np.array([0.01, 0.03]), rtol=0.1)
+
+
+def test_the_noise_of_bands_is_that_of_the_table():
+    blocks = [noisy(), noisy(1, share=0.2)]
+    for block in blocks:
+        block.observed[7] = False
+    np.testing.assert_array_equal(noise_of_bands(blocks), measure_errors(linear, blocks).table[:, OBSERVED])
 
 
 def test_a_random_walk_errs_more_in_longer_gaps():

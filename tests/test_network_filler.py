@@ -367,19 +367,23 @@ def test_torch_has_as_many_threads_after_a_fill_as_before(random):
         torch.set_num_threads(before)
 
 
-def test_errors_are_measured_on_blocks_spread_over_the_sample():
-    large = [
-        Block(np.full((50, 1, 80, 90), i, np.float32), np.ones((50, 80, 90), bool), block(50).dates, BANDS[:1])
-        for i in range(3)
-    ]
-    (part,) = own.to_measure_on(large)
-    assert part.observed.shape == (50, 64, 64)
-    small = [
-        Block(np.full((10, 1, 40, 40), i, np.float32), np.ones((10, 40, 40), bool), block(10).dates, BANDS[:1])
-        for i in range(29)
-    ]
-    assert [each.reflectance[0, 0, 0, 0] for each in own.to_measure_on(small)] == list(range(0, 29, 2))  # 15 fit
-    assert [each.reflectance[0, 0, 0, 0] for each in own.to_measure_on(small[:3])] == [0, 1, 2]
+def test_errors_are_measured_on_the_blocks_that_saw_most():
+    def blocks(count, times, *frame):
+        for i in range(count):
+            observed = np.ones((times, *frame), bool)
+            observed[:, : (i * 5) % count] = False  # block 0 saw all
+            yield Block(np.full((times, 1, *frame), i, np.float32), observed, block(times).dates, BANDS[:1])
+
+    def numbers(chosen):
+        return [int(each.reflectance[0, 0, 0, 0]) for each in chosen]
+
+    large = own.to_measure_on(list(blocks(3, 50, 80, 90)))
+    assert [each.observed.shape for each in large] == [(50, 64, 64)] * 3
+    small = list(blocks(16, 40, 48, 48))
+    assert numbers(own.to_measure_on(small)) == [i for i in range(16) if (i * 5) % 16 < 12]
+    assert numbers(own.to_measure_on(small, 2)) == [0, 13]
+    assert numbers(own.to_measure_on(small[:3])) == [0, 1, 2]
+    small = list(blocks(2, 10, 40, 40))
     assert own.to_measure_on(small)[0].observed.shape == (10, 40, 40)
 
 

@@ -214,6 +214,8 @@ def test_weights_of_another_network_are_refused(weights):
         make_network_filler("ganfilling", weights=weights / "utilise_earthnet2021.pth")
     with pytest.raises(InputError, match="holds frame2frame, not ganfilling"):
         PublishedFiller(str(weights / "frame2frame.safetensors"), "ganfilling")
+    with pytest.raises(InputError, match="holds forecast, not utilise"):
+        make_network_filler("utilise", weights="forecast")
     with pytest.raises(InputError, match="holds ganfilling, not seq2seq"):
         make_network_filler("seq2seq", weights=weights / "GANFilling.pt")
     with pytest.raises(InputError, match=r"no such checkpoint file, and none of this name ships; .*seq2seq"):

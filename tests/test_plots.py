@@ -82,6 +82,7 @@ def test_black_and_white_are_shared_by_the_three_bands_and_come_from_the_observe
     ("names", "label", "bands"),
     [
         (("nir", "red", "green"), "false colour", ("nir", "red", "green")),
+        (("green", "red", "nir08"), "false colour", ("nir08", "red", "green")),
         (("nir", "red"), "red", ("red",)),
         (("swir16", "swir22"), "swir16", ("swir16",)),
     ],

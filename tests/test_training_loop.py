@@ -37,7 +37,7 @@ from clearcube.training.log import RunLog
 from clearcube.training.loop import train
 from clearcube.training.packing import TrainingData
 from clearcube.training.samples import Sampler
-from clearcube.training.state import Progress, alone_in, load_state, save_state, save_weights
+from clearcube.training.state import Progress, alone_in, command, load_state, save_state, save_weights
 from clearcube.training.step import forward, new_learner, one_cycle, train_step
 from clearcube.training.validation import NamedBlock, experiments, gains, overall
 from clearcube.workflows.train import train_network
@@ -306,6 +306,19 @@ def test_checkpoints_may_be_read_by_whom_other_files_may(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "w.safetensors").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    ("called", "arguments", "said"),
+    [
+        ("/lib/clearcube/training/__main__.py", ["c.toml"], "python -m clearcube.training c.toml"),
+        ("/lib/clearcube/__main__.py", ["train", "c.toml"], "python -m clearcube train c.toml"),
+        ("/bin/clearcube", ["train", "my file.toml"], "clearcube train 'my file.toml'"),
+    ],
+)
+def test_the_command_is_kept_as_it_was_called(monkeypatch, called, arguments, said):
+    monkeypatch.setattr("sys.argv", [called, *arguments])
+    assert command() == said
 
 
 def test_the_command_says_how_to_go_on_and_what_it_made(tmp_path, monkeypatch, small_bank):
@@ -612,7 +625,8 @@ def test_the_discriminator_is_asked_about_hidden_pixels_alone(tmp_path):
 def test_experiments_hide_what_they_score():
     cube = real(1)
     cube.block.reflectance[0, 1, 0, :8] = np.nan
-    known = cube.block.observed & np.isfinite(cube.block.reflectance).all(axis=1)
+    finite = np.isfinite(cube.block.reflectance).all(axis=1)
+    known = cube.block.observed & finite
     tests = experiments([cube], ValidationConfig(scenarios=("partial", "frames", "trailing"), seeds=(0, 1)))
     assert {(test.scenario, test.seed) for test in tests} == {
         (s, i) for s in ("partial", "frames", "trailing") for i in (0, 1)
@@ -621,7 +635,8 @@ def test_experiments_hide_what_they_score():
         left = test.left.observed
         assert test.scored.any() and (test.scored <= (known & ~left)).all() and (left <= known).all()
         assert left.any(axis=0)[test.scored.any(axis=0)].all()
-        expected = np.where(left[:, None], cube.block.reflectance, np.nan)
+        kept = (left | ~cube.block.observed) & finite  # clouds are as they were delivered
+        expected = np.where(kept[:, None], cube.block.reflectance, np.nan)
         np.testing.assert_array_equal(test.left.reflectance, expected)
 
 

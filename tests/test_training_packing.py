@@ -48,6 +48,15 @@ def test_a_pack_holds_the_same_cubes(tmp_path):
     assert back.files == data.files
 
 
+def test_what_has_a_value_has_one_in_the_pack(tmp_path):
+    stored(tmp_path / "a.nc")
+    data = gathered(config_from({"train": [str(tmp_path / "a.nc")]}))
+    data.train[0].block.reflectance[0, 0, 0, :4] = -5, 5, -np.inf, np.nan
+    write_pack(tmp_path / "p.npz", data)
+    back = read_pack(tmp_path / "p.npz").train[0].block.reflectance[0, 0, 0, :4]
+    np.testing.assert_allclose(back, [-3.2767, 3.2767, -3.2767, np.nan], rtol=1e-6)
+
+
 def test_files_that_only_measure_are_refused(tmp_path, monkeypatch):
     path = stored(tmp_path / "a.nc")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -193,6 +193,8 @@ def check_cube(cube: xr.Dataset) -> xr.Dataset:
             raise InputError(f"not a cube: '{name}' is empty")
     if not np.issubdtype(cube["time"].dtype, np.datetime64):
         raise InputError(f"not a cube: 'time' is {cube['time'].dtype}, needed are dates (datetime64)")
+    if np.isnat(cube["time"].values).any():
+        raise InputError("not a cube: a date is missing (NaT); name it or leave its frame out")
     if (np.diff(dates_of(cube)) <= np.timedelta64(0, "D")).any():
         raise InputError("not a cube: its dates must be ascending with at most one a day; sort and merge them first")
     names = cube["band"].values.tolist()

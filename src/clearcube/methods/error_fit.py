@@ -77,6 +77,18 @@ def fit_table(errors: HiddenErrors, sample: Sequence[Block]) -> NDArray[np.float
     return table.astype(np.float32)
 
 
+def noise_of_bands(sample: Sequence[Block]) -> NDArray[np.float32]:
+    """Std of an observation's noise in each band, (B,) float32, as `fit_table` finds it."""
+    blocks = without_empty_dates(sample)
+    reflectance, observed = draw_pixels(blocks, SAMPLE_PIXELS)
+    days = blocks[0].days
+    noise = [
+        observation_noise(values, observed, days, float(squared_differences(values, observed, days)(1.0)))
+        for values in reflectance.swapaxes(0, 1)
+    ]
+    return np.maximum(noise, FLOOR).astype(np.float32)
+
+
 def _cell_std(errors: HiddenErrors) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """Std of each band and cell (B, OBSERVED), NaN where none is measured, the dates that it rests on, the errors.
 

@@ -83,7 +83,7 @@ def gap_errors(estimate: Callable[[Block], Estimates], sample: Sequence[Block], 
     rng = np.random.default_rng(seed)
     turns = islice(cycle(sample), REPETITIONS if sample else 0)
     tried = [(block, _some_hidden(block, rng)) for block in turns]
-    parts = [errors_at(estimate, block, hidden) for block, hidden in tried if hidden.any()]
+    parts = [errors_at(estimate, block, hidden) for block, hidden in tried if scored(block.observed, hidden).any()]
     if not parts:
         return None
     apart = [part._replace(date=part.date + APART * i) for i, part in enumerate(parts)]

@@ -27,8 +27,9 @@ LARGEST_CELL = 128
 """Side of the cells, pixels: squares on a grid of the frame whose values come from one look at them and their halo. So
 it does not matter to them which windows are filled, though the network sees farther than its halo."""
 PIXEL_DATES = 2_000_000
-"""Pixels times dates that the network sees at once; bounds memory to about one gigabyte. In longer series cells are
-halves, quarters, ... of `LARGEST_CELL`; dates that nobody saw do not count, for they are shown some at a time."""
+"""Pixels times dates that the network sees at once, about one gigabyte. In longer series cells are halves and quarters
+of `LARGEST_CELL`, so that up to 217 dates keep to it, and more take as much more; dates that nobody saw do not count,
+for they are shown some at a time, for half as much again at most."""
 SMALLEST_CELL = 32
 ABSURD = 1e6
 """Reflectance that no product holds, in any unit."""

@@ -17,11 +17,12 @@ from clearcube.methods.hidden_errors import without_empty_dates
 from clearcube.network_filler.cells import CELL, STEP, by_cells
 from clearcube.network_filler.checkpoints import network_at, sha256_of
 from clearcube.networks.adapters import wrapped
+from clearcube.networks.checkpoint import architecture_of
 from clearcube.networks.ganfilling import Generator
 from clearcube.networks.inference import applied
 from clearcube.networks.published import BANDS
 from clearcube.networks.threads import torch_threads
-from clearcube.training.kinds import kind_of
+from clearcube.training.kinds import NetworkConfig, kind_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,8 +57,9 @@ class PublishedFiller:
     multiple: int = STEP
 
     def __post_init__(self) -> None:
-        config: Any = network_at(self.path).config
-        kind = kind_of(config)
+        network = network_at(self.path)
+        config: Any = network.config
+        kind = kind_of(config) if isinstance(config, NetworkConfig) else architecture_of(network)
         if kind != self.name and (kind, self.name) != ("ganfilling", "frame2frame"):
             raise InputError(
                 f"{self.path} holds {kind}, not {self.name}; choose the method {kind}, or give other weights"

@@ -13,15 +13,12 @@ import numpy as np
 from clearcube.cube import OPTICAL_NM
 from clearcube.errors import InputError
 from clearcube.filler import Block, Estimate, cut, everywhere, middle
-from clearcube.methods.error_kernels import OBSERVED
-from clearcube.methods.error_model import measure_errors
+from clearcube.methods.error_fit import noise_of_bands
 from clearcube.methods.hidden_errors import without_empty_dates
-from clearcube.methods.temporal import fill_block
-from clearcube.methods.temporal_kernels import LINEAR
 from clearcube.network_filler.adapted import Adapted, store, stored
 from clearcube.network_filler.checkpoints import metadata_at, sha256_of
 from clearcube.network_filler.gap_kinds import GAP_KINDS, gap_kinds
-from clearcube.network_filler.hidden_gaps import gap_errors
+from clearcube.network_filler.hidden_gaps import REPETITIONS, gap_errors
 from clearcube.network_filler.looks import LARGEST_CELL, cell_size, estimates_of, network_of, said_of
 from clearcube.network_filler.mixture import CAUTION_AT_ENDS, ESTIMATES, Mixture, Prior, mixture
 from clearcube.tiling import windows
@@ -37,7 +34,9 @@ LARGEST_STD = 0.5
 PRIOR = "mixture_prior"
 """Where a checkpoint's metadata say what is to be believed of its errors before anything is measured."""
 SAMPLE_PIXEL_DATES = 250_000
-"""Pixels times dates of the sample that errors are measured on, at each repetition."""
+"""Pixels times dates that errors are measured on at each repetition, at most, but for series of more than 100 dates."""
+JUDGED_BLOCKS = 4
+"""Blocks of the sample that decide whether an adapted network is kept."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ class NetworkFiller:
         """
         self.check(sample[0].bands, sample[0].dates)
         blocks = without_empty_dates(sample)
-        noise = measure_errors(partial(fill_block, rule=LINEAR), blocks).table[:, OBSERVED]
+        noise = noise_of_bands(blocks)
         prior = prior_of(self.path)
         adapted = self._adapted(blocks) if self.adapt else None
         network = network_of(self.path, weights=adapted.weights if adapted else None)
@@ -135,7 +134,7 @@ class NetworkFiller:
             return stored(Path(self.keep), digest)
         from clearcube.network_filler.adaptation import adapt  # no other fill needs what trains
 
-        adapted = adapt(network, blocks, self.adapt, judged_on=to_measure_on(blocks))
+        adapted = adapt(network, blocks, self.adapt, judged_on=to_measure_on(blocks, JUDGED_BLOCKS))
         if self.keep:
             store(Path(self.keep), adapted, network, digest)
         return adapted
@@ -236,12 +235,11 @@ def _is_gram(gram: NDArray[np.float64]) -> bool:
     return bool(np.isfinite(gram).all() and symmetric and (squares > 0).all())
 
 
-def to_measure_on(blocks: Sequence[Block]) -> list[Block]:
-    """As many of the blocks, spread over all of them, as errors are measured on: one at least, or its middle."""
-    count = max(SAMPLE_PIXEL_DATES // max(blocks[0].observed.size, 1), 1)
-    chosen = np.unique(np.linspace(0, len(blocks) - 1, min(count, len(blocks))).round().astype(int))
+def to_measure_on(blocks: Sequence[Block], count: int = REPETITIONS) -> list[Block]:
+    """The blocks that saw most, so many at most and in their order, or the middles of large ones."""
+    best = np.argsort([-int(block.observed.sum()) for block in blocks], kind="stable")[:count]
     side = max(int((SAMPLE_PIXEL_DATES / len(blocks[0].dates)) ** 0.5) // 16 * 16, 48)
-    return [middle(blocks[i], side) for i in chosen]
+    return [middle(blocks[i], side) for i in np.sort(best)]
 
 
 def unfit_bands(bands: Sequence[Band]) -> str:

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
     Picture = NDArray[np.float64]
 
-COMPOSITES = {"true colour": ("red", "green", "blue"), "false colour": ("nir", "red", "green")}
+TRUE_COLOUR, FALSE_COLOUR = "true colour", "false colour"
+COMPOSITES = (
+    (TRUE_COLOUR, ("red", "green", "blue")),
+    (FALSE_COLOUR, ("nir", "red", "green")),
+    (FALSE_COLOUR, ("nir08", "red", "green")),
+)
 """What is shown as red, green and blue, the first that a cube has; a cube with neither is shown in grey, one band."""
 SINGLE = ("red", "green", "nir", "nir08", "blue")
 """The band shown in grey, the first that a cube has; else its first."""
@@ -46,14 +51,13 @@ class Rendering:
     def of(cls, filled: xr.Dataset) -> Rendering:
         """The rendering that suits the observed values of a filled cube (with `source`; loaded)."""
         names = [band.name for band in bands_of(filled)]
-        label = next((name for name, bands in COMPOSITES.items() if set(bands) <= set(names)), None)
         single = next((name for name in SINGLE if name in names), names[0])
-        bands = COMPOSITES[label] if label is not None else (single,)
+        label, bands = next((each for each in COMPOSITES if set(each[1]) <= set(names)), (single, (single,)))
         limits = [_limits(filled, names.index(band)) for band in bands]
-        if label == "true colour":  # one stretch for the three keeps their balance
+        if label == TRUE_COLOUR:  # one stretch for the three keeps their balance
             limits = [(min(low for low, _ in limits), max(high for _, high in limits))] * 3
         black, white = zip(*limits, strict=True)
-        return cls(bands, label or single, black, white)
+        return cls(bands, label, black, white)
 
     def picture(self, date: xr.Dataset) -> Picture:
         """Colours (y, x, 4), 0 to 1, of the reflectance (band, y, x) of one date; transparent where it has none."""

@@ -47,9 +47,9 @@ class Filling:
 def sequence_figure(fillings: Sequence[Filling], dates: int = 10) -> Figure:
     """Sequences one below the other, with letters where there are several.
 
-    Each: the map of land cover (where known; the legend is at the foot); dates as true colour (without red, green and
-    blue: one band in grey) labelled with the day of the year, gaps outlined; the filled dates in the same colours;
-    their NDVI (where the bands allow) with a colour bar. Hatched is what has no value.
+    Each: the map of land cover (where known; the legend is at the foot); dates as true colour (without blue: false
+    colour, else one band in grey) labelled with the day of the year, gaps outlined; the filled dates in the same
+    colours; their NDVI (where the bands allow) with a colour bar. Hatched is what has no value.
 
     dates : number of dates of each, spread over the series.
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CloudFrame:
-    """The sky over one date, (H, W) float32 each, [0, 1].
+    """The sky over one date, (H, W) float32 each.
 
-    cloud, cirrus : opacity; bright : brightness of the cloud relative to a thick one; shadow : share of the sun's
-    direct light that clouds take away.
+    cloud, cirrus : opacity, [0, 1]; bright : brightness of the cloud relative to a usual thick one, [0, 1.25];
+    shadow : share of the sun's direct light that clouds take away, [0, 1].
     """
 
     cloud: NDArray[np.float32]

@@ -144,7 +144,7 @@ def _season(
 
 
 def _latitude_shift(cover: NDArray[np.uint8], latitude: float) -> NDArray[np.float64]:
-    """Days by which spring comes later than at 48 degrees north; half of it for crops sown in spring."""
+    """Days by which spring comes later than at 48 degrees north; four tenths of it for crops sown in spring."""
     sown_in_spring = (cover == LandCover.MAIZE) | (cover == LandCover.BEET)
     return 3.0 * (latitude - 48) * np.where(sown_in_spring, 0.4, 1.0)
 

@@ -13,7 +13,7 @@ from clearcube.simulation.config import EARTHNET_FOUR, SENTINEL2_FOUR
 from clearcube.training.kinds import kind_of
 from clearcube.training.published_samples import PublishedSampler
 from clearcube.training.ranges import FEWEST_DATES
-from clearcube.training.samples import Batch, Sample, Sampler
+from clearcube.training.samples import Batch, Sampler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,15 +35,8 @@ CLEAN_SEED = 1_000_003
 class OwnBandsSampler(Sampler):
     """As `Sampler`, for real cubes of other bands than the usual four: patterns and scenes have these too."""
 
-    def _drawn(self, rng: Generator, n_dates: int, bands: tuple[Band, ...] | None) -> Sample:
-        if bands is not None:
-            return super()._drawn(rng, n_dates, bands)
-        if rng.random() < self.config.patterns:
-            return self._pattern(rng, n_dates, self.blocks[0].bands)
-        block = self._block(rng, n_dates) if rng.random() >= self.config.simulated else None
-        if block is None:
-            return self._simulated(rng, n_dates, self.blocks[0].bands)
-        return self._real(rng, block, n_dates)
+    def _usual(self, rng: Generator) -> tuple[Band, ...]:
+        return self.blocks[0].bands
 
 
 class BlankedSampler:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HEADER = "clearcube_training_data"
 ROLES = ("train", "validation")
+NO_VALUE = -32768
 DAMAGED = (*DAMAGED_ARCHIVE, IndexError, AttributeError, AssertionError)
 """What reading a file raises that is cut off, changed, or of another kind."""
 
@@ -224,7 +225,7 @@ def _usable(block: Block, path: Path | str) -> Block:
 
 
 def write_pack(path: str | Path, data: TrainingData) -> None:
-    """Write cubes into one compact file: reflectance as int16 of 1/10000, clipped to +-3.2767, -32768 = no value.
+    """Write cubes into one compact file: reflectance as int16 of 1/10000, clipped to +-3.2767, or `NO_VALUE`.
 
     Elevation, which training does not use, is left out.
     """
@@ -233,8 +234,8 @@ def write_pack(path: str | Path, data: TrainingData) -> None:
     for role in ROLES:
         for i, cube in enumerate(getattr(data, role)):
             block, key = cube.block, f"{role}{i}"
-            scaled = np.clip(np.round(np.nan_to_num(block.reflectance, nan=-9) * 1e4), -32768, 32767)
-            arrays[f"{key}_reflectance"] = scaled.astype(np.int16)
+            scaled = np.clip(np.round(block.reflectance * np.float32(1e4)), -32767, 32767)
+            arrays[f"{key}_reflectance"] = np.where(np.isnan(scaled), NO_VALUE, scaled).astype(np.int16)
             arrays[f"{key}_observed"] = np.packbits(block.observed)
             arrays[f"{key}_dates"] = block.dates.astype(np.int64)
             bands = [[band.name, band.wavelength] for band in block.bands]
@@ -279,7 +280,7 @@ def read_pack(path: str | Path) -> TrainingData:
 
 def _unpacked(arrays: Any, role: str, i: int, entry: Mapping[str, Any]) -> NamedBlock:
     scaled = arrays[f"{role}{i}_reflectance"]
-    reflectance = np.where(scaled == -32768, np.float32(np.nan), scaled * np.float32(1e-4)).astype(np.float32)
+    reflectance = np.where(scaled == NO_VALUE, np.float32(np.nan), scaled * np.float32(1e-4)).astype(np.float32)
     shape = (scaled.shape[0], *scaled.shape[2:])
     observed = np.unpackbits(arrays[f"{role}{i}_observed"], count=int(np.prod(shape))).astype(bool).reshape(shape)
     dates = arrays[f"{role}{i}_dates"].astype("datetime64[D]")

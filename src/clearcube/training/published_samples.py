@@ -13,7 +13,7 @@ import numpy as np
 from clearcube.cube import day_of_year
 from clearcube.filler import Block
 from clearcube.simulation import random_config, simulate
-from clearcube.simulation.config import SENTINEL2_FOUR, usual_four
+from clearcube.simulation.config import SENTINEL2_FOUR
 from clearcube.training.patterns import draw_pattern
 from clearcube.training.samples import Sample, Sampler, cropped, uncovered
 
@@ -78,7 +78,7 @@ class PublishedSampler(Sampler):
         """The bands of the real cubes, or four with the wider or the narrower near infrared."""
         if self.blocks and len(self.blocks[0].bands) != len(SENTINEL2_FOUR):
             return self.blocks[0].bands
-        return usual_four(rng)
+        return super()._usual(rng)
 
 
 def _to_reconstruct(series: Block) -> Sample:

@@ -45,9 +45,11 @@ TRIES = 12
 class Sample:
     """A series of T dates, B bands, H x W pixels, as NumPy arrays.
 
-    given : (T, B, H, W) float32 reflectance, 0 where not observed. observed : (T, H, W) bool, after hiding.
+    given : (T, B, H, W) float32 reflectance, 0 where not observed, or as the network wants it (clouds, NaN).
+    observed : (T, H, W) bool, after hiding.
     target : (T, B, H, W) float32 true reflectance, finite; 0 where unknown.
-    weight : (T, H, W) float32, how much the estimate counts; 0 where observed or the truth is not known.
+    weight : (T, H, W) float32, how much the estimate counts; 0 where the truth is not known, and for our
+        networks where observed.
     known : (T, H, W) bool, observed pixels whose truth is known.
     contaminated : (T, H, W) float32, 1 contaminated, 0 clean, NaN not to be judged.
     days, day_of_year : (T,) float32. wavelengths : (B,) float32, nm.
@@ -111,12 +113,16 @@ class Sampler:
     def _drawn(self, rng: Generator, n_dates: int, bands: tuple[Band, ...] | None) -> Sample:
         """A pattern, a simulated scene or a part of a real cube."""
         if rng.random() < self.config.patterns:
-            return self._pattern(rng, n_dates, bands or usual_four(rng))
+            return self._pattern(rng, n_dates, bands or self._usual(rng))
         real = bands is None and self.blocks and rng.random() >= self.config.simulated
         block = self._block(rng, n_dates) if real else None
         if block is None:
-            return self._simulated(rng, n_dates, bands or usual_four(rng))
+            return self._simulated(rng, n_dates, bands or self._usual(rng))
         return self._real(rng, block, n_dates)
+
+    def _usual(self, rng: Generator) -> tuple[Band, ...]:
+        """Four bands, with the wider or the narrower near infrared."""
+        return usual_four(rng)
 
     def _pattern(self, rng: Generator, n_dates: int, bands: tuple[Band, ...]) -> Sample:
         size = self.config.size

@@ -233,7 +233,7 @@ def files_of_both(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str
 
 def _same(plain: Mapping[str, Any], config: Configured, config_from: Callable[[Mapping[str, Any]], Configured]) -> bool:
     try:
-        return config_from(plain) == config
+        return config_from(plain).plain() == config.plain()
     except InputError:
         return False
 
@@ -290,7 +290,9 @@ def provenance(config: Seeded, progress: Passed, files: Mapping[str, str], hardw
 
 def command() -> str:
     """How the program was called."""
-    program = "python -m clearcube.training" if sys.argv[0].endswith("__main__.py") else Path(sys.argv[0]).name
+    called = Path(sys.argv[0])
+    module = "clearcube.training" if called.parent.name == "training" else called.parent.name
+    program = f"python -m {module}" if called.name == "__main__.py" else called.name
     return " ".join([program, shlex.join(sys.argv[1:])])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-READ_SIZE = 512
+PART_SIZE = 512
+"""Side of the squares that are looked at, pixels."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,7 @@ def describe(inputs: Sequence[str], opening: Mapping[str, Any]) -> CubeInfo:
     seen = np.zeros(len(dates), dtype=np.int64)
     missing = np.zeros(len(STRATA), dtype=np.int64)
     never = 0
-    for window in windows(frame, READ_SIZE):
-        rows, columns = window.slices
-        observed = cube["observed"].isel(y=rows, x=columns).values
+    for observed in _masks(cube):
         seen += observed.sum(axis=(1, 2))
         never += int((~observed.any(axis=0)).sum())
         lengths = gap_length(observed, dates)[~observed]
@@ -89,6 +88,28 @@ def describe(inputs: Sequence[str], opening: Mapping[str, Any]) -> CubeInfo:
         str(cube.attrs.get("format", "unknown")),
         _values(cube),
     )
+
+
+def _masks(cube: xr.Dataset) -> Iterator[NDArray[np.bool_]]:
+    """`observed` (T, h, w) of one part of the cube after the other; what was decoded together is read together."""
+    chunks = cube["observed"].chunksizes
+    for rows in _spans(chunks.get("y", (cube.sizes["y"],))):
+        for columns in _spans(chunks.get("x", (cube.sizes["x"],))):
+            whole = cube["observed"].isel(y=rows, x=columns).values
+            for window in windows(whole.shape[1:], PART_SIZE):
+                yield whole[(..., *window.slices)]
+
+
+def _spans(chunks: Sequence[int]) -> Iterator[slice]:
+    """Whole chunks along an axis, as many at once as have `PART_SIZE` pixels."""
+    start = stop = 0
+    for length in chunks:
+        stop += length
+        if stop - start >= PART_SIZE:
+            yield slice(start, stop)
+            start = stop
+    if stop > start:
+        yield slice(start, stop)
 
 
 def _values(cube: xr.Dataset) -> str:

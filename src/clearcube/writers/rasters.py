@@ -124,7 +124,7 @@ def _profile(dataset: xr.Dataset, group: xr.DataArray) -> dict[str, Any]:
 
 
 def is_raster_of_fill(path: Path) -> bool:
-    """Whether a file, or a folder with all that is in it, is such as `write_rasters` leaves, by its name."""
+    """Whether a file, or a folder with all that is in it, is such as `finish_cogs` leaves, by its name."""
     places = {folder: beginning for folder, beginning in FOLDERS.values()}
     if path.is_dir():
         return path.name in places and all(_is_named(each, places[path.name]) for each in path.iterdir())
