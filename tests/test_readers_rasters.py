@@ -295,6 +295,49 @@ def test_what_clearcube_writes(tmp_path):
     np.testing.assert_array_equal(series.masks["source"].values, np.concatenate([flags, flags]))
 
 
+def of_clearcube(path, values, names, wavelengths, **changed):
+    """A file with the tags that clearcube's writer sets, but for changed ones; None = not set."""
+    write(path, values, names=names)
+    tags = {"clearcube_version": "0.1.0", "long_name": "reflectance, observed or filled", **changed}
+    with rasterio.open(path, "r+") as file:
+        file.update_tags(**{key: text for key, text in tags.items() if text is not None})
+        for index, nanometres in enumerate(wavelengths, start=1):
+            file.update_tags(index, wavelength_nm=f"{nanometres:g}")
+    return str(path)
+
+
+def test_names_of_ones_own_are_bands_in_what_clearcube_wrote_alone(tmp_path):
+    values = numbers(1, 3, dtype="float32") / 1e4
+    given = values, ("blue", "yellow", "nir"), (492.4, 600, 832.8)
+    own = of_clearcube(tmp_path / "reflectance_20210605.tif", *given)
+    series = read([own], ReadOptions())
+    assert series.reflectance.band.values.tolist() == ["blue", "yellow", "nir"]
+    assert series.reflectance.wavelength.values.tolist() == [492.4, 600, 832.8]
+    np.testing.assert_array_equal(series.reflectance.values[0], values)
+    foreign = read([of_clearcube(tmp_path / "20210605.tif", *given, clearcube_version=None)], ReadOptions())
+    assert foreign.reflectance.band.values.tolist() == ["blue", "nir"]
+    assert foreign.reflectance.wavelength.values.tolist() == [490, 842]
+    ndvi = of_clearcube(tmp_path / "n_20210605.tif", values[:1], ("ndvi",), (), long_name="normalized difference")
+    with pytest.raises(InputError, match=r"nothing tells which bands it holds \(ndvi"):
+        read([ndvi], ReadOptions())
+
+
+def test_bands_of_ones_own_are_chosen_and_renamed(tmp_path):
+    values = numbers(1, 3, dtype="float32") / 1e4
+    path = of_clearcube(tmp_path / "reflectance_20210605.tif", values, ("blue", "yellow", "haze"), (490, 600))
+    chosen = read([path], ReadOptions(bands=("haze", "B02"))).reflectance
+    assert chosen.band.values.tolist() == ["haze", "blue"]
+    np.testing.assert_array_equal(chosen.wavelength, [np.nan, 490])
+    np.testing.assert_array_equal(chosen.values[0], values[[2, 0]])
+    renamed = read([path], ReadOptions(bands=("amber",), variables={"amber": "yellow"})).reflectance
+    np.testing.assert_array_equal(renamed.values[0], values[[1]])
+
+
+def test_a_lone_band_of_ones_own_goes_by_its_description_and_not_by_its_folder(tmp_path):
+    path = of_clearcube(tmp_path / "B04" / "reflectance_20210605.tif", numbers(1), ("yellow",), (600,))
+    assert read([path], ReadOptions()).reflectance.band.values.tolist() == ["yellow"]
+
+
 def test_mask_bands_within_a_stack_and_masks_alone(tmp_path):
     values = numbers(1, 3, dtype="float32") / 1e4
     values[2] = np.arange(WIDTH) % 2

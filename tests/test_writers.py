@@ -1,14 +1,17 @@
 import json
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import rasterio
 import xarray as xr
-from builders import MeanFiller, cloudy_cube
+from builders import MeanFiller, PreparedMean, cloudy_cube
 
-from clearcube.cube import Source
+from clearcube.cube import Band, Source
 from clearcube.errors import InputError
 from clearcube.fill_cube import FillSettings, StagedFill, fill_with
+from clearcube.readers.filled import open_filled
+from clearcube.readers.filled_std import std_of_pixel
 from clearcube.writers.cf import annotated, in_band_variables
 from clearcube.writers.encoding import OutputFormat
 from clearcube.writers.rasters import finish_cogs
@@ -28,9 +31,10 @@ def filled(cube):
     return fill_with(cube, MeanFiller(), SETTINGS)
 
 
-def complete(cube, folder, output_format=None, window=16):
+def complete(cube, folder, output_format=None, window=16, filler=None):
     with opened(folder / "out", {}, resume=False, overwrite=True) as stage:
-        StagedFill(cube, MeanFiller(), SETTINGS, output_format or OutputFormat(), stage, window=window).run()
+        format_of = output_format or OutputFormat()
+        StagedFill(cube, filler or MeanFiller(), SETTINGS, format_of, stage, window=window).run()
         return stage
 
 
@@ -108,6 +112,45 @@ def test_band_layout_has_a_variable_for_each_band(cube, filled, tmp_path):
     assert loaded["nir"].attrs["radiation_wavelength_units"] == "nm"
     assert loaded["nir"].attrs["ancillary_variables"] == "nir_std source days_to_observation"
     assert "band" not in loaded.dims
+
+
+@dataclass(frozen=True)
+class UnevenFiller(MeanFiller):
+    """Fills with the pixel's mean; each band has a std of its own."""
+
+    def prepare(self, sample):
+        return PreparedUneven(sample[0].reflectance.shape[1])
+
+
+@dataclass(frozen=True)
+class PreparedUneven(PreparedMean):
+    def fill(self, block):
+        estimate = super().fill(block)
+        return replace(estimate, std=estimate.std * np.arange(1, self.bands + 1, dtype=np.float32)[:, None, None])
+
+
+@pytest.mark.parametrize("layout", ["cogs", "cube", "bands"])
+def test_bands_of_ones_own_are_read_back_with_their_wavelength_and_std(tmp_path, layout):
+    own = [("blue", 490.0), ("yellow", 600.5), ("red", 664.6), ("nir", 832.8), ("lwir11", 10895.0), ("haze", np.nan)]
+    cube = cloudy_cube(times=4, height=24, width=20, bands=tuple(Band(*each) for each in own))
+    filled = fill_with(cube, UnevenFiller(), SETTINGS)
+    stored = complete(cube, tmp_path, OutputFormat("bands" if layout == "bands" else "cube"), filler=UnevenFiller())
+    path = tmp_path / ("written" if layout == "cogs" else "written.nc")
+    if layout == "cogs":
+        path.mkdir()
+        finish_cogs(stored.filled, path, tmp_path / "scratch")
+    else:
+        finish_netcdf(stored.filled, path)
+    found = open_filled(str(path))
+    assert found.band.values.tolist() == [name for name, _ in own]
+    np.testing.assert_array_equal(found.wavelength, [nanometres for _, nanometres in own])
+    np.testing.assert_array_equal(found.reflectance, filled.reflectance)
+    np.testing.assert_array_equal(found.source, filled.source)
+    std = std_of_pixel(str(path), found, 3, 4)
+    assert set(std) == {*(name for name, _ in own), "ndvi"}
+    for index, (name, _) in enumerate(own):
+        np.testing.assert_array_equal(std[name], filled.reflectance_std[:, index, 3, 4])
+    np.testing.assert_array_equal(std["ndvi"], filled.ndvi_std[:, 3, 4])
 
 
 @pytest.mark.parametrize("name", ["time", "source", "ndvi", "red_std", "a/b"])

@@ -10,6 +10,7 @@ import numpy as np
 
 from clearcube.cube import dates_of
 from clearcube.readers.decoding import mask_decoding
+from clearcube.readers.names import canonical
 from clearcube.readers.sources import is_zarr
 from clearcube.readers.store_files import decoded_dates, is_netcdf, open_store
 
@@ -64,25 +65,27 @@ def _of_store(path: str, filled: xr.Dataset, rows: slice, columns: slice) -> Std
 
 
 def _of_rasters(path: str, filled: xr.Dataset, rows: slice, columns: slice) -> Stds:
+    stored: dict[str, dict[np.datetime64, NDArray[np.float32]]] = {}
+    for date in dates_of(filled):
+        for folder in ("std", "ndvi_std"):
+            file = os.path.join(path, folder, f"{folder}_{str(date).replace('-', '')}.tif")
+            if os.path.isfile(file):
+                for label, values in _described(file, rows, columns).items():
+                    name = NDVI if folder == "ndvi_std" else canonical(label)
+                    stored.setdefault(name, {})[date] = values
+    return {name: _on_dates(dates_of(filled), of, next(iter(of.values()))) for name, of in stored.items()}
+
+
+def _described(file: str, rows: slice, columns: slice) -> Stds:
+    """Description of each band of a raster -> its values (h, w), NaN where there are none."""
     import rasterio
     from rasterio.windows import Window
 
-    found: Stds = {}
-    for folder in ("std", "ndvi_std"):
-        values: dict[np.datetime64, NDArray[np.float32]] = {}
-        labels = [str(name) for name in filled["band"].values] if folder == "std" else [NDVI]
-        for date in dates_of(filled):
-            file = os.path.join(path, folder, f"{folder}_{str(date).replace('-', '')}.tif")
-            if os.path.isfile(file):
-                with rasterio.open(file) as raster:
-                    window = Window.from_slices(rows, columns, height=raster.height, width=raster.width)
-                    stored = raster.read(window=window, masked=True).astype(np.float64)
-                    scales = np.array(raster.scales)[:, None, None]
-                    values[date] = (stored * scales).filled(np.nan).astype(np.float32)
-        if values:
-            kept = _on_dates(dates_of(filled), values, next(iter(values.values())))
-            found |= dict(zip(labels, np.moveaxis(kept, 1, 0), strict=True))
-    return found
+    with rasterio.open(file) as raster:
+        window = Window.from_slices(rows, columns, height=raster.height, width=raster.width)
+        stored = raster.read(window=window, masked=True).astype(np.float64)
+        values = (stored * np.array(raster.scales)[:, None, None]).filled(np.nan).astype(np.float32)
+        return {label: each for label, each in zip(raster.descriptions, values, strict=True) if label}
 
 
 def _on_dates(

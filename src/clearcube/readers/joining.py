@@ -13,6 +13,7 @@ from clearcube.cube import pixel_steps
 from clearcube.errors import InputError
 from clearcube.readers.crs import same_crs
 from clearcube.readers.raw import RawSeries
+from clearcube.readers.repeated_masks import each_acquisition_once
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def join(parts: Sequence[RawSeries], names: Sequence[str]) -> RawSeries:
     joined = series[0]
     for other in series[1:]:
         joined = _side_by_side(joined, other, first_name)
-    masks = _joined_masks(parts, names)
+    masks = _joined_masks(parts, names, joined.reflectance["time"].values)
     static = {key: value for part, _ in reversed(spectral) for key, value in part.static.items()}
     crs = next((part.crs for part in parts if part.crs is not None), None)
     others = tuple(dict.fromkeys(name for part in parts for name in part.others))
@@ -139,8 +140,12 @@ def positions_of(wanted: NDArray[np.datetime64], there: NDArray[np.datetime64]) 
     return np.array(positions, dtype=np.int64)
 
 
-def _joined_masks(parts: Sequence[RawSeries], names: Sequence[str]) -> dict[str, xr.DataArray]:
-    """Masks of one name, one after the other in time; they must share a grid."""
+def _joined_masks(
+    parts: Sequence[RawSeries], names: Sequence[str], times: NDArray[np.datetime64]
+) -> dict[str, xr.DataArray]:
+    """Masks of one name as one, on one grid: one after the other where this gives the acquisitions of the bands at
+    `times`, else each acquisition once.
+    """
     found: dict[str, list[tuple[xr.DataArray, str]]] = {}
     for part, name in zip(parts, names, strict=True):
         for label, mask in part.masks.items():
@@ -150,7 +155,10 @@ def _joined_masks(parts: Sequence[RawSeries], names: Sequence[str]) -> dict[str,
         first, first_name = masks[0]
         for mask, name in masks[1:]:
             check_same_grid(mask, first, f"the mask '{label}' of {name}", first_name)
-        arrays = [mask.assign_coords(y=first["y"], x=first["x"]) for mask, _ in masks]
+        placed = [(mask.assign_coords(y=first["y"], x=first["x"]), name) for mask, name in masks]
+        if not np.array_equal(np.concatenate([mask["time"].values for mask, _ in placed]), times):
+            placed = each_acquisition_once(placed, label)
+        arrays = [mask for mask, _ in placed]
         joined[label] = xr.concat(arrays, "time", coords="minimal", compat="override", join="override")
     return joined
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from clearcube.cube import BANDS, Band
+from clearcube.cube import Band
 from clearcube.errors import InputError
 from clearcube.readers import names
 from clearcube.readers.options import ReadOptions
@@ -197,8 +197,7 @@ def _band_pairs(
     told = [pair for pair in told if pair[1].name not in taken]
     _refuse_counted([label for label, _ in told], where)
     if all(layers[label].position is None for label, _ in told):
-        order = list(BANDS)
-        told.sort(key=lambda pair: order.index(pair[1].name) if pair[1].name in order else len(order))
+        told.sort(key=lambda pair: np.nan_to_num(pair[1].wavelength, nan=np.inf))
     return own + told
 
 
@@ -218,9 +217,11 @@ def _refuse_counted(labels: Sequence[str], where: str) -> None:
 
 
 def _band_of(dataset: xr.Dataset, label: str, layer: StoreLayer) -> Band | None:
-    """The band that a layer holds. Entries of a band dimension are bands whatever they are called."""
+    """The band that a layer holds. Entries of a band dimension are bands whatever they are called, and so are
+    variables of reflectance that clearcube wrote.
+    """
     if layer.position is None:
-        return names.band_called(label)
+        return _filled_band(dataset, label) if _is_filled(dataset, label) else names.band_called(label)
     known = names.band_called(label)
     wavelength = _wavelength(dataset, str(layer.axes.band), layer.position)
     if known is not None:
@@ -228,6 +229,27 @@ def _band_of(dataset: xr.Dataset, label: str, layer: StoreLayer) -> Band | None:
     if wavelength is None:
         return Band(label, float("nan"))
     return names.band_at(wavelength) if _is_number(label) else Band(label, wavelength)
+
+
+def _is_of_clearcube(dataset: xr.Dataset) -> bool:
+    return "clearcube_version" in dataset.attrs
+
+
+def _is_filled(dataset: xr.Dataset, label: str) -> bool:
+    """Whether a variable is the reflectance of one band as clearcube writes it: its std is beside it."""
+    standard_name = dataset.variables[label].attrs.get("standard_name")
+    return (
+        _is_of_clearcube(dataset)
+        and f"{label}_std" in dataset.variables
+        and standard_name == "surface_bidirectional_reflectance"  # NDVI has a std, too
+    )
+
+
+def _filled_band(dataset: xr.Dataset, label: str) -> Band:
+    """The band of a variable that clearcube wrote, with the wavelength that it states."""
+    band = names.named(label)
+    stated = dataset.variables[label].attrs.get("radiation_wavelength", band.wavelength)
+    return Band(band.name, float(stated))
 
 
 def _wavelength(dataset: xr.Dataset, dim: str, position: int) -> float | None:
@@ -239,7 +261,8 @@ def _wavelength(dataset: xr.Dataset, dim: str, position: int) -> float | None:
         values = variable.values.astype(np.float64)
         if np.isnan(values[position]):
             return None
-        if (values >= 300).all() or (variable.dtype.kind == "f" and ((values > 0.3) & (values < 20)).all()):
+        micrometres = variable.dtype.kind == "f" and ((values > 0.3) & (values < 20)).all()
+        if _is_of_clearcube(dataset) or (values >= 300).all() or micrometres:
             return float(values[position] * (1 if values[position] >= 20 else 1000))
     return None
 

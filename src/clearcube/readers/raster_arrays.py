@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from clearcube.cube import band_named
 from clearcube.errors import InputError
 from clearcube.readers import sentinel2
 from clearcube.readers.options import ReadOptions
 from clearcube.readers.raster_blocks import Piece, RasterBand, chunk_shape, lazy_cube
-from clearcube.readers.raster_contents import RasterFile, is_dn, layer_of
+from clearcube.readers.raster_contents import RasterFile, is_dn, layer_of, wavelength_of
 from clearcube.readers.raster_files import Grid, RasterInfo
 from clearcube.readers.raster_series import Acquisition, common_grid
 
@@ -43,7 +42,7 @@ def reflectance_of(
     frame = (grid.height, grid.width)
     block = _block(each.bands[band].info for each in acquisitions for band in bands)
     data = lazy_cube(pieces, frame, chunk_shape(frame, block, 4 * len(runs[0]), options.chunks))
-    wavelengths = [band_named(band).wavelength for band in bands]
+    wavelengths = [wavelength_of(acquisitions[0].bands[band], band) for band in bands]
     coords = {**_coordinates(acquisitions, grid), "band": list(bands), "wavelength": ("band", wavelengths)}
     return xr.DataArray(data, coords, ("time", "band", "y", "x"), name="reflectance")
 

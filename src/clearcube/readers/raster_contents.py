@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from clearcube.cube import Band
+from clearcube.cube import band_named
 from clearcube.errors import InputError
-from clearcube.readers.names import band_called, mask_kind, named
+from clearcube.readers.names import band_called, canonical, mask_kind, named
 from clearcube.readers.options import ReadOptions
 from clearcube.readers.raster_blocks import RasterBand
 from clearcube.readers.raster_files import RasterInfo
@@ -49,7 +50,7 @@ def identify(name: FileName, info: RasterInfo, options: ReadOptions) -> RasterFi
             masks[options.mask] = position
         elif band is None and label and is_mask(label):
             masks[label] = position
-        elif band is not None or (label and (band := _band_of(label, options, mapped.values())) is not None):
+        elif band is not None or (label and (band := _band_of(label, info, options, mapped.values())) is not None):
             if band in bands:
                 raise InputError(f"{info.path}: two of its bands are '{band}'; say which with --bands {band}=NUMBER")
             bands[band] = position
@@ -86,6 +87,12 @@ def layer_of(file: RasterFile, band: str, radiometry: Radiometry | None, options
     )
 
 
+def wavelength_of(file: RasterFile, band: str) -> float:
+    """The centre wavelength of a band in nm: as the file states it, else by the band's name; NaN = unknown."""
+    stated = file.info.wavelengths[file.bands[band]]
+    return band_named(band).wavelength if math.isnan(stated) else stated
+
+
 def is_dn(file: RasterFile, position: int) -> bool:
     """Whether a data band holds Sentinel-2's integers, with no scale or offset of its own."""
     info = file.info
@@ -102,7 +109,9 @@ def _nodata(file: RasterFile, position: int, given: float | None) -> tuple[float
 
 
 def _labels(name: FileName, info: RasterInfo) -> list[str | None]:
-    """A name for each data band, or None; the file's name speaks for a single one."""
+    """A name for each data band, or None; the file's name speaks for a single one, if clearcube did not write it."""
+    if info.filled:
+        return list(info.descriptions)
     if len(info.indexes) == 1 and name.label is not None:
         return [name.label]
     return [text if text and not _is_number(text) else None for text in info.descriptions]
@@ -113,12 +122,13 @@ def _is_number(text: str) -> bool:
     return _NO_NAME.fullmatch(text.strip()) is not None
 
 
-def _band_of(label: str, options: ReadOptions, mapped: Collection[str]) -> str | None:
+def _band_of(label: str, info: RasterInfo, options: ReadOptions, mapped: Collection[str]) -> str | None:
     """The band that a label means, if the user has not said that another one is it."""
+    band = canonical(label)
     if options.bands is not None and label in options.bands:
-        return named(label).name
-    band: Band | None = band_called(label)
-    return None if band is None or band.name in mapped else band.name
+        return band
+    known = info.filled or band_called(label) is not None
+    return band if known and band not in mapped else None
 
 
 def _in_order(bands: tuple[str, ...], info: RasterInfo) -> dict[str, int]:

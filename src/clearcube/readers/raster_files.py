@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,8 @@ class RasterInfo:
     indexes : 1-based positions. descriptions : names or None. nodata : stored value or None.
     block : rows and columns of the pieces that it is stored in.
     masked : whether the file has a validity mask for all its bands. alpha : 1-based position of its alpha band.
+    filled : whether it holds reflectance that clearcube wrote, so that descriptions are names of bands whatever they
+        are. wavelengths : centres in nm that such a file states, NaN where it does not, and in other files.
     """
 
     path: str
@@ -72,6 +74,8 @@ class RasterInfo:
     masked: bool
     alpha: int | None
     georeferenced: bool
+    filled: bool
+    wavelengths: tuple[float, ...]
 
 
 @contextmanager
@@ -112,6 +116,8 @@ def _info(path: str, raster: Any) -> RasterInfo:
     data = [k - 1 for k in raster.indexes if k != alpha]
     masks = [raster.mask_flag_enums[k] for k in data]
     transform = raster.transform
+    filled = _is_filled(raster.tags())
+    stated = [raster.tags(raster.indexes[k]).get("wavelength_nm", "nan") if filled else "nan" for k in data]
     return RasterInfo(
         path=path,
         grid=Grid(raster.crs, transform, raster.height, raster.width),
@@ -125,7 +131,14 @@ def _info(path: str, raster: Any) -> RasterInfo:
         masked=all(MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags for flags in masks),
         alpha=alpha,
         georeferenced=not transform.is_identity,
+        filled=filled,
+        wavelengths=tuple(float(nanometres) for nanometres in stated),
     )
+
+
+def _is_filled(tags: Mapping[str, str]) -> bool:
+    """Whether tags are those that clearcube writes into its reflectance, and not into its NDVI or std."""
+    return "clearcube_version" in tags and tags.get("long_name", "").startswith("reflectance")
 
 
 def _is_alpha(raster: Any, index: int) -> bool:
