@@ -18,8 +18,9 @@ from clearcube.cli import app
 from clearcube.cli.fill import READING
 from clearcube.cube import Source
 from clearcube.evaluation.records import load
+from clearcube.readers.open import open_cube
 from clearcube.workflows.evaluation_plan import EvaluationRequest, fillers_of
-from clearcube.workflows.score import score_files
+from clearcube.workflows.score import _uncertainty, score_files
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
@@ -272,6 +273,25 @@ def test_a_fill_of_another_program_is_scored_whatever_it_calls_time(store, tmp_p
             warnings.simplefilter("ignore")  # of its CRS, which it has not
             found = score_files(str(path), str(store), "hidden", str(tmp_path / "hidden.npy"))
         assert {"psnr", "ssim"} <= {each.metric for each in found} and "crps" not in {each.metric for each in found}
+
+
+@pytest.mark.parametrize("written", ["cube.zarr", "cube.nc", "bands.nc", "cogs"])
+def test_a_score_knows_how_errors_of_bands_go_together_whatever_their_order(tmp_path, written):
+    names = ["nir", "blue", "red"]
+    write(place(0).sel(band=names), tmp_path / "in.zarr")
+    options = ("--method", "linear", "--mask", "observed", "--quiet")
+    kinds = {"bands.nc": ("--layout", "bands")}
+    for path in (tmp_path / "plain.zarr", tmp_path / written):
+        assert run("fill", tmp_path / "in.zarr", path, *options, *kinds.get(path.name, ())).exit_code == 0
+    measured = json.loads(zarr.open_group(tmp_path / "plain.zarr", mode="r").attrs["prepared"])["error_correlation"]
+    assert len(np.unique(measured)) == 4
+    filled = open_cube(tmp_path / written)
+    places = [names.index(name) for name in filled["band"].values]
+    assert (written == "bands.nc") == (places != [0, 1, 2])
+    _, correlation = _uncertainty(str(tmp_path / written), filled)
+    np.testing.assert_array_equal(correlation, np.array(measured)[np.ix_(places, places)])
+    result = run("score", tmp_path / written, tmp_path / "in.zarr", "--on", "all", "--mask", "observed")
+    assert result.exit_code == 0 and "ndvi" in result.output, result.output
 
 
 @pytest.mark.parametrize("damage", ["cut.npz", "plain.npz", "empty.npz", "archive.npy", "numbers.npy"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from clearcube.cube import OBSERVED_DIMS, REFLECTANCE_DIMS, acquired_dates, dates_of
+from clearcube.cube import OBSERVED_DIMS, REFLECTANCE_DIMS, acquired_dates, bands_of, dates_of
 from clearcube.errors import InputError
 from clearcube.fill_cube.window import FillSettings
 from clearcube.version import __version__
@@ -73,6 +73,9 @@ def _attrs(cube: xr.Dataset, settings: FillSettings, name: str, prepared: Prepar
         "method": name,
         "settings": json.dumps(chosen),
         "prepared": json.dumps(dict(prepared.summary()), default=_plain),
+        "band_order": json.dumps(
+            [band.name for band in bands_of(cube)]
+        ),  # their order in `prepared`, whatever the layout
         "input_dates": f"{dates[0]} to {dates[-1]}, {len(dates)} dates",
     }
 

@@ -1,10 +1,12 @@
-"""The std of what clearcube wrote, whatever the format and layout."""
+"""The std of what clearcube wrote and how its errors go together, whatever the format and layout."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,6 +43,32 @@ def std_within(path: str, filled: xr.Dataset, rows: slice, columns: slice) -> St
     if is_zarr(path) or is_netcdf(path):
         return _of_store(path, filled, rows, columns)
     return _of_rasters(path, filled, rows, columns)
+
+
+def error_correlation(path: str, bands: Sequence[str]) -> NDArray[np.float64]:
+    """(B, B) correlation of the errors of these bands, as clearcube wrote it; else the identity."""
+    try:
+        attrs = _attributes(path)
+        measured = np.array(json.loads(attrs["prepared"])["error_correlation"], np.float64)
+        written = [canonical(name) for name in json.loads(attrs["band_order"])]
+        places = [written.index(band) for band in bands]
+        return measured[np.ix_(places, places)]
+    except (KeyError, TypeError, ValueError, IndexError):
+        return np.eye(len(bands))
+
+
+def _attributes(path: str) -> Mapping[str, Any]:
+    """The global attributes of a store, or the tags of one of the rasters."""
+    if is_zarr(path) or is_netcdf(path):
+        return open_store(path).attrs
+    import rasterio
+
+    rasters = sorted(Path(path).glob("*.tif")) if os.path.isdir(path) else [Path(path)]
+    if not rasters:
+        return {}
+    with rasterio.open(rasters[0]) as raster:
+        tags: dict[str, str] = raster.tags()
+    return tags
 
 
 def _of_store(path: str, filled: xr.Dataset, rows: slice, columns: slice) -> Stds:

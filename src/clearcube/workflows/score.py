@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -64,6 +63,8 @@ def score_files(
     if on not in SETS:
         raise InputError(f"--on is '{on}'; choose one of {', '.join(SETS)}")
     mine, theirs = open_cube(filled, **(filled_opening or {})), open_cube(truth, **(opening or {}))
+    if set(mine["band"].values) == set(theirs["band"].values):
+        mine = mine.sel(band=theirs["band"].values)
     name = truth if isinstance(truth, str) else ", ".join(truth)
     _check_grid(mine, theirs)
     pair = paired(mine, theirs["reflectance"], theirs["observed"].values)
@@ -117,7 +118,7 @@ def _uncertainty(filled: str, mine: xr.Dataset) -> tuple[NDArray[np.float32] | N
     """What was written beside the filled reflectance of these bands: its std (T, B, H, W), None where there is none,
     and the correlation of the errors of the bands (B, B), where it is not told the identity.
     """
-    from clearcube.readers.filled_std import std_within
+    from clearcube.readers.filled_std import error_correlation, std_within
     from clearcube.readers.open import open_cube
 
     try:
@@ -127,7 +128,6 @@ def _uncertainty(filled: str, mine: xr.Dataset) -> tuple[NDArray[np.float32] | N
     stored, bands = ([str(name) for name in cube["band"].values] for cube in (whole, mine))
     found = std_within(filled, whole, slice(0, whole.sizes["y"]), slice(0, whole.sizes["x"]))
     there = {name: std for name, std in found.items() if name in stored}
-    places = [stored.index(band) for band in bands if band in stored]
     fits = all(band in there and there[band].shape == mine["observed"].shape for band in bands)
     if there and not fits:
         warnings.warn(
@@ -137,17 +137,7 @@ def _uncertainty(filled: str, mine: xr.Dataset) -> tuple[NDArray[np.float32] | N
             stacklevel=3,
         )
     std = np.stack([there[band] for band in bands], axis=1) if fits else None
-    return std, _correlation(whole)[np.ix_(places, places)] if len(places) == len(bands) else np.eye(len(bands))
-
-
-def _correlation(whole: xr.Dataset) -> NDArray[np.float64]:
-    """(B, B) correlation of the errors of the bands as the filled cube tells it, else the identity."""
-    count = whole.sizes["band"]
-    try:
-        measured = np.array(json.loads(whole.attrs["prepared"])["error_correlation"], np.float64)
-    except (KeyError, TypeError, ValueError):
-        return np.eye(count)
-    return measured if measured.shape == (count, count) else np.eye(count)
+    return std, error_correlation(filled, bands)
 
 
 def _check_grid(mine: xr.Dataset, theirs: xr.Dataset) -> None:
