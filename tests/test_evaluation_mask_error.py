@@ -6,7 +6,7 @@ from builders import cloudy_cube, cloudy_frames
 from scipy.ndimage import label
 from scipy.stats import rankdata
 
-from clearcube.evaluation.experiments import named_cube
+from clearcube.evaluation.experiments import experiment, named_cube
 from clearcube.evaluation.mask_error import (
     HIDDEN_SHARE,
     KINDS,
@@ -70,6 +70,13 @@ def test_any_part_of_a_larger_frame_is_pasted():
     frame = CloudyFrame("other", np.full((4, 120, 120), 0.9, np.float32), NAMES, corner)
     found = [np.isclose(paste_clouds(own, [frame], seed).block.reflectance, 0.9).any() for seed in range(10)]
     assert any(found)
+
+
+def test_a_cube_with_nothing_left_to_score_is_left_out():
+    cube = named_cube("one", cloudy_cube(10, 1, 1, cloud=0, seed=0, never=False))
+    frame = CloudyFrame("other", np.full((4, 8, 8), 0.9, np.float32), NAMES, np.ones((8, 8), bool))
+    with pytest.raises(ScenarioUnavailable, match="mask-error hides no pixel of 'one' that counts"):
+        experiment(cube, "mask-error", 0, None, [frame])
 
 
 def test_pieces_hang_together():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import clearcube
 from clearcube.cube import Source
 from clearcube.errors import InputError
+from clearcube.evaluation.experiments import filled_by, named_cube
 from clearcube.fill_cube import FillSettings, StagedFill, Workers, fill_with
 from clearcube.fill_cube.blocks import reads_each_chunk_once
 from clearcube.fill_cube.survey import add_up, check_reflectance, survey_piece
@@ -379,6 +380,8 @@ def test_what_is_observed_between_the_usual_sample_is_filled(tmp_path, monkeypat
     monkeypatch.setattr(MeanFiller, "prepare", lambda self, sample: samples.append(sample) or prepare(self, sample))
     one = fill_with(cube, MeanFiller(), EVERYTHING)
     two = staged(cube.chunk(time=3, y=90), tmp_path, window=64)
+    filled_by(MeanFiller(), named_cube("one", cube).block)
+    assert len(samples) == 3
     assert np.isfinite(one.reflectance.values[:, 0, 10:60, 1180:1218]).all()
     np.testing.assert_array_equal(one.reflectance.values, two.reflectance.values)
     for sample in samples:

@@ -264,6 +264,12 @@ def test_tiles_are_regions_where_there_are_enough():
     result = gain_by_tile(comparison_of(mine, theirs, places=places), "m", "fill", NONE)
     assert result.improved.cubes == 5 and result.improved.mean == pytest.approx(3 / 5)
     assert gain_by_tile(comparison_of(mine, theirs, places=dict.fromkeys(mine, "30UAA")), "m", "fill", NONE) is None
+    easy = {cube: value for cube, value in mine.items() if cube.endswith("0")}  # the fill failed on the others
+    theirs = {cube: 9.0 if cube.endswith("1") else mine[cube] - 0.01 for cube in mine}
+    assert gain_by_tile(comparison_of(easy, theirs, places=places | {"z": "z"}), "m", "fill", NONE) is None
+    found = comparison_of(easy, theirs, places=places)
+    found.cubes = list(mine)
+    assert gain_by_tile(found, "m", "fill", NONE).error.mean == pytest.approx(0.01)
     named = {cube: place if place < "33" else cube for cube, place in places.items()}  # names without a tile are none
     assert gain_by_tile(comparison_of(mine, theirs, places=named), "m", "fill", NONE) is None
 

@@ -34,6 +34,17 @@ def test_is_a_filler():
     assert (Dineof().name, Dineof().halo) == ("dineof", 0)
 
 
+def test_dates_that_see_little_will_do_where_none_sees_more():
+    truth, block = low_rank(1, size=40)
+    quarter = (np.arange(40)[:, None] // 20 * 2 + np.arange(40) // 20)[None] == (np.arange(16) % 4)[:, None, None]
+    observed = block.observed & quarter  # no date sees more than a sixth of the frame
+    values = np.where(observed[:, None], truth, np.nan).astype(np.float32)
+    part = Block(values, observed, block.dates, block.bands)
+    mean = Dineof().prepare([part]).fill(part).mean
+    seen = np.broadcast_to(observed.any(axis=0), mean.shape)
+    assert np.abs(mean - truth)[seen].mean() < 0.1
+
+
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_low_rank_cube_is_recovered(rank):
     truth, block = low_rank(rank)

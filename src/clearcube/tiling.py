@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,24 @@ def sample_windows(frame: tuple[int, int]) -> list[Window]:
     rows = _spread(frame[0], SAMPLE_SIDE, SAMPLE_PER_SIDE)
     columns = _spread(frame[1], SAMPLE_SIDE, SAMPLE_PER_SIDE)
     return [Window(top, bottom, left, right) for top, bottom in rows for left, right in columns]
+
+
+def windows_that_saw_most(seen: NDArray[np.integer]) -> list[Window]:
+    """As many windows as of the usual sample, where the pixels were observed most often: seen (H, W), how often each.
+
+    For a frame whose sample saw nothing.
+    """
+    starts = [range(0, length, SAMPLE_SIDE) for length in seen.shape]
+    counts = np.add.reduceat(np.add.reduceat(seen, starts[0], axis=0), starts[1], axis=1)
+    best = np.sort(np.argsort(-counts, axis=None, kind="stable")[: SAMPLE_PER_SIDE**2])
+    corners = [(starts[0][i], starts[1][j]) for i, j in zip(*np.unravel_index(best, counts.shape), strict=True)]
+    return [_sample_window(*corner, *seen.shape) for corner in corners]
+
+
+def _sample_window(top: int, left: int, height: int, width: int) -> Window:
+    """The window of the sample that begins here, moved into the frame of this height and width."""
+    top, left = (max(min(start, length - SAMPLE_SIDE), 0) for start, length in ((top, height), (left, width)))
+    return Window(top, min(top + SAMPLE_SIDE, height), left, min(left + SAMPLE_SIDE, width))
 
 
 def _spread(length: int, size: int, count: int) -> list[tuple[int, int]]:

@@ -13,9 +13,9 @@ from clearcube.cube import Band, bands_of, dates_of
 from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame, Pasted, paste_clouds
 from clearcube.evaluation.strata import Strata, strata_of
 from clearcube.filler import Block, Estimate, cut
-from clearcube.gaps import MaskBank, hide, scored, withheld
+from clearcube.gaps import MaskBank, ScenarioUnavailable, hide, scored, withheld
 from clearcube.landcover import flag_names
-from clearcube.tiling import sample_windows
+from clearcube.tiling import sample_windows, windows_that_saw_most
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,8 +46,8 @@ class NamedCube:
         return tuple(band.name for band in self.block.bands)
 
     def fingerprint(self) -> str:
-        """Checksum of what it holds: reflectance, observed pixels, dates and land cover, whatever file it is from."""
-        digest = hashlib.sha256(repr((self.bands, self.block.reflectance.shape)).encode())
+        """Checksum of what it holds: reflectance, bands, observed pixels, dates and land cover, from whatever file."""
+        digest = hashlib.sha256(repr((self.block.bands, self.block.reflectance.shape)).encode())
         for frame in self.block.reflectance:
             digest.update(np.where(np.isnan(frame), np.float32(np.nan), frame).tobytes())
         digest.update(np.packbits(self.block.observed).tobytes())
@@ -109,6 +109,8 @@ def experiment(
         pasted, all_hidden = None, hide(block, scenario, seed, bank=bank, key=cube.key)
         given, masks = withheld(block, all_hidden), {"": all_hidden}
     hidden = counted_in(block.observed, masks)
+    if not hidden.any():
+        raise ScenarioUnavailable(f"{scenario} hides no pixel of '{cube.key}' that counts; leave it out")
     share = float(block.observed.mean())
     strata = strata_of(given.observed, block.dates, cube.landcover, share, cube.classes)
     return Experiment(given, hidden, block.reflectance, block.observed, strata, pasted, masks)
@@ -136,11 +138,19 @@ class Fill:
     denoised: NDArray[np.float32]
 
 
+def _sample(block: Block) -> list[Block]:
+    """The parts of a block that a fill of it prepares on."""
+    frame = (block.observed.shape[1], block.observed.shape[2])
+    for places in (sample_windows(frame), windows_that_saw_most(block.observed.sum(axis=0))):
+        sample = [part for place in places if (part := cut(block, place.slices)).observed.any()]
+        if sample:
+            return sample
+    return [cut(block, place.slices) for place in sample_windows(frame)]
+
+
 def filled_by(filler: Filler, block: Block) -> Fill:
     """The complete block."""
-    frame = (block.observed.shape[1], block.observed.shape[2])
-    sample = [cut(block, window.slices) for window in sample_windows(frame)]
-    prepared = filler.prepare([part for part in sample if part.observed.any()] or sample)
+    prepared = filler.prepare(_sample(block))
     estimate = prepared.fill(block)
     mean = np.where(block.observed[:, None], block.reflectance, estimate.mean)
     believed = estimate.which_believed(block.observed)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import dask
 import dask.array as da
-import numpy as np
 
 from clearcube.cube import bands_of, dates_of
 from clearcube.fill_cube.blocks import split_observed, with_observed_band
 from clearcube.fill_cube.survey import Survey, add_up, survey_piece
-from clearcube.tiling import SAMPLE_PER_SIDE, SAMPLE_SIDE, Window, sample_windows
+from clearcube.tiling import Window, sample_windows, windows_that_saw_most
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,19 +27,7 @@ def survey_where_observed(cube: xr.Dataset) -> Survey:
     """The survey of the rectangles that saw most: for an area that lies between those of the usual sample."""
     finite = da.isfinite(cube["reflectance"].data).all(axis=1)
     seen = (cube["observed"].data & finite).sum(axis=0).compute()
-    starts = [range(0, length, SAMPLE_SIDE) for length in seen.shape]
-    counts = np.add.reduceat(np.add.reduceat(seen, starts[0], axis=0), starts[1], axis=1)
-    best = np.argsort(-counts, axis=None, kind="stable")[: SAMPLE_PER_SIDE**2]
-    corners = [
-        (starts[0][i], starts[1][j]) for i, j in zip(*np.unravel_index(np.sort(best), counts.shape), strict=True)
-    ]
-    return _look_at(cube, [_rectangle(*corner, *seen.shape) for corner in corners])
-
-
-def _rectangle(top: int, left: int, height: int, width: int) -> Window:
-    """The rectangle of the sample that begins here, moved into the frame of this height and width."""
-    top, left = (max(min(start, length - SAMPLE_SIDE), 0) for start, length in ((top, height), (left, width)))
-    return Window(top, min(top + SAMPLE_SIDE, height), left, min(left + SAMPLE_SIDE, width))
+    return _look_at(cube, windows_that_saw_most(seen))
 
 
 def _look_at(cube: xr.Dataset, chips: Sequence[Window]) -> Survey:

@@ -200,14 +200,15 @@ def _gain(mine: Mapping[str, float], theirs: Mapping[str, float]) -> Gain:
 
 def gain_by_tile(found: ForecastComparison, model: str, fill: str, reference: str, metric: str = ERROR) -> Gain | None:
     """The same with tiles as regions, each the mean of its cubes; None with less than five tiles."""
+    both = [found.values.get((model, name, metric), {}) for name in (fill, reference)]
+    shared = [cube for cube in both[0] if cube in both[1]]
     means = []
-    for name in (fill, reference):
-        values: dict[str, list[float]] = {}
-        for cube, value in found.values.get((model, name, metric), {}).items():
-            values.setdefault(found.places[cube], []).append(value)
-        means.append({place: float(np.mean(of)) for place, of in values.items() if is_tile(place)})
+    for values in both:
+        of_places: dict[str, list[float]] = {}
+        for cube in shared:
+            of_places.setdefault(found.places[cube], []).append(values[cube])
+        means.append({place: float(np.mean(of)) for place, of in of_places.items() if is_tile(place)})
     mine, theirs = means
-    mine = {place: value for place, value in mine.items() if place in theirs}
     return _gain(mine, theirs) if FEWEST_TILES <= len(mine) < len(found.cubes) else None
 
 

@@ -66,8 +66,8 @@ def find_basis(
 
     Without any observation the basis is a zero mean at the first date.
     """
-    bands, pixels = reflectance.shape[1:]
-    kept = observed.sum(axis=1) >= max(1.0, SMALLEST_SHARE * pixels)
+    bands = reflectance.shape[1]
+    kept = _seen_by_many(observed)
     if not kept.any():
         return Basis(days[:1], np.zeros((1, bands, 1)), np.zeros(bands), np.ones(bands), 1.0)
     seen = np.ascontiguousarray(observed[kept].T)
@@ -83,12 +83,19 @@ def find_basis(
     return Basis(days[kept], basis, centre, scale, variance)
 
 
+def _seen_by_many(observed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The dates (T,) that saw `SMALLEST_SHARE` of the pixels (T, P); where none did, of what the best one saw."""
+    seen = observed.sum(axis=1)
+    least, most = SMALLEST_SHARE * observed.shape[1], float(seen.max(initial=0))
+    return np.asarray(seen >= max(1.0, least if most >= least else SMALLEST_SHARE * most))
+
+
 def refitted(basis: Basis, reflectance: NDArray[np.float32], observed: NDArray[np.bool_], days: Floats) -> Basis:
     """The basis as these pixels alone let it be, with as many modes: reflectance (T, B, P), observed (T, P).
 
     Begins with the given one, less the dates that hardly any of the pixels observed.
     """
-    kept = (observed.sum(axis=1) >= max(1.0, SMALLEST_SHARE * observed.shape[1])) & np.isin(days, basis.days)
+    kept = _seen_by_many(observed) & np.isin(days, basis.days)
     if not kept.any():
         return basis
     seen = np.ascontiguousarray(observed[kept].T)
