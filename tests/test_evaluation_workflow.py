@@ -290,7 +290,8 @@ def test_a_score_knows_how_errors_of_bands_go_together_whatever_their_order(tmp_
     assert (written == "bands.nc") == (places != [0, 1, 2])
     _, correlation = _uncertainty(str(tmp_path / written), filled)
     np.testing.assert_array_equal(correlation, np.array(measured)[np.ix_(places, places)])
-    result = run("score", tmp_path / written, tmp_path / "in.zarr", "--on", "all", "--mask", "observed")
+    order = ("--bands", ",".join(filled["band"].values))
+    result = run("score", tmp_path / written, tmp_path / "in.zarr", "--on", "all", "--mask", "observed", *order)
     assert result.exit_code == 0 and "ndvi" in result.output, result.output
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 
 DAMAGED_ARCHIVE = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, SyntaxError),
 )
 """What reading arrays from a file raises that is cut off, changed, or of another kind."""
 

@@ -63,8 +63,6 @@ def score_files(
     if on not in SETS:
         raise InputError(f"--on is '{on}'; choose one of {', '.join(SETS)}")
     mine, theirs = open_cube(filled, **(filled_opening or {})), open_cube(truth, **(opening or {}))
-    if set(mine["band"].values) == set(theirs["band"].values):
-        mine = mine.sel(band=theirs["band"].values)
     name = truth if isinstance(truth, str) else ", ".join(truth)
     _check_grid(mine, theirs)
     pair = paired(mine, theirs["reflectance"], theirs["observed"].values)
