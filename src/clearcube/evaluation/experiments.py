@@ -141,11 +141,10 @@ class Fill:
 def _sample(block: Block) -> list[Block]:
     """The parts of a block that a fill of it prepares on."""
     frame = (block.observed.shape[1], block.observed.shape[2])
-    for places in (sample_windows(frame), windows_that_saw_most(block.observed.sum(axis=0))):
-        sample = [part for place in places if (part := cut(block, place.slices)).observed.any()]
-        if sample:
-            return sample
-    return [cut(block, place.slices) for place in sample_windows(frame)]
+    usual = [cut(block, place.slices) for place in sample_windows(frame)]
+    if not any(part.observed.any() for part in usual):
+        usual = [cut(block, place.slices) for place in windows_that_saw_most(block.observed.sum(axis=0))]
+    return [part for part in usual if part.observed.any()] or usual
 
 
 def filled_by(filler: Filler, block: Block) -> Fill:

@@ -50,16 +50,15 @@ class CloudyFrame:
     bands: tuple[str, ...]
     cloud: NDArray[np.bool_]
 
-    def in_bands(self, names: Sequence[str]) -> NDArray[np.float32] | None:
-        """(1 + bands, H, W): where the cloud is, and the reflectance of these bands; None where it has not all of them.
-
-        Either near infrared stands in for the other.
-        """
+    def positions(self, names: Sequence[str]) -> list[int]:
+        """Where these bands are among its own, either near infrared standing in for the other; empty if one is not."""
         own = {OTHER_NIR.get(name, name): i for i, name in enumerate(self.bands)}
         own |= {name: i for i, name in enumerate(self.bands)}
-        if not own.keys() >= set(names):
-            return None
-        return np.concatenate([self.cloud[None].astype(np.float32), self.reflectance[[own[name] for name in names]]])
+        return [own[name] for name in names] if own.keys() >= set(names) else []
+
+    def stack(self, positions: Sequence[int]) -> NDArray[np.float32]:
+        """(1 + bands, H, W): where the cloud is, and the reflectance of the bands at these positions."""
+        return np.concatenate([self.cloud[None].astype(np.float32), self.reflectance[list(positions)]])
 
 
 def with_frames(kept: Mapping[str, CloudyFrame], key: str, block: Block) -> dict[str, CloudyFrame]:
@@ -97,7 +96,7 @@ def paste_clouds(block: Block, frames: Sequence[CloudyFrame], seed: int, key: st
     ScenarioUnavailable : no clear date between two others, or no cloudy frame of another cube that has these bands.
     """
     names = [band.name for band in block.bands]
-    usable = [cloud for f in frames if f.key != key and (cloud := f.in_bands(names)) is not None]
+    usable = [(f, positions) for f in frames if f.key != key and (positions := f.positions(names))]
     generator = generator_of(seed, MASK_ERROR, key)
     dates = np.flatnonzero(half_of_inner(block.observed, generator))
     if not usable:
@@ -106,7 +105,8 @@ def paste_clouds(block: Block, frames: Sequence[CloudyFrame], seed: int, key: st
     missed, hidden = np.zeros_like(observed), np.zeros_like(observed)
     frame = (observed.shape[1], observed.shape[2])
     for t in dates:
-        drawn = laid_over(usable[generator.integers(len(usable))], generator, frame)
+        source, positions = usable[generator.integers(len(usable))]
+        drawn = laid_over(source.stack(positions), generator, frame)
         cloud, reflectance = (drawn[0] > 0) & block.observed[t], drawn[1:]
         values[t] = np.where(cloud, reflectance, values[t])
         missed[t] = pieces(cloud, MISSED_SHARE, generator)

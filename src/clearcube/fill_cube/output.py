@@ -73,9 +73,7 @@ def _attrs(cube: xr.Dataset, settings: FillSettings, name: str, prepared: Prepar
         "method": name,
         "settings": json.dumps(chosen),
         "prepared": json.dumps(dict(prepared.summary()), default=_plain),
-        "band_order": json.dumps(
-            [band.name for band in bands_of(cube)]
-        ),  # their order in `prepared`, whatever the layout
+        "band_order": json.dumps([band.name for band in bands_of(cube)]),  # in `prepared`, whatever the layout
         "input_dates": f"{dates[0]} to {dates[-1]}, {len(dates)} dates",
     }
 

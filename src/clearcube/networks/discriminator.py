@@ -56,9 +56,9 @@ class PatchDiscriminator(nn.Module):
     """Patch scores along time, for any set of bands; every convolution is spectrally normalised.
 
     How strong detail is, cell by cell, is all that it is shown of the bands, beside the days since the date before and
-    what was observed and is to be judged. What a date did as a whole, and which detail it had
-    that no other date has, nothing tells where a date was not seen: asked for that, a generator can only invent. Asked
-    for the strength, it makes the detail that it is sure of as strong as that of observations.
+    what was observed and is to be judged. What a date did as a whole, and which detail it had that no other date has,
+    nothing tells where a date was not seen: asked for that, a generator can only invent. Asked for the strength, it
+    makes the detail that it is sure of as strong as that of observations.
     """
 
     def __init__(self, config: DiscriminatorConfig) -> None:
