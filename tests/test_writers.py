@@ -371,3 +371,58 @@ def test_overviews_hold_means_of_values_but_flags_and_days_that_there_are(tmp_pa
             assert (fours == coarse[:, None, :, None]).any(axis=(1, 3)).all(), folder
         else:
             np.testing.assert_allclose(coarse, fours.mean(axis=(1, 3)), rtol=1e-4, atol=1e-6, err_msg=folder)
+
+
+def test_what_has_no_dates_is_never_packed(tmp_path):
+    height = np.linspace(0, 461, 40 * 50, dtype=np.float32).reshape(40, 50)
+    cube = cloudy_cube(times=4, height=40, width=50).assign(elevation=(("y", "x"), height))
+    stage = complete(cube, tmp_path, OutputFormat(dtype="int16"))
+    finish_netcdf(stage.filled, tmp_path / "out.nc")
+    for loaded in (xr.load_dataset(stage.filled, engine="zarr"), xr.load_dataset(tmp_path / "out.nc")):
+        np.testing.assert_array_equal(loaded["elevation"], height)
+
+
+def test_a_run_that_replaces_an_output_can_be_resumed(tmp_path):
+    output = tmp_path / "out.zarr"
+    with opened(output, {}, resume=False, overwrite=True) as stage:
+        stage.mark("fill 0 0")
+    with opened(output, {}, resume=True, overwrite=True) as stage:
+        assert stage.resumed and stage.done() == {"fill 0 0"}
+
+
+def test_a_line_cut_off_by_a_kill_does_not_swallow_the_next(tmp_path):
+    output = tmp_path / "out.zarr"
+    with opened(output, {}, resume=False, overwrite=False) as stage:
+        stage.mark("one")
+        with (stage.path / "done.log").open("a") as log:
+            log.write("tw")
+    with opened(output, {}, resume=True, overwrite=False) as stage:
+        stage.mark("two")
+        assert stage.done() == {"one", "two"}
+
+
+def test_a_stage_that_is_wiped_is_no_stage_from_the_first_moment_on(tmp_path, monkeypatch):
+    output = tmp_path / "out.zarr"
+    with opened(output, {}, resume=False, overwrite=False) as stage:
+        (stage.filled / "red").mkdir(parents=True)
+        stage.mark("fill 0 0")
+
+    def stopped(path):
+        assert not (stage.path / "manifest.json").exists() and not (stage.path / "done.log").exists()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("clearcube.writers.stage.shutil.rmtree", stopped)
+        with pytest.raises(KeyboardInterrupt), opened(output, {}, resume=False, overwrite=True):
+            pass
+    with opened(output, {}, resume=True, overwrite=False) as stage:
+        assert not stage.resumed
+
+
+def test_a_folder_that_is_no_stage_is_left_alone(tmp_path):
+    mine = tmp_path / "out.stage" / "thesis.txt"
+    mine.parent.mkdir()
+    mine.write_text("years of work")
+    with pytest.raises(InputError, match=r"out\.stage, where .* would grow, is not clearcube's"):
+        opened(tmp_path / "out", {}, resume=False, overwrite=True).__enter__()
+    assert mine.read_text() == "years of work"

@@ -56,10 +56,10 @@ class OutputFormat:
         return np.where(stored == NO_DATA, np.nan, stored * SCALE).astype(np.float32)
 
     def encoding(self, variable: xr.DataArray) -> dict[str, Any]:
-        """Xarray encoding of a variable: type, fill value and scale."""
+        """Xarray encoding of a variable: type, fill value and scale. What has no dates (elevation) is never packed."""
         if variable.dtype.kind != "f":
             return {"dtype": variable.dtype, "_FillValue": None}
-        if self.dtype == "float32":
+        if self.dtype == "float32" or "time" not in variable.dims:
             return {"dtype": np.dtype(np.float32), "_FillValue": np.float32(np.nan)}
         return {"dtype": np.dtype(np.int16), "_FillValue": np.int16(NO_DATA), "scale_factor": SCALE, "add_offset": 0.0}
 

@@ -102,6 +102,8 @@ def opened(output: Path, fingerprint: Mapping[str, Any], *, resume: bool | None,
         process is writing it.
     """
     path = stage_path(output)
+    if path.exists() and not _is_stage(path):
+        raise InputError(f"{path}, where {output} would grow, is not clearcube's: move it, or choose another output")
     created = [folder for folder in path.parents if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -123,6 +125,12 @@ def opened(output: Path, fingerprint: Mapping[str, Any], *, resume: bool | None,
         _remove_empty(created)
 
 
+def _is_stage(path: Path) -> bool:
+    """Whether what is there is a stage, or what a kill left of one, or an empty folder."""
+    names = {part.name for part in path.iterdir()} if path.is_dir() else {path.name}
+    return not names or bool(names & {"lock", "manifest.json"})
+
+
 def _remove_empty(folders: Sequence[Path]) -> None:
     """Delete the folders that were made for an output and hold nothing, the innermost first."""
     for folder in folders:
@@ -132,14 +140,17 @@ def _remove_empty(folders: Sequence[Path]) -> None:
 
 def _prepared(path: Path, output: Path, fingerprint: dict[str, Any], *, resume: bool | None, overwrite: bool) -> Stage:
     manifest = path / "manifest.json"
-    if manifest.exists() and not overwrite:
+    if manifest.exists() and (resume or not overwrite):  # `overwrite` may be of the output alone
         if not resume:
             choice = "delete it" if resume is None else "go on with --resume"
             raise InputError(f"an unfinished run of {output} is in {path}: {choice}, or start over with --overwrite")
         _refuse_changes(_read_manifest(manifest), fingerprint, output)
         for left in path.rglob(HALF_WRITTEN):
             left.unlink()
+        _cut_to_whole_lines(path / "done.log")
         return Stage(path, resumed=True)
+    for name in ("manifest.json", "done.log"):  # first, so that what a kill leaves is not taken for a stage
+        (path / name).unlink(missing_ok=True)
     for part in path.iterdir():
         if part.name != "lock":
             shutil.rmtree(part) if part.is_dir() else part.unlink()
@@ -147,6 +158,13 @@ def _prepared(path: Path, output: Path, fingerprint: dict[str, Any], *, resume: 
     written.write_text(json.dumps({"version": VERSION, "fingerprint": fingerprint}, indent=1))
     written.replace(manifest)
     return Stage(path, resumed=False)
+
+
+def _cut_to_whole_lines(log: Path) -> None:
+    """Take away a last line that was cut off by a kill, so that the next one does not go on with it."""
+    text = log.read_text() if log.exists() else ""
+    if text and not text.endswith("\n"):
+        log.write_text(text[: text.rfind("\n") + 1])
 
 
 def _read_manifest(manifest: Path) -> dict[str, Any]:
