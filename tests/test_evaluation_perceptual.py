@@ -139,6 +139,21 @@ def test_a_filled_date_is_compared_with_the_clear_date_of_fewest_days_away():
     assert table(quality_sums(filled, ~counted, counted, dates, BANDS))["entropy_ratio", "all"] == pytest.approx(0.5)
 
 
+def test_a_fairly_clear_date_is_not_compared_with_itself():
+    dates = np.datetime64("2020-01-01") + np.array([0, 5, 30])
+    filled = np.full((3, 2, 8, 8), 0.1, np.float32)
+    filled[0, :, :, 4:] = 0.3  # 1 bit
+    filled[2] = 0.1 * (1 + np.arange(8) // 2)  # 2 bits
+    left = np.ones((3, 8, 8), bool)
+    left[1], left[[0, 2], :2] = False, False  # no date is clear, two are fairly clear
+    counted = np.zeros((3, 8, 8), bool)
+    counted[0] = True
+    assert table(quality_sums(filled, left, counted, dates, BANDS))["entropy_ratio", "all"] == pytest.approx(0.5)
+    left[2] = False
+    sums = quality_sums(filled, left, counted, dates, BANDS)
+    assert sums["grey_filled"].weight.sum() == 0
+
+
 def test_a_date_on_the_line_between_unequal_steps_is_not_rough():
     days = np.array([0, 2, 12])
     filled = np.zeros((3, 2, 8, 8), np.float32) + (days / 20).astype(np.float32)[:, None, None, None]

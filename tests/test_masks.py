@@ -49,7 +49,8 @@ def judged_on(bad, source, target):
     """`bad` along x, one row, brought from centres `source` to centres `target`."""
     mask = field([[bad]], y=[0.0], x=np.asarray(source, float))
     judgement = masks.Judgement(~mask.astype(bool), mask.astype(bool))
-    return masks.on_grid(judgement, np.array([0.0]), np.asarray(target, float), "m").cloudy.values.ravel().astype(int)
+    placed = field([[np.zeros(len(target))]], y=[0.0], x=np.asarray(target, float))
+    return masks.on_grid(judgement, placed, "m").cloudy.values.ravel().astype(int)
 
 
 def test_coarser_finer_and_shifted_masks_are_bad_where_any_part_is_bad():
@@ -63,7 +64,7 @@ def test_coarser_finer_and_shifted_masks_are_bad_where_any_part_is_bad():
 def test_a_mask_on_the_same_grid_is_left_as_it_is():
     mask = field(np.zeros((1, 2, 2), bool))
     judgement = masks.Judgement(~mask, mask)
-    assert masks.on_grid(judgement, mask["y"].values, mask["x"].values, "m") is judgement
+    assert masks.on_grid(judgement, mask, "m") is judgement
 
 
 def test_a_mask_elsewhere_is_refused():

@@ -6,7 +6,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clearcube.cube import check_cube, dates_of
+from clearcube.cube import check_cube, dates_of, steps_of
 from clearcube.errors import InputError
 from clearcube.readers import open_cube
 from clearcube.readers.decoding import Decoding
@@ -190,6 +190,17 @@ def test_a_box_takes_pixels_by_their_centres(tmp_path):
     assert cube.x.values.tolist() == X[1:4].tolist()
     assert cube.y.values.tolist() == Y[2:5].tolist()
     assert dates_of(cube).astype(str).tolist() == ["2020-01-08", "2020-01-13"]
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 3), (3, 1)])
+def test_lone_pixels_keep_their_size_and_their_own_mask(tmp_path, rows, columns):
+    y, x = 45 - 0.0002 * np.arange(8), 5 + 0.0001 * np.arange(6)  # degrees: a lone pixel is no degree wide
+    cloud = np.where(flags((0, 2, 1), (1, 6, 4), (2, 0, 5)), 9, 4).astype(np.uint8)
+    file = store(tmp_path / "a.nc", y=y, x=x, crs="EPSG:4326", SCL=cloud)
+    box = (x[1] - 1e-5, y[1 + rows] - 1e-5, x[columns] + 1e-5, y[2] + 1e-5)
+    cube = open_cube(file, bbox=box)
+    assert (cube.sizes["y"], cube.sizes["x"]) == (rows, columns) and unobserved(cube) == [(0, 0, 0)]
+    assert steps_of(cube) == pytest.approx((-0.0002, 0.0001))
 
 
 def test_infinities_are_not_observed_and_told_of(tmp_path):

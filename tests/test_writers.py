@@ -7,9 +7,10 @@ import rasterio
 import xarray as xr
 from builders import MeanFiller, PreparedMean, cloudy_cube
 
-from clearcube.cube import Band, Source
+from clearcube.cube import PIXEL_SIZE, Band, Source, steps_of
 from clearcube.errors import InputError
 from clearcube.fill_cube import FillSettings, StagedFill, fill_with
+from clearcube.readers import open_cube
 from clearcube.readers.filled import open_filled
 from clearcube.readers.filled_std import std_of_pixel
 from clearcube.writers.cf import annotated, in_band_variables
@@ -171,6 +172,18 @@ def test_a_cog_of_a_lone_row_or_column_has_its_place(tmp_path, rows, columns):
         assert (x, y) == (float(part.x[0]), float(part.y[0]))
         size = 1 if rows == columns else 10  # nothing tells the size of a lone pixel
         assert (file.transform.a, file.transform.e) == (size, -size)
+
+
+def test_a_cog_of_a_lone_pixel_has_the_size_that_its_axes_tell(tmp_path):
+    part = cloudy_cube(times=3).isel(y=[2], x=[3])
+    part["y"].attrs[PIXEL_SIZE], part["x"].attrs[PIXEL_SIZE] = 20.0, 10.0
+    (tmp_path / "cogs").mkdir()
+    finish_cogs(complete(part, tmp_path).filled, tmp_path / "cogs", tmp_path / "scratch")
+    with rasterio.open(next((tmp_path / "cogs").glob("*.tif"))) as file:
+        assert (file.transform.a, file.transform.e) == (10, -20)
+        assert file.transform * (0.5, 0.5) == (float(part.x[0]), float(part.y[0]))
+    again = open_cube(tmp_path / "cogs")
+    assert steps_of(again) == (-20, 10)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int16"])

@@ -30,6 +30,8 @@ OPTICAL_NM = (400.0, 2400.0)
 """Shortest and longest centre wavelength of the bands that networks fill and scenes have, nm."""
 PLAUSIBLE_REFLECTANCE = (-0.2, 2.0)
 """Range of reflectance in nature with some room for noise, thin cloud and glint; unit 1."""
+PIXEL_SIZE = "pixel_size"
+"""Attribute of the coordinate of a lone row or column: how wide the pixel is, in the unit of the coordinate."""
 IMPLAUSIBLE_SHARE = 0.01
 """Largest share of observed values that may lie outside `PLAUSIBLE_REFLECTANCE`."""
 
@@ -162,6 +164,15 @@ def pixel_steps(y: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[float, 
     steps = [float(axis[-1] - axis[0]) / (len(axis) - 1) if len(axis) > 1 else None for axis in (y, x)]
     along_y = steps[0] if steps[0] is not None else -abs(steps[1] or 1.0)
     return along_y, steps[1] if steps[1] is not None else abs(along_y)
+
+
+def steps_of(placed: xr.Dataset | xr.DataArray) -> tuple[float, float]:
+    """`pixel_steps` of what has coordinates y and x; a lone row or column is as wide as its `pixel_size` says."""
+    y, x = (placed[axis] for axis in ("y", "x"))
+    usual = pixel_steps(y.values, x.values)
+    told = [axis.attrs.get(PIXEL_SIZE) if axis.size == 1 else None for axis in (y, x)]
+    dy, dx = (step if size is None else float(np.copysign(size, step)) for step, size in zip(usual, told, strict=True))
+    return dy, dx
 
 
 def check_cube(cube: xr.Dataset) -> xr.Dataset:

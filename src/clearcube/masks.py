@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from clearcube.cube import pixel_steps
+from clearcube.cube import PIXEL_SIZE, steps_of
 from clearcube.errors import InputError
 
 if TYPE_CHECKING:
@@ -126,8 +126,8 @@ def from_codes(flags: xr.DataArray, codes: Iterable[int]) -> Judgement:
     return Judgement(flags.isin(list(codes)), xr.zeros_like(flags, dtype=bool))
 
 
-def on_grid(judgement: Judgement, y: NDArray[np.float64], x: NDArray[np.float64], name: str) -> Judgement:
-    """The judgement on the pixels whose centres are `y` (H,) and `x` (W,): bad if any part of a pixel is bad.
+def on_grid(judgement: Judgement, placed: xr.DataArray, name: str) -> Judgement:
+    """The judgement on the pixels of `placed` (..., y, x): bad if any part of a pixel is bad.
 
     Works for coarser, finer and shifted masks: a pixel takes all mask pixels that its footprint overlaps.
 
@@ -135,15 +135,16 @@ def on_grid(judgement: Judgement, y: NDArray[np.float64], x: NDArray[np.float64]
     ------
     InputError : the mask `name` does not cover these pixels.
     """
-    step = abs(pixel_steps(y, x)[1])
-    rows = _overlaps(judgement.clear["y"].values, y, step, name, "y")
-    columns = _overlaps(judgement.clear["x"].values, x, step, name, "x")
-    if rows is None and columns is None:
+    found = {
+        dim: _overlaps(judgement.clear[dim], placed[dim], abs(step), name)
+        for dim, step in zip(("y", "x"), steps_of(placed), strict=True)
+    }
+    if all(overlaps is None for overlaps in found.values()):
         return judgement
     unclear, cloudy = ~judgement.clear, judgement.cloudy
-    for dim, overlaps, centres in (("y", rows, y), ("x", columns, x)):
+    for dim, overlaps in found.items():
         if overlaps is not None:
-            unclear, cloudy = (_any_of(mask, dim, overlaps, centres) for mask in (unclear, cloudy))
+            unclear, cloudy = (_any_of(mask, dim, overlaps, placed[dim].values) for mask in (unclear, cloudy))
     return Judgement(~unclear, cloudy)
 
 
@@ -173,22 +174,25 @@ def _grown(cloudy: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     return grown
 
 
-def _step(centres: NDArray[np.float64], fallback: float) -> float:
-    """Size of a pixel along one axis; `fallback` where there is but one."""
-    return abs(float(centres[-1] - centres[0])) / (len(centres) - 1) if len(centres) > 1 else fallback
+def _step(axis: xr.DataArray, fallback: float) -> float:
+    """Size of a pixel along one axis; of a lone one as the axis says, else `fallback`."""
+    if axis.size > 1:
+        return abs(float(axis[-1] - axis[0])) / (axis.size - 1)
+    return float(axis.attrs.get(PIXEL_SIZE, fallback))
 
 
 def _overlaps(
-    source: NDArray[np.float64], target: NDArray[np.float64], fallback: float, name: str, axis: str
+    from_axis: xr.DataArray, to_axis: xr.DataArray, width: float, name: str
 ) -> list[NDArray[np.int64]] | None:
-    """For each target pixel the source pixels that it overlaps, as index arrays (H,) to be joined by "or".
+    """For each pixel of an axis the mask's pixels that it overlaps, as index arrays (H,) to be joined by "or".
 
-    None where both axes are the same.
+    from_axis : centres of the mask's pixels. to_axis : of the pixels that are wanted, `width` wide. None where both
+    are the same.
     """
-    width = _step(target, fallback)
+    source, target, axis = from_axis.values, to_axis.values, str(to_axis.name)
     if len(source) == len(target) and np.abs(source - target).max() <= TOUCH * width:
         return None
-    pixel = _step(source, fallback=max(fallback, width))
+    pixel = _step(from_axis, fallback=width)
     ascending = len(source) < 2 or source[-1] > source[0]
     first = (source[0] if ascending else source[-1]) - pixel / 2
     _check_cover(target, (first, first + pixel * len(source)), TOUCH * width, name, axis)

@@ -25,7 +25,7 @@ def quality_sums(
     dates: NDArray[np.datetime64],
     bands: Sequence[str],
 ) -> dict[str, Sums]:
-    """Sums of every date: what filled dates look like, and the nearest clear date at the same pixels.
+    """Sums of every date: what filled dates look like, and the nearest other clear date at the same pixels.
 
     Parameters
     ----------
@@ -44,8 +44,11 @@ def quality_sums(
     sums |= _none(("grey",), (*shape, GREY_LEVELS), (*shape, 1))
     sums |= _none(("niqe",), (shape[0], count, count), (shape[0], 1, 1))
     clear, some = clear_dates(left), np.flatnonzero(counted.any(axis=(1, 2)))
-    for t in some if clear.size else ():
-        nearest = clear[np.argmin(abs(dates[clear] - dates[t]))]
+    for t in some:
+        others = clear[clear != t]
+        if not others.size:
+            continue
+        nearest = others[np.argmin(abs(dates[others] - dates[t]))]
         both = counted[t] & left[nearest] & np.isfinite(filled[[t, nearest]]).all(axis=(0, 1))
         for which, image in (("filled", filled[t]), ("clear", filled[nearest])):
             for name, part in _detail(image, both).items():

@@ -111,7 +111,7 @@ def brought_to(judgement: Judgement, chosen: ChosenMask, reflectance: xr.DataArr
             "give a mask with one date for each acquisition"
         )
     dated = Judgement(*(_at(part, positions, reflectance) for part in (judgement.clear, judgement.cloudy)))
-    placed = masks.on_grid(dated, reflectance["y"].values, reflectance["x"].values, name)
+    placed = masks.on_grid(dated, reflectance, name)
     return Judgement(*(_like(part, reflectance) for part in (placed.clear, placed.cloudy)))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from clearcube import masks
-from clearcube.cube import Band, dates_of, new_cube
+from clearcube.cube import PIXEL_SIZE, Band, dates_of, new_cube
 from clearcube.errors import InputError
 from clearcube.readers.calendar import calendar, on_calendar
 from clearcube.readers.formats import read_sources
@@ -22,7 +22,7 @@ from clearcube.readers.mask_spec import MaskOptions, MaskSpec
 from clearcube.readers.merging import check_products, merge_days
 from clearcube.readers.options import ReadOptions
 from clearcube.readers.raw import RawSeries
-from clearcube.readers.selection import dates_within, pixels_within
+from clearcube.readers.selection import cut, dates_within, pixels_within
 from clearcube.readers.sources import described, expand
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _observed(
 
     Clouds just outside the box still grow into it.
     """
-    wide = series.reflectance.isel(pixels_within(series.reflectance, bbox, options.dilate))
+    wide = cut(series.reflectance, pixels_within(series.reflectance, bbox, options.dilate))
     wide = _finite(wide.chunk(band=-1) if wide.chunks is not None else wide)
     observed = wide.notnull().all("band")
     others = f" (not used: {', '.join(series.others)})" if series.others else ""
@@ -176,7 +176,7 @@ def _observed(
         observed = observed & judgement.clear & ~grown
         words += f", clouds grown by {options.dilate} pixels" if options.dilate else ""
     inner = pixels_within(wide, bbox)
-    return observed.transpose("time", "y", "x").isel(inner), wide.isel(inner), words
+    return cut(observed.transpose("time", "y", "x"), inner), cut(wide, inner), words
 
 
 def _warn_of_idle(kind: str, options: MaskOptions, where: str) -> None:
@@ -230,6 +230,9 @@ def _cube(
         crs=series.crs,
         attrs=attrs,
     )
+    for axis in ("y", "x"):
+        if PIXEL_SIZE in reflectance[axis].attrs:
+            cube[axis].attrs[PIXEL_SIZE] = reflectance[axis].attrs[PIXEL_SIZE]
     for name, field in series.static.items():
         part = field.sel(y=cube["y"].values, x=cube["x"].values, method="nearest")
         placed = {name: (("y", "x"), part.data, part.attrs)}

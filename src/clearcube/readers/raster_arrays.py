@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from clearcube.cube import PIXEL_SIZE
 from clearcube.errors import InputError
 from clearcube.readers import sentinel2
 from clearcube.readers.options import ReadOptions
@@ -128,7 +129,13 @@ def _coordinates(acquisitions: Sequence[Acquisition], grid: Grid, frame: Grid | 
     if frame is not None and t.is_identity and frame.transform.is_identity:
         y, x = y * (frame.height / grid.height), x * (frame.width / grid.width)
     times = np.array([acquisition.time for acquisition in acquisitions], dtype="datetime64[ns]")
-    return {"time": times, "y": y, "x": x}
+    axes = {"y": (y, t.e), "x": (x, t.a)}
+    return {"time": times, **{name: _axis(name, centres, abs(step)) for name, (centres, step) in axes.items()}}
+
+
+def _axis(name: str, centres: NDArray[np.float64], step: float) -> Any:
+    """A coordinate, which tells the size of a lone pixel."""
+    return (name, centres, {PIXEL_SIZE: step}) if len(centres) == 1 else centres
 
 
 def _centres(start: float, step: float, count: int) -> NDArray[np.float64]:

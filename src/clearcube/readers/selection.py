@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
+from clearcube.cube import PIXEL_SIZE, steps_of
 from clearcube.errors import InputError
 from clearcube.readers.calendar import parse_period
 
@@ -61,6 +62,17 @@ def pixels_within(array: xr.DataArray, bbox: Sequence[float] | None, margin: int
             )
         slices[dim] = slice(max(int(inside[0]) - margin, 0), int(inside[-1]) + 1 + margin)
     return slices
+
+
+def cut(array: xr.DataArray, slices: Mapping[str, slice]) -> xr.DataArray:
+    """The pixels within slices of y and x; where a lone row or column is left, it knows how wide it is."""
+    steps = dict(zip(("y", "x"), steps_of(array), strict=True))
+    part = array.isel(slices)
+    for dim, step in steps.items():
+        if part.sizes[dim] == 1 and array.sizes[dim] > 1:
+            lone = part[dim].assign_attrs({**part[dim].attrs, PIXEL_SIZE: abs(step)})
+            part = part.assign_coords({dim: lone})
+    return part
 
 
 def _checked(bbox: Sequence[float]) -> Sequence[float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.cube import Band, bands_of, crs_of, dates_of, pixel_steps
+from clearcube.cube import Band, bands_of, crs_of, dates_of, steps_of
 from clearcube.errors import InputError
 from clearcube.gaps import STRATA, STRATA_EDGES, gap_length
 from clearcube.readers.open import open_cube
@@ -72,7 +72,7 @@ def describe(inputs: Sequence[str], opening: Mapping[str, Any]) -> CubeInfo:
         missing += np.histogram(lengths, np.array(STRATA_EDGES))[0]
     pixels = frame[0] * frame[1]
     y, x = cube["y"].values, cube["x"].values
-    step = pixel_steps(y, x)
+    step = steps_of(cube)
     crs = crs_of(cube)
     return CubeInfo(
         (len(dates), cube.sizes["band"], *frame),

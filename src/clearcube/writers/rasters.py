@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.cube import Source, crs_of, pixel_steps
+from clearcube.cube import Source, crs_of, pixel_steps, steps_of
 from clearcube.errors import InputError
 from clearcube.tiling import Window, windows
 from clearcube.writers.encoding import NO_DATA, SCALE, TIME_CHUNK
@@ -116,7 +116,7 @@ def _profile(dataset: xr.Dataset, group: xr.DataArray) -> dict[str, Any]:
         "height": group.sizes["y"],
         "width": group.sizes["x"],
         "crs": crs,
-        "transform": _transform(dataset["y"].values, dataset["x"].values),
+        "transform": _transform(dataset),
         "nodata": -1 if group.name == "days_to_observation" else no_data,
         "tiled": True,
         "bigtiff": "if_safer",
@@ -151,12 +151,12 @@ def check_regular(y: NDArray[np.float64], x: NDArray[np.float64]) -> None:
             )
 
 
-def _transform(y: NDArray[np.float64], x: NDArray[np.float64]) -> Any:
+def _transform(dataset: xr.Dataset) -> Any:
     """From pixels to coordinates."""
     from rasterio import Affine
 
-    dy, dx = pixel_steps(y, x)
-    return Affine(dx, 0.0, float(x[0]) - dx / 2, 0.0, dy, float(y[0]) - dy / 2)
+    dy, dx = steps_of(dataset)
+    return Affine(dx, 0.0, float(dataset["x"][0]) - dx / 2, 0.0, dy, float(dataset["y"][0]) - dy / 2)
 
 
 def _describe(file: Any, dataset: xr.Dataset, group: xr.DataArray, date: str) -> None:
