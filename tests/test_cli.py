@@ -183,6 +183,29 @@ def test_bad_places_are_refused_and_nothing_is_lost(cube_path, tmp_path):
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("scheme", ["s3", "file", "https"])
+def test_outputs_are_local(cube_path, tmp_path, monkeypatch, scheme):
+    monkeypatch.chdir(tmp_path)
+    before = contents(tmp_path)
+    url = f"{scheme}://bucket/out"
+    assert_refused(run("fill", *LINEAR, cube_path, f"{url}.zarr"), "is a URL", "local")
+    assert_refused(run("fill", *LINEAR, cube_path, url), "is a URL")
+    assert_refused(run("simulate", url, "-n", "1"), "is a URL")
+    assert_refused(run("evaluate", cube_path, "--out", url, "--methods", "linear"), "is a URL")
+    assert_refused(run("plot", cube_path, f"{url}.png"), "is a URL")
+    assert contents(tmp_path) == before
+
+
+def test_a_single_date_can_be_asked_for_and_looked_at(cube_path, tmp_path):
+    (tmp_path / "dates").write_text("2020-03-19\n")
+    for name in ("out.nc", "out"):
+        result = run("fill", *LINEAR, cube_path, tmp_path / name, "--dates", tmp_path / "dates")
+        assert result.exit_code == 0, result.output
+        assert "1 dates" in run("info", tmp_path / name).output
+        assert run("plot", tmp_path / name, tmp_path / "figure.png", "--input", cube_path).exit_code == 0
+        assert_refused(run("fill", *LINEAR, tmp_path / name, tmp_path / "again.nc"), "one date", "at least two")
+
+
 def test_no_file_that_is_read_is_ever_the_output(cube_path, tmp_path):
     mask = tmp_path / "mask.nc"
     with xr.open_zarr(cube_path) as cube:
@@ -193,6 +216,8 @@ def test_no_file_that_is_read_is_ever_the_output(cube_path, tmp_path):
     assert_refused(run("fill", *LINEAR, tmp_path / "cube*.zarr", cube_path, *replace), "is an input too")
     assert_refused(run("fill", *LINEAR, f"file://{cube_path}", cube_path, *replace), "is an input too")
     assert_refused(run("fill", *LINEAR, cube_path, mask, *replace, "--mask", f"{mask}:observed"), "is an input too")
+    for form in (f"{tmp_path}/m*k.nc", f"file://{mask}"):
+        assert_refused(run("fill", *LINEAR, cube_path, mask, *replace, "--mask", f"{form}:observed"), "an input too")
     assert_refused(
         run("fill", *LINEAR, cube_path, tmp_path / "dates", *replace, "--dates", tmp_path / "dates"), "an input too"
     )
@@ -338,6 +363,11 @@ def test_resuming_with_other_settings_names_the_difference(tmp_path):
     assert_refused(run("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "16"), "--resume", "--overwrite")
     changed = run("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "32", "--resume")
     assert_refused(changed, "window was 16 and is 32")
+    with xr.open_zarr(source) as cube:
+        cube[["observed"]].to_netcdf(tmp_path / "mask.nc")
+    mask = ("--mask", f"{tmp_path}/mas*.nc:observed")
+    changed = run("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "16", "--resume", *mask)
+    assert_refused(changed, f"input.{tmp_path}/mask.nc was")
     (source / "B99").write_text("")
     changed = run("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "16", "--resume")
     assert_refused(changed, "cube.zarr was '", "bytes, last changed ", "' and is '")

@@ -24,6 +24,17 @@ def test_hand_written_flags():
     assert flag_pixels(observed, dates, end_limit=2)[0].ravel().tolist() == [0, 1, 2, 1, 3]
 
 
+def test_dates_asked_for_outside_the_series_lengthen_no_gap_of_its_own():
+    dates = np.datetime64("2020-01-01", "D") + np.array([-40, 0, 3, 10, 30, 60])
+    observed = np.array([0, 0, 1, 1, 0, 0], bool)[:, None, None]
+    acquired = np.array([0, 1, 1, 1, 1, 0], bool)
+    source = flag_pixels(observed, dates, acquired, end_limit=30)[0].ravel()
+    own, _ = flag_pixels(observed[acquired], dates[acquired], end_limit=30)
+    assert source[acquired].tolist() == own.ravel().tolist()
+    assert source[~acquired].tolist() == [Source.UNFILLED, Source.UNFILLED]
+    assert flag_pixels(observed, dates, acquired, end_limit=50)[0].ravel()[[0, 5]].tolist() == [Source.EXTRAPOLATED] * 2
+
+
 @pytest.mark.parametrize(("times", "step"), [(1, 5), (2, 5), (12, 9), (9, 9000)])
 @pytest.mark.parametrize(("inner", "end"), [(None, None), (0, 7), (30, None), (None, 10**12)])
 def test_flags_say_what_days_and_lengths_say(times, step, inner, end):

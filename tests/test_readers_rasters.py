@@ -200,6 +200,22 @@ def test_missing_band_of_a_date_is_named(tmp_path):
         read([str(tmp_path)], ReadOptions())
 
 
+def test_linked_products_are_read_and_loops_of_links_end(tmp_path):
+    safe(tmp_path / "archive", OLD, 100)
+    _, new = safe(tmp_path / "archive", NEW, 200)
+    place = tmp_path / "place"
+    place.mkdir()
+    for name in (OLD, NEW):
+        (place / f"{name}.SAFE").symlink_to(tmp_path / "archive" / f"{name}.SAFE", target_is_directory=True)
+    (place / "all").symlink_to(place, target_is_directory=True)
+    assert recognises([str(place)])
+    series = read([str(place)], ReadOptions())
+    assert series.products == (OLD, NEW)
+    np.testing.assert_array_equal(
+        series.reflectance.values, read([str(tmp_path / "archive")], ReadOptions()).reflectance
+    )
+
+
 def test_safe_products_of_two_baselines(tmp_path):
     _, old = safe(tmp_path, OLD, 100)
     _, new = safe(tmp_path, NEW, 200)

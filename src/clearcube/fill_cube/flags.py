@@ -31,17 +31,24 @@ _INTERPOLATED, _EXTRAPOLATED = np.uint8(Source.INTERPOLATED), np.uint8(Source.EX
 
 
 def flag_pixels(
-    observed: Bools, dates: NDArray[np.datetime64], *, inner_limit: int | None = None, end_limit: int | None = None
+    observed: Bools,
+    dates: NDArray[np.datetime64],
+    acquired: Bools | None = None,
+    *,
+    inner_limit: int | None = None,
+    end_limit: int | None = None,
 ) -> tuple[Flags, Days]:
     """Source and days to the nearest observation on either side, (T, H, W) each, as in `Filled`.
 
-    observed (T, H, W), dates (T,) datetime64[D] ascending. Gaps that are longer than the limits, in days, between two
-    observations and at the ends, are UNFILLED; None = no limit.
+    observed (T, H, W), dates (T,) datetime64[D] ascending, acquired (T,): the dates of the series itself, None = all.
+    Gaps that are longer than the limits, in days, between two observations and at the ends of the series, are UNFILLED;
+    None = no limit. A date before or after the series makes the gap there as long as it is itself away.
     """
     shape = observed.shape
     source, nearest = np.empty(shape, np.uint8), np.empty(shape, np.int16)
     limits = np.array([NO_LIMIT if limit is None else min(limit, NO_LIMIT) for limit in (inner_limit, end_limit)])
-    ends = np.stack([dates - dates[0], dates[-1] - dates]).astype(np.int32)
+    own = dates if acquired is None else dates[acquired]
+    ends = np.stack([dates - own[0], own[-1] - dates]).astype(np.int32).clip(min=0)
     flat = (shape[0], -1)
     seen = np.ascontiguousarray(observed).reshape(flat)
     _flag(seen, steps_between(dates), ends, limits.astype(np.int32), source.reshape(flat), nearest.reshape(flat))

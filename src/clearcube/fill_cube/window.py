@@ -88,7 +88,9 @@ def fill_window(prepared: PreparedFiller, block: Block, settings: FillSettings, 
     whole = without_infinities(block)
     made, block = estimate(prepared, whole, centre).cut(centre), cut(whole, centre)
     end_limit = settings.max_gap if settings.max_extrapolation is None else settings.max_extrapolation
-    source, days = flag_pixels(block.observed, block.dates, inner_limit=settings.max_gap, end_limit=end_limit)
+    source, days = flag_pixels(
+        block.observed, block.dates, block.acquired, inner_limit=settings.max_gap, end_limit=end_limit
+    )
     mean = _own(made.mean, block)
     std = np.full_like(mean, np.nan) if made.std is None else _own(made.std, block)
     if settings.smooth:

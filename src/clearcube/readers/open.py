@@ -95,7 +95,7 @@ def open_cube(
     series = _within(_with_landcover(series, landcover), time)
     observed, reflectance, described_mask = _observed(series, spec, mask_options, bbox, described(sources))
     reflectance, observed = merge_days(reflectance, observed, series.products)
-    if reflectance.sizes["time"] < 2:
+    if reflectance.sizes["time"] < 2 and "source" not in series.masks:  # of what was filled one date may be wanted
         raise InputError(
             f"{described(sources)}: only one date; a series needs at least two. Where each file is one date, name "
             "their folder"

@@ -17,7 +17,7 @@ from clearcube.readers.raster_files import JP2_MAGIC, TIFF_MAGIC, Grid, inspect
 from clearcube.readers.raster_names import holds_no_reflectance, parse
 from clearcube.readers.raster_series import Acquisition, band_order, choose, common_grid, group
 from clearcube.readers.raw import RawSeries
-from clearcube.readers.sources import described, is_url, is_zarr
+from clearcube.readers.sources import described, folders_below, is_url, is_zarr
 
 SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k")
 
@@ -59,7 +59,7 @@ def read(paths: Sequence[str], options: ReadOptions) -> RawSeries:
 
 def _is_raster(path: str) -> bool:
     if os.path.isdir(path):
-        return not is_zarr(path) and any(_is_raster_name(name) for _, _, names in os.walk(path) for name in names)
+        return not is_zarr(path) and any(_is_raster_name(name) for _, names in folders_below(path) for name in names)
     if _is_raster_name(path.partition("?")[0] if is_url(path) else path):
         return True
     if is_url(path) or not os.path.isfile(path):
@@ -85,19 +85,16 @@ def _members(path: str) -> list[str]:
     if not os.path.isdir(path):
         return [path]
     members = []
-    for folder, folders, names in os.walk(path):
-        folders.sort()
-        found = sorted(os.path.join(folder, name) for name in names if _is_raster_name(name))
+    for folder, names in folders_below(path):
+        found = [os.path.join(folder, name) for name in names if _is_raster_name(name)]
         members += [member for member in found if not holds_no_reflectance(member)]
-        if folder.upper().endswith(".SAFE") and not any(map(_is_raster_name, _names_below(folder))):
+        if folder.upper().endswith(".SAFE") and not any(
+            _is_raster_name(name) for _, below in folders_below(folder) for name in below
+        ):
             raise InputError(f"{folder}: no images in this product folder; download the product again")
     if not members:
         raise InputError(f"{path}: no raster with reflectance in this folder (looked for {', '.join(SUFFIXES)})")
     return members
-
-
-def _names_below(folder: str) -> list[str]:
-    return [name for _, _, names in os.walk(folder) for name in names]
 
 
 def _files(paths: Sequence[str], options: ReadOptions) -> list[RasterFile]:

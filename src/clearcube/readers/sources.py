@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from clearcube.errors import InputError
@@ -51,6 +51,16 @@ def is_zarr(path: str) -> bool:
         return suffix == ".zarr"
     filesystem, root = _filesystem(path)
     return any(filesystem.exists(f"{root.rstrip('/')}/{marker}") for marker in _ZARR_MARKERS)
+
+
+def folders_below(path: str) -> Iterator[tuple[str, list[str]]]:
+    """A folder and all folders in it, sorted, each with the names of its files; links are followed, each place once."""
+    seen = {os.path.realpath(path)}
+    for folder, folders, names in os.walk(path, followlinks=True):
+        places = {name: os.path.realpath(os.path.join(folder, name)) for name in sorted(folders)}
+        folders[:] = [name for name, place in places.items() if place not in seen]
+        seen |= set(places.values())
+        yield folder, sorted(names)
 
 
 def first_bytes(path: str, count: int = 16) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -281,10 +281,14 @@ def _changed(inputs: Mapping[str, str]) -> list[str]:
 
 def _state(name: str) -> str:
     """Size and time of change of a local file or folder; of a remote one nothing."""
+    from clearcube.readers.sources import folders_below, is_url
+
     path = Path(name)
-    if "://" in name or not path.exists():
+    if is_url(name) or not path.exists():
         return ""
-    files: Sequence[Path] = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    files = (
+        [path] if path.is_file() else [Path(folder, each) for folder, names in folders_below(name) for each in names]
+    )
     states = [each.stat() for each in files]
     latest = max((state.st_mtime_ns for state in states), default=0)
     return f"{sum(state.st_size for state in states)} bytes, last changed {np.datetime64(latest, 'ns')}"

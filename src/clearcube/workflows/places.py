@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from clearcube.errors import InputError
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""How a URL begins, also one that lost a slash when it became a path; a drive has one letter."""
 
 
 def check_places(output: Path, inputs: Sequence[str], files: Sequence[str], *, overwrite: bool) -> None:
@@ -42,10 +46,22 @@ def check_free(output: Path, *, overwrite: bool) -> None:
 
     Raises
     ------
-    InputError : it is there.
+    InputError : it is there, or is a URL.
     """
+    check_local(output)
     if output.exists() and not overwrite:
         raise InputError(f"{output} exists: choose another name, or replace it with --overwrite")
+
+
+def check_local(output: Path) -> None:
+    """Refuse a URL, which would become a folder of its name: outputs are local.
+
+    Raises
+    ------
+    InputError : it is one.
+    """
+    if _SCHEME.match(str(output)):
+        raise InputError(f"the output {output} is a URL; name a local file or folder, and copy it there afterwards")
 
 
 def check_results_folder(folder: Path, sums: str, what: str) -> None:
@@ -55,8 +71,9 @@ def check_results_folder(folder: Path, sums: str, what: str) -> None:
 
     Raises
     ------
-    InputError : it is a file, or is not empty and holds no such results.
+    InputError : it is a file or a URL, or is not empty and holds no such results.
     """
+    check_local(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; name a folder for the results")
     if folder.is_dir() and os.listdir(folder) and not (folder / sums).is_dir():
@@ -75,13 +92,20 @@ def check_workers(workers: int | None) -> None:
 
 
 def files_of_options(opening: Mapping[str, Any]) -> list[str]:
-    """The files that options of `open_cube` name: the mask's, the land cover's, the calendar's."""
+    """The files that options of `open_cube` name: the mask's, the land cover's, the calendar's.
+
+    Raises
+    ------
+    InputError : the mask's are not there.
+    """
     from clearcube.readers.mask_spec import MaskSpec
+    from clearcube.readers.sources import expand
 
     mask = opening.get("mask")
     spec = MaskSpec.parse(mask) if isinstance(mask, str) else mask
-    named = (None if spec is None else spec.file, opening.get("landcover"), opening.get("dates"))
-    return [os.fspath(name) for name in named if isinstance(name, str | os.PathLike)]
+    others = [opening.get(name) for name in ("landcover", "dates")]
+    named = [os.fspath(name).removeprefix("file://") for name in others if isinstance(name, str | os.PathLike)]
+    return [*([] if spec is None or spec.file is None else expand(spec.file)), *named]
 
 
 def _local(inputs: Sequence[str], files: Sequence[str]) -> list[str]:

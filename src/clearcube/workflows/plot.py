@@ -24,6 +24,7 @@ from clearcube.readers.landcover import read_landcover
 from clearcube.readers.open import open_cube
 from clearcube.readers.sources import expand
 from clearcube.workflows.first_look import some_observed
+from clearcube.workflows.places import check_local
 from clearcube.workflows.plot_pixel import figure_of_pixel
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def _check(request: PlotRequest) -> None:
     """Refuse what no figure can be made of before anything is read."""
     if request.style not in STYLES:
         raise InputError(f"there is no style '{request.style}'; there are {', '.join(STYLES)}")
+    check_local(request.figure)
     check_figure_path(request.figure)
     given = {"--input": request.inputs, "--landcover": request.landcover, "--at": request.at}
     for option, value in given.items():

@@ -118,9 +118,9 @@ def bands_named(names: tuple[str, ...]) -> tuple[Band, ...]:
 def _check_place(request: SimulationRequest) -> None:
     """Refuse an output that is there, unless it is one of scenes that is to be replaced."""
     output = request.output
+    check_free(output, overwrite=request.overwrite)
     if not output.exists():
         return
-    check_free(output, overwrite=request.overwrite)
     foreign = [each.name for each in output.iterdir() if not _ours(each.name)] if output.is_dir() else [output.name]
     if foreign:
         raise InputError(f"{output} holds other things than simulated scenes ({foreign[0]}); name another folder")
