@@ -141,6 +141,18 @@ def test_sums_of_another_cube_of_the_same_name_are_measured_again_and_its_masks_
     assert load(tmp_path / "sums" / "a.npz").fingerprint == named_cube("b", cube(1)).fingerprint()
 
 
+def test_masks_of_an_earlier_drawing_go(tmp_path):
+    one, path = named_cube("a", cube(0)), tmp_path / "hidden" / "a.npz"
+    evaluate_into(tmp_path, one, plan([], {"mean": MeanFiller}, bank="x"))
+    assert sorted(read_masks(path)) == ["frames_0", "frames_1", "partial_0", "partial_1"]
+    frames = read_masks(path)["frames_1"]
+    evaluate_into(tmp_path, one, replace(plan([], {"mean": MeanFiller}, bank="y"), seeds=(0,)))
+    assert sorted(read_masks(path)) == ["frames_0", "frames_1", "partial_0"]
+    assert np.array_equal(read_masks(path)["frames_1"], frames)
+    evaluate_into(tmp_path, one, replace(plan([], {"mean": MeanFiller}, bank=None), scenarios=("frames",)))
+    assert sorted(read_masks(path)) == ["frames_0", "frames_1", "partial_0"]  # no drawing was asked for
+
+
 @pytest.mark.parametrize("what", ["reflectance", "observed", "time", "landcover"])
 def test_a_fingerprint_tells_all_that_scores_depend_on(what):
     changed = cube()

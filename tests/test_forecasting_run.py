@@ -9,7 +9,7 @@ from forecast_builders import context_of, days, episode
 
 from clearcube.errors import InputError
 from clearcube.evaluation.folder import FORECAST_SUMS, forecast_sums_path
-from clearcube.evaluation.records import load
+from clearcube.evaluation.records import Outcome, load
 from clearcube.evaluation.statistics import Sums
 from clearcube.forecasting import run_scores
 from clearcube.forecasting.baselines import Climatology, Persistence, Seasonal
@@ -22,10 +22,10 @@ from clearcube.forecasting.comparison import (
     gain,
     gain_by_tile,
 )
-from clearcube.forecasting.episode import Episode, Forecast, ndvi_of
+from clearcube.forecasting.episode import Episode, Forecast, Weather, ndvi_of
 from clearcube.forecasting.greenearthnet import CLASSES, SCORES, dataset_scores, pixel_scores
 from clearcube.forecasting.outperformance import outperformance, outperforms
-from clearcube.forecasting.report import Chosen, report, write_scores, write_summary
+from clearcube.forecasting.report import Chosen, introduction, report, write_scores, write_summary
 from clearcube.forecasting.run import NONE, SEED, ForecastPlan, evaluate_episode, evaluate_into
 from clearcube.forecasting.run_scores import CLEAR, COUNTED, forecast_sums
 from clearcube.methods import make_filler
@@ -182,6 +182,24 @@ def test_an_evaluation_that_is_stopped_keeps_the_fillings_that_are_done(tmp_path
     assert list(load(forecast_sums_path(tmp_path, "place")).outcomes) == [("steady", NONE, SEED)]
 
 
+def test_a_run_that_reads_no_weather_keeps_what_guided_models_forecast(tmp_path):
+    def weather(value):
+        return Weather(days(60, step=1), np.full((60, 1), value, np.float32), ("rain",))
+
+    guided = {"guided": lambda: Steady(0.3)}
+    dry, wet = episode(), replace(episode(), weather=weather(5.0))
+    evaluate_into(tmp_path, wet, plan(guided))
+    evaluate_into(tmp_path, dry, plan())
+    held = load(forecast_sums_path(tmp_path, "place"))
+    assert {model for model, _, _ in held.outcomes} == {"guided", *MODELS}
+    Steady.given.clear()
+    evaluate_into(tmp_path, wet, plan(guided))
+    assert not Steady.given
+    evaluate_into(tmp_path, replace(dry, weather=weather(6.0)), plan(guided))
+    assert Steady.given
+    assert {model for model, _, _ in load(forecast_sums_path(tmp_path, "place")).outcomes} == {"guided"}
+
+
 def test_an_episode_of_which_nothing_is_seen_afterwards_cannot_be_scored():
     dark = replace(episode(), target_ndvi=np.full_like(episode().target_ndvi, np.nan))
     outcomes = evaluate_episode(dark, plan()).outcomes.values()
@@ -207,6 +225,29 @@ def test_scores_over_cubes_are_those_of_the_definitions():
     pooled = Sums(sum(s.total for s in squared), sum(s.weight for s in squared)).pooled()
     assert scores[ERROR] == pytest.approx(np.sqrt(pooled.total / pooled.weight))
     assert set(found.by_class("persistence", "linear")) <= {"crop", "grass", "tree"}
+
+
+def test_scores_are_of_the_cubes_that_every_model_and_fill_forecasts():
+    whole, records = compared()
+    pairs = [(model, fill) for model in MODELS for fill in FILLS]
+    outcomes = {**records[0].outcomes, ("persistence", "linear", SEED): Outcome(left_out=True, problem="dark")}
+    found, fewer = ForecastComparison(), ForecastComparison()
+    for record in (replace(records[0], outcomes=outcomes), *records[1:]):
+        found.add(record, list(MODELS), list(FILLS))
+    for record in records[1:]:
+        fewer.add(record, list(MODELS), list(FILLS))
+    assert found.shared == {"place-1", "place-2"} and whole.shared == {*found.shared, "place-0"}
+    for pair in pairs:
+        for mine, theirs in (
+            (found.scores(*pair), fewer.scores(*pair)),
+            (found.by_lead(*pair), fewer.by_lead(*pair)),
+            *zip(found.by_class(*pair).values(), fewer.by_class(*pair).values(), strict=True),
+        ):
+            assert mine == pytest.approx(theirs, nan_ok=True)
+    assert found.scores("persistence", NONE)[ERROR] != whole.scores("persistence", NONE)[ERROR]
+    chosen = Chosen(tuple(MODELS), tuple(FILLS))
+    assert "Scores are of the 2 that all of these forecast" in introduction(found, chosen)
+    assert "Scores are of" not in introduction(whole, chosen)
 
 
 def test_values_of_a_cube_against_a_naive_loop():

@@ -202,7 +202,7 @@ def test_missing_band_of_a_date_is_named(tmp_path):
 
 def test_linked_products_are_read_and_loops_of_links_end(tmp_path):
     safe(tmp_path / "archive", OLD, 100)
-    _, new = safe(tmp_path / "archive", NEW, 200)
+    safe(tmp_path / "archive", NEW, 200)
     place = tmp_path / "place"
     place.mkdir()
     for name in (OLD, NEW):

@@ -11,7 +11,7 @@ import numpy as np
 from clearcube.errors import InputError
 from clearcube.evaluation.folder import masks_path, sums_path
 from clearcube.evaluation.records import Outcome, Record, load, save
-from clearcube.evaluation.run import DRAWN, WEIGHTS, read_masks, save_masks
+from clearcube.evaluation.run import DRAWN, WEIGHTS, masks_held, read_masks, save_masks
 
 
 def merge_cube(key: str, folders: Sequence[Path], out: Path) -> None:
@@ -28,10 +28,10 @@ def merge_cube(key: str, folders: Sequence[Path], out: Path) -> None:
     for folder, record in zip(there[1:], records[1:], strict=True):
         merged = _joined(merged, record, f"{there[0]} and {folder}: cube {key}")
     save(merged, sums_path(out, key))
-    for folder in there:
+    for folder, record in zip(there, records, strict=True):
         path = masks_path(folder, key)
         if path.is_file():
-            save_masks(read_masks(path), masks_path(out, key))
+            save_masks(masks_held(read_masks(path), record), masks_path(out, key), merged)
 
 
 def _joined(one: Record, other: Record, where: str) -> Record:

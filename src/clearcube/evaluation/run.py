@@ -212,25 +212,37 @@ def evaluate_into(
         if known is None or not _same_cube(known, record):
             hidden_path.unlink(missing_ok=True)  # those of another cube that had this name
         known = record
-        if masks:
-            save_masks(masks, hidden_path)
+        save_masks(masks, hidden_path, record)
         if masks or (record.fingerprint, record.settings, len(record.outcomes)) != there:
             save(record, path)
 
     return evaluate_cube(cube, plan, known, save_record, on_progress, stop)
 
 
-def save_masks(masks: Mapping[str, NDArray[np.bool_]], path: Path) -> None:
-    """Write hidden pixels, packed to bits, beside their `shape` (T, H, W); those of other experiments stay."""
-    shape = next(iter(masks.values())).shape
+def save_masks(masks: Mapping[str, NDArray[np.bool_]], path: Path, record: Record) -> None:
+    """Write hidden pixels, packed to bits, beside their `shape` (T, H, W).
+
+    Those of other experiments stay where the record holds an outcome of them, else they are of an earlier drawing.
+    """
     earlier = read_masks(path) if path.exists() else {}
-    kept = {name: mask for name, mask in earlier.items() if mask.shape == shape}
-    packed: dict[str, Any] = {name: np.packbits(mask) for name, mask in (kept | dict(masks)).items()}
-    packed["shape"] = np.array(shape)
+    kept = {**masks_held(earlier, record), **masks}
+    if kept.keys() == earlier.keys() and not masks:
+        return
+    if not kept:
+        path.unlink()
+        return
+    packed: dict[str, Any] = {name: np.packbits(mask) for name, mask in kept.items()}
+    packed["shape"] = np.array(next(iter(kept.values())).shape)
     part = path.with_suffix(".part")
     with part.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **packed)
     part.replace(path)
+
+
+def masks_held(masks: Mapping[str, NDArray[np.bool_]], record: Record) -> dict[str, NDArray[np.bool_]]:
+    """The masks of experiments that the record holds an outcome of."""
+    held = {f"{scenario}_{seed}" for _, scenario, seed in record.outcomes}
+    return {name: mask for name, mask in masks.items() if name in held or name.rpartition("_")[0] in held}
 
 
 def read_masks(path: Path) -> dict[str, NDArray[np.bool_]]:

@@ -49,7 +49,7 @@ _STATISTIC = {
 
 @dataclass
 class ForecastComparison:
-    """What is known of all episodes.
+    """What is known of all episodes. Scores are of the cubes that every model and fill gave a forecast of.
 
     outcomes : (model, fill) -> cube -> its sums. values : (model, fill, metric) -> cube -> value.
     cloudy : cube -> share of its context that was not observed. places : cube -> place.
@@ -82,12 +82,22 @@ class ForecastComparison:
                     if np.isfinite(value):
                         self.values.setdefault((model, fill, metric), {})[record.cube] = value
 
+    @property
+    def shared(self) -> set[str]:
+        """The cubes of which every model and fill has a forecast, of those that have any."""
+        return set.intersection(*map(set, self.outcomes.values())) if self.outcomes else set()
+
+    def compared(self, model: str, fill: str) -> dict[str, Outcome]:
+        """Cube -> its sums, of the shared cubes."""
+        shared = self.shared
+        return {cube: outcome for cube, outcome in self.outcomes.get((model, fill), {}).items() if cube in shared}
+
     def counted(self, model: str, fill: str) -> dict[str, Mapping[str, Sums]]:
-        """Cube -> sums over GreenEarthNet's pixels."""
-        return {cube: outcome.sets[COUNTED] for cube, outcome in self.outcomes.get((model, fill), {}).items()}
+        """Cube -> sums over GreenEarthNet's pixels, of the shared cubes."""
+        return {cube: outcome.sets[COUNTED] for cube, outcome in self.compared(model, fill).items()}
 
     def scores(self, model: str, fill: str) -> dict[str, float]:
-        """GreenEarthNet's scores over all cubes, outperformance, and pooled errors over all clear target values."""
+        """GreenEarthNet's scores, outperformance, and pooled errors over all clear target values."""
         found = dataset_scores(self.counted(model, fill).values())
         found["outperformance"] = outperformance(self.counted(model, fill), self.counted("climatology", fill))
         for metric in _STATISTIC:
@@ -95,8 +105,8 @@ class ForecastComparison:
         return found
 
     def _pooled(self, model: str, fill: str, metric: str) -> float:
-        """A metric of the sums of all cubes."""
-        outcomes = self.outcomes.get((model, fill), {}).values()
+        """A metric of the sums of the shared cubes."""
+        outcomes = self.compared(model, fill).values()
         parts = [sums for sums in (_sums_of(outcome, metric) for outcome in outcomes) if sums is not None]
         if not parts:
             return float("nan")
@@ -108,7 +118,7 @@ class ForecastComparison:
 
     def by_lead(self, model: str, fill: str) -> dict[str, float]:
         """Part of the horizon, days -> RMSE over all clear target values, pooled."""
-        return errors_by_lead(self.outcomes.get((model, fill), {}).values())
+        return errors_by_lead(self.compared(model, fill).values())
 
 
 def scores_by_class(tallies: Iterable[Mapping[str, Sums]]) -> dict[str, dict[str, float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -157,25 +157,32 @@ class Episode:
             assert field is None or field.shape == frame, (field.shape, frame)
 
     def fingerprint(self) -> str:
-        """Checksum of all that forecasts and scores depend on, whatever file it is from."""
-        digest = hashlib.sha256(repr((self.classes, self.context.bands)).encode())
+        """Checksum of all that forecasts and scores depend on beside the weather, whatever file it is from."""
         blocks = [self.context] if self.history is None else [self.context, self.history]
         arrays: list[NDArray[Any] | None] = []
         for block in blocks:
             arrays += [block.reflectance, block.observed, block.dates]
         arrays += [self.target_dates, self.target_ndvi, self.elevation, self.landcover, self.truth_ndvi]
-        if self.weather is not None:
-            digest.update(repr(self.weather.names).encode())
-            arrays += [self.weather.dates, self.weather.values]
-        for array in arrays:
-            digest.update(b"none" if array is None else repr((array.shape, array.dtype.str)).encode() + _bytes(array))
-        return digest.hexdigest()
+        return _checksum((self.classes, self.context.bands), arrays)
+
+    def weather_fingerprint(self) -> str:
+        """Checksum of the weather, on which guided forecasts depend; empty without any."""
+        weather = self.weather
+        return "" if weather is None else _checksum(weather.names, [weather.dates, weather.values])
 
     @property
     def leads(self) -> NDArray[np.int64]:
         """(Th,) days from the last date of the context to each target date."""
         leads: NDArray[np.int64] = (self.target_dates - self.context.dates[-1]).astype(np.int64)
         return leads
+
+
+def _checksum(names: object, arrays: Iterable[NDArray[Any] | None]) -> str:
+    """Of names and arrays, all NaN alike."""
+    digest = hashlib.sha256(repr(names).encode())
+    for array in arrays:
+        digest.update(b"none" if array is None else repr((array.shape, array.dtype.str)).encode() + _bytes(array))
+    return digest.hexdigest()
 
 
 def _bytes(array: NDArray[Any]) -> bytes:

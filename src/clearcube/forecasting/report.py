@@ -76,7 +76,9 @@ def report(found: ForecastComparison, chosen: Chosen, pictures: Sequence[str] = 
 def introduction(found: ForecastComparison, chosen: Chosen) -> str:
     """What was evaluated."""
     cubes = f"{len(found.cubes)} cube{'s' if len(found.cubes) != 1 else ''}"
-    return f"{cubes}, models {', '.join(chosen.models)}, fills {', '.join(chosen.fills)}."
+    compared = len(found.shared)
+    told = "" if compared == len(found.cubes) else f" Scores are of the {compared} that all of these forecast."
+    return f"{cubes}, models {', '.join(chosen.models)}, fills {', '.join(chosen.fills)}.{told}"
 
 
 def sections(found: ForecastComparison, chosen: Chosen) -> list[Section]:
@@ -151,13 +153,14 @@ def write_summary(path: Path, found: ForecastComparison, chosen: Chosen) -> None
 def _summary(found: ForecastComparison, pair: tuple[str, str]) -> Iterator[tuple[str, str, str, float, list[float]]]:
     """Metric, land cover, days, value over all cubes, and the values of the cubes that have one."""
     for metric, value in found.scores(*pair).items():
-        yield metric, EVERY, EVERY, value, list(found.values.get((*pair, metric), {}).values())
+        of_cubes = found.values.get((*pair, metric), {})
+        yield metric, EVERY, EVERY, value, [of_cubes[cube] for cube in of_cubes if cube in found.shared]
     classes = [scores_by_class([tally]) for tally in found.counted(*pair).values()]
     for name, scores in found.by_class(*pair).items():
         for metric, value in scores.items():
             own = [of_cube[name][metric] for of_cube in classes if name in of_cube]
             yield metric, name, EVERY, value, [each for each in own if np.isfinite(each)]
-    parts = [errors_by_lead([outcome]) for outcome in found.outcomes[pair].values()]
+    parts = [errors_by_lead([outcome]) for outcome in found.compared(*pair).values()]
     for part, value in found.by_lead(*pair).items():
         yield ERROR, EVERY, part, value, [of_cube[part] for of_cube in parts if part in of_cube]
 

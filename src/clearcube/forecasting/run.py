@@ -30,6 +30,8 @@ LEADS = "lead"
 PLACE = "place"
 WEIGHTS = "weights"
 """Setting: name of a fill or model -> checksum of its weights."""
+WEATHER = "weather"
+"""Setting: checksum of the weather that guided models were given; empty where none was read."""
 SEED = 0
 """Records have a seed; forecasts draw nothing."""
 
@@ -68,7 +70,8 @@ def evaluate_episode(
     ------
     Terminated : `stop` was asked.
     """
-    record = Record(episode.name, (), {**plan.settings, PLACE: episode.place}, fingerprint=episode.fingerprint())
+    settings = {**plan.settings, PLACE: episode.place, WEATHER: episode.weather_fingerprint()}
+    record = Record(episode.name, (), settings, fingerprint=episode.fingerprint())
     if known is not None:
         _take_over(known, record, plan)
     for fill, make in plan.fills.items():
@@ -88,12 +91,17 @@ def evaluate_episode(
 
 
 def _take_over(known: Record, record: Record, plan: ForecastPlan) -> None:
-    """Take the outcomes of an earlier run that still hold: of the same episode, settings and weights.
+    """Take the outcomes of an earlier run that still hold: of the same episode, settings, weather and weights.
 
-    Those of models and fills that this run does not ask for stay, with the checksums of their weights.
+    Those of models and fills that this run does not ask for stay, with the checksums of their weights, and of the
+    weather where this run reads none.
     """
-    plain, earlier_plain = ({k: v for k, v in each.settings.items() if k != WEIGHTS} for each in (record, known))
+    apart = (WEIGHTS, WEATHER)
+    plain, earlier_plain = ({k: v for k, v in each.settings.items() if k not in apart} for each in (record, known))
     if (earlier_plain, known.fingerprint) != (plain, record.fingerprint):
+        return
+    weathers = [each.settings.get(WEATHER, "") for each in (record, known)]
+    if all(weathers) and weathers[0] != weathers[1]:
         return
     earlier, now = (dict(each.settings.get(WEIGHTS, {})) for each in (known, record))
     asked = {*plan.models, *plan.fills}
@@ -101,7 +109,8 @@ def _take_over(known: Record, record: Record, plan: ForecastPlan) -> None:
     held = {(model, fill, seed): o for (model, fill, seed), o in known.outcomes.items() if not {model, fill} & changed}
     used = {name for model, fill, _ in held for name in (model, fill)} & earlier.keys()
     record.outcomes.update(held)
-    record.settings = {**record.settings, WEIGHTS: {name: earlier[name] for name in sorted(used)} | now}
+    weights = {name: earlier[name] for name in sorted(used)} | now
+    record.settings = {**record.settings, WEIGHTS: weights, WEATHER: weathers[0] or weathers[1]}
 
 
 def forecast_episode(model: Forecaster, context: Block, episode: Episode) -> Forecast:
