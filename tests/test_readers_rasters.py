@@ -354,6 +354,19 @@ def test_a_lone_band_of_ones_own_goes_by_its_description_and_not_by_its_folder(t
     assert read([path], ReadOptions()).reflectance.band.values.tolist() == ["yellow"]
 
 
+@pytest.mark.parametrize(
+    "mapped", [{"red": "4", "blue": "1"}, {"red": "nir"}, {"nir": "red", "red": "nir"}, {"red": "red", "blue": "3"}]
+)
+def test_a_band_that_the_user_maps_is_no_other_of_that_description(tmp_path, mapped):
+    names = ("blue", "green", "red", "nir")
+    values = numbers(4, bands=4)
+    path = write(tmp_path / "20210610.tif", values, names=names)
+    series = read([path], ReadOptions(bands=tuple(mapped), variables=mapped))
+    for band, variable in mapped.items():
+        position = int(variable) - 1 if variable.isdigit() else names.index(variable)
+        np.testing.assert_array_equal(series.reflectance.sel(band=band).values[0], values[position])
+
+
 def test_mask_bands_within_a_stack_and_masks_alone(tmp_path):
     values = numbers(1, 3, dtype="float32") / 1e4
     values[2] = np.arange(WIDTH) % 2

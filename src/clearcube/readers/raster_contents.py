@@ -125,10 +125,10 @@ def _is_number(text: str) -> bool:
 def _band_of(label: str, info: RasterInfo, options: ReadOptions, mapped: Collection[str]) -> str | None:
     """The band that a label means, if the user has not said that another one is it."""
     band = canonical(label)
-    if options.bands is not None and label in options.bands:
-        return band
-    known = info.filled or band_called(label) is not None
-    return band if known and band not in mapped else None
+    if band in mapped:
+        return None
+    asked = options.bands is not None and label in options.bands
+    return band if asked or info.filled or band_called(label) is not None else None
 
 
 def _in_order(bands: tuple[str, ...], info: RasterInfo) -> dict[str, int]:
