@@ -3,14 +3,13 @@ import pytest
 import xarray as xr
 from builders import BANDS, cloudy_cube
 
-from clearcube.cube import dates_of
+from clearcube.cube import dates_of, elevation_of
 from clearcube.errors import InputError
 from clearcube.forecasting.baselines import Harmonic, Persistence, Seasonal
 from clearcube.forecasting.episode import continued, ndvi_of
 from clearcube.forecasting.reading import episode_of, landcover_of, latitude_of, read_episode, tile_of
 from clearcube.forecasting.run import forecast_episode
 from clearcube.forecasting.vegetation import VEGETATION, vegetation_of
-from clearcube.readers.elevation import elevation_of
 from clearcube.readers.open import open_cube
 from clearcube.simulation import LandCover, SceneConfig, simulate
 from clearcube.simulation.cubes import to_cube

@@ -6,11 +6,10 @@ import pytest
 import xarray as xr
 
 from clearcube import fill
-from clearcube.cube import check_cube, crs_of, dates_of
+from clearcube.cube import check_cube, crs_of, dates_of, elevation_of
 from clearcube.errors import InputError
 from clearcube.readers import open_cube
 from clearcube.readers.earthnet_names import parse_name, tile_corner
-from clearcube.readers.elevation import elevation_of
 
 STEM = "29SND_2017-06-30_2017-11-26_1081_1209_1721_1849_16_96_26_106.npz"
 

@@ -355,7 +355,7 @@ def test_a_lone_band_of_ones_own_goes_by_its_description_and_not_by_its_folder(t
 
 
 @pytest.mark.parametrize(
-    "mapped", [{"red": "4", "blue": "1"}, {"red": "nir"}, {"nir": "red", "red": "nir"}, {"red": "red", "blue": "3"}]
+    "mapped", [{"red": "4", "blue": "1"}, {"red": "nir"}, {"nir": "red", "red": "nir"}, {"red": "red", "blue": "1"}]
 )
 def test_a_band_that_the_user_maps_is_no_other_of_that_description(tmp_path, mapped):
     names = ("blue", "green", "red", "nir")

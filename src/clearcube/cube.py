@@ -142,6 +142,14 @@ def crs_of(dataset: xr.Dataset) -> Any:
     return dataset.rio.crs
 
 
+def elevation_of(cube: xr.Dataset) -> NDArray[np.float32] | None:
+    """Elevation in metres, (H, W) float32; None where a cube has none."""
+    if "elevation" not in cube:
+        return None
+    values: NDArray[np.float32] = cube["elevation"].values.astype(np.float32)
+    return values
+
+
 def day_of_year(dates: NDArray[np.datetime64] | np.datetime64) -> NDArray[np.int64]:
     """Day of the year of dates, 1 on the first of January; of the shape of the dates.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.cube import bands_of, crs_of, dates_of
+from clearcube.cube import bands_of, crs_of, dates_of, elevation_of
 from clearcube.errors import InputError
 from clearcube.fill_cube.survey import check_reflectance
 from clearcube.filler import Block, at_dates
@@ -18,7 +18,6 @@ from clearcube.forecasting.vegetation import named_landcover, public_legend_of
 from clearcube.forecasting.weather import earthnet_weather, eobs_weather, with_radiation
 from clearcube.landcover import flag_names
 from clearcube.readers.earthnet_names import parse_name
-from clearcube.readers.elevation import elevation_of
 from clearcube.readers.open import open_cube
 from clearcube.readers.store_files import decoded_dates, open_store
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearcube.checksums import sha256_of
-from clearcube.cube import OPTICAL_NM, Band, bands_of, dates_of
+from clearcube.cube import OPTICAL_NM, Band, bands_of, dates_of, elevation_of
 from clearcube.errors import DAMAGED_ARCHIVE, InputError
 from clearcube.filler import Block
 from clearcube.training.names import distinct_names, distinct_stems
@@ -200,7 +200,6 @@ def test_sums() -> dict[str, str]:
 def _opened(path: Path, options: Mapping[str, Any], name: str) -> _Part:
     """A cube of any format in memory, if it can be trained on."""
     from clearcube.fill_cube.survey import check_reflectance
-    from clearcube.readers.elevation import elevation_of
     from clearcube.readers.open import open_cube
 
     cube = open_cube(str(path), **options).load()

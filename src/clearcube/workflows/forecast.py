@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearcube.checksums import sha256_of
-from clearcube.cube import Source, bands_of, dates_of, red_and_near_infrared
+from clearcube.cube import Source, bands_of, dates_of, elevation_of, red_and_near_infrared
 from clearcube.errors import InputError
 from clearcube.filler import Block, Filler
 from clearcube.forecasting.baselines import Climatology
@@ -105,7 +105,6 @@ def _forecast(
     from clearcube.fill_cube.survey import check_reflectance
     from clearcube.forecasting.reading import landcover_of
     from clearcube.forecasting.run import knowing
-    from clearcube.readers.elevation import elevation_of
     from clearcube.readers.open import open_cube
 
     progress("reading", 0, 1)
