@@ -276,11 +276,15 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(data, tmp_path):
     broken = config(tmp_path / "b")
     train(broken, data, until=2)
     log = tmp_path / "b/run/log.jsonl"
+    losses = [json.loads(line) for line in (tmp_path / "a/run/log.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in losses if "loss" in record] == [4]
     with log.open("a") as file:  # it went on after the save, and was killed
         file.write('{"step": 3, "seconds": 9, "loss": {}}\n{"step": 3, "sec')
     train(broken, data, resume=True)
     logs = [path.read_text().splitlines() for path in (log, tmp_path / "a/run/log.jsonl")]
     assert len({tuple(json.loads(line)["step"] for line in lines) for lines in logs}) == 1
+    told = [[json.loads(line).get("loss") for line in lines] for lines in logs]
+    assert told[0] == told[1]
     one, other = (checkpoint.load(tmp_path / name / "run/last.safetensors")[0] for name in "ab")
     for a, b in zip(one.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(a, b)
@@ -354,6 +358,9 @@ def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path):
         ({"network": {"steps": 0}}, "positive sizes"),
         ({"episodes": {"real": 1.0}}, "real must lie"),
         ({"seed": "a"}, "give a whole number"),
+        ({"seed": -1}, "seed must be a whole number from 0"),
+        ({"seed": 2**70}, "below 2\\^63"),
+        ({"output": ""}, "output must name a folder"),
         ({"network": {"weather": 3}, "train": ["a.nc"]}, "simulated places alone"),
         ({"network": {"weather": 2}}, "must be 0 or 3"),
         ({"network": {"step_days": 7}}, "140 days; targets to learn from end after 100"),
@@ -452,7 +459,12 @@ def test_dark_stretches_are_left_out():
     cube = real_cube()
     hidden = replace(cube.block, observed=np.zeros_like(cube.block.observed))
     assert not list(stretches(NamedBlock("dark", hidden), 16, 100))
-    assert real_pack([NamedBlock("dark", hidden)], 16, fillers(), **GRID) is None
+    dark = NamedBlock("dark", hidden)
+    with pytest.raises(InputError, match=r"nothing can be learnt from dark: an episode takes 15 dates of 16 x 16"):
+        real_pack([dark], 16, fillers(), **GRID)
+    with pytest.warns(UserWarning, match="nothing can be learnt from dark"):
+        assert len(real_pack([dark, real_cube()], 16, fillers(), **GRID))
+    assert real_pack([], 16, fillers(), **GRID) is None
 
 
 def test_real_and_simulated_episodes_learn_together(data, pack, tmp_path):

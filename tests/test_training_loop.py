@@ -39,7 +39,7 @@ from clearcube.training.packing import TrainingData
 from clearcube.training.samples import Sampler
 from clearcube.training.state import Progress, alone_in, command, load_state, save_state, save_weights
 from clearcube.training.step import forward, new_learner, one_cycle, train_step
-from clearcube.training.validation import NamedBlock, experiments, gains, overall
+from clearcube.training.validation import NamedBlock, experiments, gains, overall, predicted
 from clearcube.workflows.train import train_network
 
 
@@ -83,15 +83,31 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path):
     assert one["progress"]["validations"] == two["progress"]["validations"]
 
 
-def test_a_run_that_goes_on_knows_the_files_that_it_read_before(tmp_path):
+def test_a_run_goes_on_with_the_files_that_it_began_with(tmp_path):
     train(config(tmp_path), DATA, until=4)
-    more = dataclasses.replace(DATA, files={"b.nc": "01"})
     with pytest.raises(InputError, match=r"a.nc is not the file that the run began with \(sha256 00, now 02\)"):
         train(config(tmp_path), dataclasses.replace(DATA, files={"a.nc": "02"}), resume=True)
-    train(config(tmp_path), more, resume=True)
+    for files, words in (
+        ({"a.nc": "00", "b.nc": "01"}, "added b.nc"),
+        ({}, "missing a.nc"),
+        ({"b.nc": "00"}, "added b.nc; missing a.nc"),
+    ):
+        with pytest.raises(InputError, match=rf"not those that the run began with \({words}\): give the same ones"):
+            train(config(tmp_path), dataclasses.replace(DATA, files=files), resume=True)
+    train(config(tmp_path), DATA, resume=True)
     made = checkpoint.load(tmp_path / "last.safetensors")[1]["provenance"]
-    assert made["files"] == {"a.nc": "00", "b.nc": "01"}
+    assert made["files"] == {"a.nc": "00"}
     assert made["hardware"].endswith(", float32")
+
+
+def test_large_cubes_are_judged_window_by_window(monkeypatch):
+    model, left = new_learner(config("unused")).average.eval(), DATA.validation[0].block
+    whole = predicted(model, left, "float32")
+    monkeypatch.setattr(validation, "WINDOW", 16)
+    monkeypatch.setattr(validation, "AROUND", 8)
+    parts = predicted(model, left, "float32")
+    assert parts.shape == whole.shape and np.isfinite(parts).all()
+    assert np.abs(parts - whole).max() < 0.02  # the halo is small here
 
 
 def test_early_stopping_needs_cubes_to_judge_by(tmp_path):

@@ -97,6 +97,43 @@ def test_parts_that_train_and_judge_share_nothing(tmp_path, train, judge, shared
         assert sum(len(cube.block.dates) for cube in (*gathered(made).train, *gathered(made).validation)) == 8
 
 
+def rasters(folder, years, linked=()):
+    """A folder of 4-band GeoTIFFs, four dates of a year in a folder of its own; years in `linked` lie elsewhere."""
+    place = rasterio.transform.from_origin(600000, 5000000, 10, 10)
+    size = {"height": 20, "width": 20, "count": 4, "dtype": "float32", "crs": "EPSG:32631", "transform": place}
+    folder.mkdir()
+    for year in years:
+        own = folder / str(year)
+        if year in linked:
+            own.symlink_to(folder.with_name(f"archive{year}"), target_is_directory=True)
+            own = own.resolve()
+        own.mkdir()
+        for date in range(4):
+            with rasterio.open(own / f"reflectance_{year}010{date + 1}.tif", "w", **size) as file:
+                file.write(np.random.default_rng(year + date).uniform(0.1, 0.4, (4, 20, 20)).astype(np.float32))
+                file.descriptions = ("blue", "green", "red", "nir")
+    return folder
+
+
+def test_a_folder_within_another_shares_its_files(tmp_path):
+    site = rasters(tmp_path / "site", (2018, 2019))
+    for train, judge in ((site, site / "2019"), (site / "2019", site)):
+        with pytest.raises(InputError, match="is to train and to validate"):
+            gathered(config_from({"train": [str(train)], "validation": [str(judge)]}))
+    apart = gathered(config_from({"train": [str(site / "2018")], "validation": [str(site / "2019")]}))
+    assert [len(cube.block.dates) for cube in (*apart.train, *apart.validation)] == [4, 4]
+
+
+def test_files_behind_links_are_recorded_and_refused_too(tmp_path, monkeypatch):
+    site = rasters(tmp_path / "site", (2018, 2019), linked=(2019,))
+    data = gathered(config_from({"train": [str(site)]}))
+    assert len(data.files) == len(data.train[0].block.dates) == 8
+    digest = hashlib.sha256(next((tmp_path / "archive2019").iterdir()).read_bytes()).hexdigest()
+    monkeypatch.setattr(packing, "test_sums", lambda: {digest: "secret"})
+    with pytest.raises(InputError, match="held-out test file"):
+        gathered(config_from({"train": [str(site)]}))
+
+
 def test_a_pack_is_for_the_cubes_of_its_configuration(tmp_path, capsys):
     for i, name in enumerate("ab"):
         stored(tmp_path / f"{name}.nc", seed=i)
@@ -304,6 +341,9 @@ def test_the_module_says_what_it_cannot_use(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command, "train", _terminated)
     assert command.main([str(tmp_path / "c.toml"), str(tmp_path / "p.npz"), "--resume"]) == 143
     assert capsys.readouterr().err == "terminated" + go_on
+    os.utime(tmp_path / "run" / "state.pt", (1e9, 1e9))  # of the run before: nothing of this one is kept
+    assert command.main([str(tmp_path / "c.toml"), str(tmp_path / "p.npz"), "--overwrite"]) == 143
+    assert capsys.readouterr().err == "terminated\n"
 
 
 def _interrupted(*_, **__):

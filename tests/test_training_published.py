@@ -191,6 +191,22 @@ def test_clean_series_are_as_many_as_those_to_be_filled_and_others():
     assert not filled.target.equal(clean.target)
 
 
+def test_clean_series_have_the_bands_of_cubes_that_are_too_short_for_them():
+    short = block()
+    short = Block(short.reflectance[:3, :3], short.observed[:3], short.dates[:3], short.bands[:3])
+    table = {"network": {"kind": "ganfilling", "bands": 3}, "loss": {"adversarial": 0.1}, "output": "unused"}
+    made = config_from(table | {"sampling": {"way": "delivered", "dates": [3], "size": 64, "free_bands": 0.0}})
+    data = TrainingData((NamedBlock("short", short),))
+    assert clean_sampler_of(made, data).batch(0).target.shape[1:] == (4, 3, 64, 64)
+
+
+def test_cubes_alone_that_are_shorter_than_samples_are_warned_of():
+    made = config("ganfilling", "delivered", absolute=1)
+    longer = dataclasses.replace(made, sampling=dataclasses.replace(made.sampling, simulated=0.0, dates=(4, 40)))
+    with pytest.warns(UserWarning, match=r"no cube has the 40 dates of the longest samples"):
+        sampler_of(longer, DATA)
+
+
 @pytest.mark.parametrize("way", ["masked", "delivered"])
 def test_batches_with_bands_of_their_own_hold_no_real_cube(way):
     made = config_from(

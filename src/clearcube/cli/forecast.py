@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -102,7 +103,8 @@ def train_forecast(
     quiet: o.Quiet = False,
 ) -> None:
     """Train the network that forecasts, on simulated places and on your own cubes."""
-    with explained(kept=lambda: _saved_state(config)):
+    since = time.time() if overwrite and not resume else 0.0
+    with explained(kept=lambda: _saved_state(config, since)):
         from clearcube.workflows.train_forecast import train_forecaster
 
         report = (lambda record: None) if quiet else _show
@@ -112,13 +114,13 @@ def train_forecast(
         typer.echo(f"{folder}: weights are in last.safetensors{best}")
 
 
-def _saved_state(config: Path) -> Path | None:
+def _saved_state(config: Path, since: float) -> Path | None:
     """What a run that was stopped has left."""
     if "clearcube.forecasting.training" not in sys.modules:  # nothing had begun, and libraries may be half imported
         return None
     from clearcube.workflows.train_forecast import state_to_resume
 
-    return state_to_resume(config)
+    return state_to_resume(config, since)
 
 
 def _show(record: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,8 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a network on simulated scenes and on your own cubes."""
-    with explained(kept=lambda: _saved_state(config)):
+    since = time.time() if overwrite and not resume else 0.0
+    with explained(kept=lambda: _saved_state(config, since)):
         from clearcube.workflows.train import train_network
 
         report = (lambda record: None) if quiet else _show
@@ -44,13 +46,13 @@ def pack(
     typer.echo(f"{data}: {count} cubes")
 
 
-def _saved_state(config: Path) -> Path | None:
+def _saved_state(config: Path, since: float) -> Path | None:
     """What a run that was stopped has left."""
     if "clearcube.training.loop" not in sys.modules:  # nothing had begun, and libraries may be half imported
         return None
     from clearcube.workflows.train import state_to_resume
 
-    return state_to_resume(config)
+    return state_to_resume(config, since)
 
 
 def _show(record: dict[str, Any]) -> None:

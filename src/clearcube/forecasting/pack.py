@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -173,9 +174,12 @@ def _settings(filler: Filler | None) -> dict[str, str]:
 
 def _write(path: Path, pack: PackedEpisodes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial.npz")
-    np.savez(partial, **{f.name: getattr(pack, f.name) for f in fields(PackedEpisodes)})
-    partial.replace(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial.npz")  # runs may share the folder
+    try:
+        np.savez(partial, **{f.name: getattr(pack, f.name) for f in fields(PackedEpisodes)})
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> PackedEpisodes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clearcube.errors import InputError
 from clearcube.filler import Block
 from clearcube.forecasting.episode import CONTEXT_DATES, TARGET_DATES, Episode, ndvi_of
 from clearcube.forecasting.pack import PackedEpisodes, joined, packed
@@ -72,12 +74,31 @@ def _tells_enough(episode: Episode) -> bool:
 def real_pack(
     cubes: Sequence[NamedBlock], size: int, fillers: Fillers, *, step_days: int, steps: int
 ) -> PackedEpisodes | None:
-    """The stretches of all cubes, packed; None where there are none. Fewer targets than 20 are made up with NaN."""
-    parts = []
+    """The stretches of all cubes, packed; None without cubes. Fewer targets than 20 are made up with NaN.
+
+    Warns of cubes that give none.
+
+    Raises
+    ------
+    InputError : no cube gives any.
+    """
+    parts: list[PackedEpisodes] = []
+    idle = []
     for cube in cubes:
+        there = len(parts)
         for episode in stretches(cube, size, step_days * steps):
             pack = packed(episode, episode.target_ndvi, fillers, step_days=step_days, steps=steps)
             parts.append(_made_up(pack))
+        if len(parts) == there:
+            idle.append(cube.name)
+    if idle:
+        problem = (
+            f"nothing can be learnt from {', '.join(idle):.200}: an episode takes {CONTEXT_DATES + FEWEST_TARGETS} "
+            f"dates of {size} x {size} pixels (episodes.size) that were seen often enough"
+        )
+        if not parts:
+            raise InputError(f"{problem}; give other cubes, make episodes.size smaller, or take them out of [[train]]")
+        warnings.warn(problem, UserWarning, stacklevel=2)
     return joined(parts) if parts else None
 
 

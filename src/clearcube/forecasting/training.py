@@ -27,8 +27,8 @@ from clearcube.training.state import (
     LOG,
     alone_in,
     check_folder,
+    check_same_files,
     clear_folder,
-    files_of_both,
     hardware,
     load_state,
     provenance,
@@ -49,7 +49,7 @@ Report = Callable[[dict[str, Any]], None]
 class ForecastProgress:
     """Steps and seconds done, the smallest mean error of a validation, and what all of them found.
 
-    files : name -> sha256 of every file that the run read.
+    files : name -> sha256 of every file that the run read. sums : of the loss's terms over the steps after `logged`.
     """
 
     step: int = 0
@@ -57,6 +57,8 @@ class ForecastProgress:
     best: float = float("inf")
     validations: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    sums: dict[str, float] = field(default_factory=dict)
+    logged: int = 0
 
 
 def train(
@@ -84,7 +86,8 @@ def train(
     learner, progress = new_learner(config), ForecastProgress()
     if resume:
         progress = load_state(folder, learner, config, progress, forecast_config_from)
-    progress.files = files_of_both(progress.files, data.files)
+    check_same_files(progress.files, data.files)
+    progress.files = dict(data.files)
     learner.place(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     run, path = ForecastRun(config, data, learner, progress), folder / LOG
     with torch_threads(config.optimisation.threads), alone_in(folder):
@@ -122,17 +125,18 @@ def _loop(run: ForecastRun, write: Report, until: int | None) -> None:
     """Steps until the run is done."""
     config, progress, learner = run.config, run.progress, run.learner
     batches, rates = Batches(config, run.data.train), config.optimisation
-    started, recent = time.monotonic() - progress.seconds, []
+    started = time.monotonic() - progress.seconds
     while not is_done(progress, rates) and progress.step != until:
         batch = batches.batch(progress.step).to(learner.device)
-        recent.append(train_step(learner, batch, config, progress.step, share_done(progress, rates)))
+        terms = train_step(learner, batch, config, progress.step, share_done(progress, rates))
+        progress.sums = {name: progress.sums.get(name, 0.0) + value for name, value in terms.items()}
         progress.step += 1
         progress.seconds = time.monotonic() - started
         done = is_done(progress, rates)
-        if progress.step % LOG_EVERY == 0:
-            means = {name: round(float(np.mean([each[name] for each in recent])), 4) for name in recent[0]}
-            write(_record(progress, "loss", means))
-            recent = []
+        if done or progress.step % LOG_EVERY == 0:
+            count = progress.step - progress.logged
+            write(_record(progress, "loss", {name: round(total / count, 4) for name, total in progress.sums.items()}))
+            progress.sums, progress.logged = {}, progress.step
         if done or progress.step % config.check.every == 0:
             _validate(run, write)
         if done or progress.step % config.check.save == 0:

@@ -88,6 +88,8 @@ class ForecastTraining:
 
     def __post_init__(self) -> None:
         rates, episodes = self.optimisation, self.episodes
+        require(bool(self.output), "output must name a folder")
+        require(0 <= self.seed < 2**63, "seed must be a whole number from 0, below 2^63")
         require(rates.steps > 0 and rates.hours > 0, "optimisation.steps and hours must be positive")
         require(rates.crop % 4 == 0 and 8 <= rates.crop <= episodes.size, "crop must be a multiple of 4 up to size")
         require(rates.batch > 0 and rates.threads > 0, "optimisation.batch and threads must be positive")

@@ -137,8 +137,9 @@ def train_step(
     norm = nn.utils.clip_grad_norm_(learner.network.parameters(), rates.clip)
     if not bool(norm.isfinite()):
         raise InputError(
-            f"the loss is not a finite number at step {step}; the last saved state is good: lower "
-            "optimisation.learning_rate or set optimisation.precision to float32, and go on from it"
+            f"the loss is not a finite number at step {step}: lower optimisation.learning_rate or set "
+            "optimisation.precision to float32, and start over, from the last good weights with start = "
+            '"last.safetensors" where there are some'
         )
     learner.optimiser.step()
     follow(learner.average, learner.network, rates.average, step)

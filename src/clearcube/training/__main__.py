@@ -6,6 +6,7 @@ import argparse
 import json
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from clearcube.stopping import BAD_INPUT, INTERRUPTED, TERMINATED, Terminated, h
 from clearcube.training.config import TrainingConfig, read_config
 from clearcube.training.loop import train
 from clearcube.training.packing import TrainingData, check_sources, read_pack
-from clearcube.training.state import STATE, check_folder
+from clearcube.training.state import STATE, check_folder, written_since
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +26,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true", help="go on from the last saved state")
     parser.add_argument("--overwrite", action="store_true", help="start over where the output holds a run")
     given = parser.parse_args(arguments)
-    state = None
+    state: Path | None = None
+    since = time.time() if given.overwrite and not given.resume else 0.0
+
+    def kept() -> Path | None:
+        return state if state is not None and written_since(state, since) else None
+
     previous = signal.signal(signal.SIGTERM, terminate)
     go_on = {"resume": given.resume, "overwrite": given.overwrite}
     try:
@@ -39,9 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _stopped(f"error: {error.strerror or error}: {error.filename or 'the output'}", BAD_INPUT)
     except KeyboardInterrupt:
-        return _stopped(f"interrupted{_advice(state)}", INTERRUPTED)
+        return _stopped(f"interrupted{how_to_go_on(kept())}", INTERRUPTED)
     except Terminated:
-        return _stopped(f"terminated{_advice(state)}", TERMINATED)
+        return _stopped(f"terminated{how_to_go_on(kept())}", TERMINATED)
     finally:
         signal.signal(signal.SIGTERM, previous)
     return 0
@@ -61,10 +67,6 @@ def _data(config: TrainingConfig, path: str | None) -> TrainingData:
     data = read_pack(path)
     check_sources(data, config)
     return data
-
-
-def _advice(state: Path | None) -> str:
-    return how_to_go_on(state if state is not None and state.is_file() else None)
 
 
 def _stopped(message: str, code: int) -> int:

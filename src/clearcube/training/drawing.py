@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -130,7 +131,7 @@ def _common(block: Block) -> tuple[str, ...]:
 
 
 def check_dates(config: TrainingConfig, data: TrainingData) -> None:
-    """Whether there are dates enough.
+    """Whether there are dates enough; warns of samples of cubes that no cube is long enough for.
 
     Raises
     ------
@@ -141,6 +142,13 @@ def check_dates(config: TrainingConfig, data: TrainingData) -> None:
         raise InputError(
             f"the cubes to train on have at most {max(counts)} dates, samples at least {fewest}; give longer cubes, or "
             f"set sampling.dates to smaller numbers (from {FEWEST_DATES})"
+        )
+    if counts and not config.sampling.simulated and max(counts) < max(config.sampling.dates):
+        warnings.warn(
+            f"sampling.simulated is 0, but no cube has the {max(config.sampling.dates)} dates of the longest samples, "
+            f"which hold simulated scenes; for none set sampling.dates to numbers up to {max(counts)}",
+            UserWarning,
+            stacklevel=3,
         )
 
 

@@ -29,8 +29,8 @@ from clearcube.training.state import (
     Progress,
     alone_in,
     check_folder,
+    check_same_files,
     clear_folder,
-    files_of_both,
     load_state,
     save_state,
     save_weights,
@@ -77,7 +77,8 @@ def train(
     progress = Progress(start_sha256=sha256_of(begin.start) if begin.start else "")
     if resume:
         progress = load_state(folder, learner, config, progress, config_from)
-    progress.files = files_of_both(progress.files, data.files)
+    check_same_files(progress.files, data.files)
+    progress.files = dict(data.files)
     tests = _tests(config, data)
     where = chosen(config.optimisation.devices)
     where.place(learner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,16 +56,19 @@ def gathered(config: TrainingConfig) -> TrainingData:
     names = distinct_names(path for each in found.values() for source, cube in each for path in (cube, *beside(source)))
     read: dict[str, str] = {}
     content: dict[Path, frozenset[str]] = {}
+    places: dict[Path, set[str]] = {}
     for role, cubes in found.items():
         for source, cube in cubes:
             for path in (cube, *beside(source)):
                 sums = _checked_sums(path, names[path], role)
                 read |= sums
                 content[path] = frozenset(sums.values())
+                places[path] = {os.path.realpath(file) for file in _files_of(path)}
     train, validation = (_opened_all(found[role]) for role in ROLES)
     for judge in validation:
         for part in train:
-            if content[judge.path] == content[part.path] and judge.shares(part):
+            same = content[judge.path] == content[part.path] or places[judge.path] & places[part.path]
+            if same and judge.shares(part):
                 raise InputError(
                     f"{judge.path} is to train and to validate; what trains cannot judge: take it out of one, or give "
                     "each a part of it with bbox or time"
@@ -172,14 +176,22 @@ def beside(source: CubeSource) -> list[Path]:
 def _checked_sums(path: Path, name: str, role: str) -> dict[str, str]:
     """Name -> sha256 of the file, or of every file in the folder; refuses those on the shipped list of test files."""
     sums = {}
-    for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if each.is_file():
-            digest = sha256_of(each)
-            inside = each.relative_to(path).as_posix()
-            key = name if each == path else f"{name}/{inside}"
-            sums[key] = digest
-            _refuse_tests({str(each): digest}, f"take it out of '{role}'")
+    for each in _files_of(path):
+        digest = sha256_of(each)
+        inside = each.relative_to(path).as_posix()
+        key = name if each == path else f"{name}/{inside}"
+        sums[key] = digest
+        _refuse_tests({str(each): digest}, f"take it out of '{role}'")
     return sums
+
+
+def _files_of(path: Path) -> list[Path]:
+    """The file, or every file in the folder and in those that it links to."""
+    from clearcube.readers.sources import folders_below
+
+    if not path.is_dir():
+        return [path]
+    return [Path(folder, name) for folder, names in folders_below(str(path)) for name in names]
 
 
 def _refuse_tests(sums: Mapping[str, str], advice: str) -> None:

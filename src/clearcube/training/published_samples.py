@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clearcube.cube import Band
+    from clearcube.training.config import SamplingConfig
 
 
 class PublishedSampler(Sampler):
@@ -29,6 +31,10 @@ class PublishedSampler(Sampler):
 
     `given` is NaN where nothing came or a mask lies; elsewhere it holds clouds too.
     """
+
+    def __init__(self, config: SamplingConfig, blocks: Sequence[Block], seed: int) -> None:
+        super().__init__(config, blocks, seed)
+        self._own = blocks[0].bands if blocks else ()  # also where all of them are too short to draw from
 
     def _drawn(self, rng: Generator, n_dates: int, bands: tuple[Band, ...] | None) -> Sample:
         real = bands is None
@@ -76,8 +82,8 @@ class PublishedSampler(Sampler):
 
     def _usual(self, rng: Generator) -> tuple[Band, ...]:
         """The bands of the real cubes, or four with the wider or the narrower near infrared."""
-        if self.blocks and len(self.blocks[0].bands) != len(SENTINEL2_FOUR):
-            return self.blocks[0].bands
+        if self._own and len(self._own) != len(SENTINEL2_FOUR):
+            return self._own
         return super()._usual(rng)
 
 

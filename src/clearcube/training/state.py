@@ -59,13 +59,24 @@ class Progress:
     start_sha256: str = ""
 
 
-def saved_state(config: Path, read: Callable[[Path], Any]) -> Path | None:
-    """The state that a run of this configuration would go on from; None where there is none, or no configuration."""
+def written_since(state: Path, since: float) -> bool:
+    """Whether there is a state that is no older than `since`, seconds from 1970.
+
+    A run that starts over may be stopped before it wrote any: what is there then is the state of the run before.
+    """
+    return state.is_file() and state.stat().st_mtime >= since
+
+
+def saved_state(config: Path, read: Callable[[Path], Any], since: float = 0.0) -> Path | None:
+    """The state that a run of this configuration would go on from; None where there is none, or no configuration.
+
+    since : as of `written_since`.
+    """
     try:
         state = Path(read(config).output) / STATE
     except InputError:
         return None
-    return state if state.is_file() else None
+    return state if written_since(state, since) else None
 
 
 def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
@@ -215,20 +226,29 @@ def load_state(
     return progress
 
 
-def files_of_both(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
-    """Name -> sha256 of what a run read before it was stopped and of what it reads now.
+def check_same_files(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Refuse to go on with other files, name -> sha256, than were read before; nothing before: a run that begins.
 
     Raises
     ------
-    InputError : a file is another one than before.
+    InputError : a file is another one than before, or was not there, or is not any more.
     """
+    if before and before.keys() != now.keys():
+        words = [
+            f"{what} {', '.join(sorted(names)):.200}"
+            for what, names in (("added", now.keys() - before.keys()), ("missing", before.keys() - now.keys()))
+            if names
+        ]
+        raise InputError(
+            f"the cubes are not those that the run began with ({'; '.join(words)}): give the same ones, or start over "
+            "with --overwrite"
+        )
     for name in before.keys() & now.keys():
         if before[name] != now[name]:
             raise InputError(
                 f"{name} is not the file that the run began with (sha256 {before[name]:.12}, now {now[name]:.12}): put "
                 "that one back, or start over with --overwrite"
             )
-    return dict(before) | dict(now)
 
 
 def _same(plain: Mapping[str, Any], config: Configured, config_from: Callable[[Mapping[str, Any]], Configured]) -> bool:

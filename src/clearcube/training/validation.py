@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.filler import Block
+from clearcube.filler import Block, cut
 from clearcube.gaps import MaskBank, ScenarioUnavailable, hide, scored, withheld
 from clearcube.methods.temporal import fill_block
 from clearcube.methods.temporal_kernels import LINEAR
 from clearcube.networks.inference import applied
+from clearcube.tiling import windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +31,8 @@ class NamedBlock:
     elevation: NDArray[np.float32] | None = None
 
 
+WINDOW, AROUND = 256, 32
+"""Pixels of a side that a network looks at together, and how many around them."""
 LEAST_SQUARE = 1e-12
 """Mean square from which a fill counts as exact, so that its PSNR, 120 dB, is a number."""
 
@@ -86,6 +89,10 @@ def overall(found: dict[str, dict[str, float]]) -> dict[str, float]:
 
 
 def predicted(model: nn.Module, block: Block, precision: str) -> NDArray[np.float32]:
-    """The network's mean of a block, (T, B, H, W)."""
-    output = applied(model, block, precision)
-    return np.asarray(output.mean[0].float().cpu().numpy())
+    """The network's mean of a block, (T, B, H, W); of large ones window by window, so that memory does not grow."""
+    frame, mean = block.observed.shape[1:], np.empty_like(block.reflectance)
+    for window in windows((frame[0], frame[1]), WINDOW):
+        outer = window.grown(AROUND, (frame[0], frame[1]), AROUND)
+        output = applied(model, cut(block, outer.slices), precision).mean[0].float().cpu().numpy()
+        mean[(..., *window.slices)] = output[(..., *window.within(outer))]
+    return mean

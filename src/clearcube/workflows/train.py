@@ -33,12 +33,12 @@ def train_network(
     return folder if first_process() else None
 
 
-def state_to_resume(config: Path) -> Path | None:
-    """The saved state that a run of this configuration would go on from; None where there is none."""
+def state_to_resume(config: Path, since: float = 0.0) -> Path | None:
+    """The saved state that a run of this configuration would go on from, if it is no older than `since`; else None."""
     from clearcube.training.config import read_config
     from clearcube.training.state import saved_state
 
-    return saved_state(config, read_config)
+    return saved_state(config, read_config, since)
 
 
 def pack_cubes(config: Path, target: Path, *, overwrite: bool = False) -> int:

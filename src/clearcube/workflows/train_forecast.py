@@ -38,12 +38,12 @@ def train_forecaster(
     return folder
 
 
-def state_to_resume(config: Path) -> Path | None:
-    """The saved state that a run of this configuration would go on from; None where there is none."""
+def state_to_resume(config: Path, since: float = 0.0) -> Path | None:
+    """The saved state that a run of this configuration would go on from, if it is no older than `since`; else None."""
     from clearcube.forecasting.training_config import read_forecast_config
     from clearcube.training.state import saved_state
 
-    return saved_state(config, read_forecast_config)
+    return saved_state(config, read_forecast_config, since)
 
 
 def gathered_episodes(settings: ForecastTraining, report: Callable[[dict[str, Any]], None]) -> ForecastData:
