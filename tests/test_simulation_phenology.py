@@ -4,7 +4,8 @@ import pytest
 from clearcube.simulation.config import SceneConfig
 from clearcube.simulation.landcover import LandCover
 from clearcube.simulation.parcels import Parcels
-from clearcube.simulation.phenology import _mowing, parcel_curves
+from clearcube.simulation import phenology
+from clearcube.simulation.phenology import _decayed, _mowing, parcel_curves
 
 YEAR = SceneConfig(start=np.datetime64("2018-01-01"), days=tuple(range(0, 365, 5)))
 COUNT = 60
@@ -115,3 +116,20 @@ def test_rain_wets_all_parcels_and_irrigation_its_own():
     rain, irrigated = curves_of(LandCover.MAIZE).wet, curves_of(LandCover.MAIZE, irrigated=True).wet
     assert np.corrcoef(rain.T)[np.triu_indices(COUNT, 1)].mean() > 0.6
     assert np.corrcoef(irrigated.T)[np.triu_indices(COUNT, 1)].mean() < 0.6
+
+
+def test_what_is_left_of_rain_is_the_same_in_parts(monkeypatch):
+    rng = np.random.default_rng(0)
+    day, events = np.sort(rng.uniform(0, 90, 20)), np.sort(rng.uniform(-30, 90, 15))
+    given = day, events, rng.uniform(2, 7, 6), rng.random((15, 6))
+    whole = _decayed(*given)
+    naive = [
+        [
+            sum(given[3][e, p] * np.exp(-(t - events[e]) / given[2][p]) for e in range(15) if events[e] <= t)
+            for p in range(6)
+        ]
+        for t in day
+    ]
+    np.testing.assert_allclose(whole, naive, rtol=1e-12)
+    monkeypatch.setattr(phenology, "MOST_AT_ONCE", 4 * 15 * 6)
+    assert np.array_equal(_decayed(*given), whole)

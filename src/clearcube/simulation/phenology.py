@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 YEAR = 365.25
 NEVER_DAYS = 1e6
 """A day that does not come."""
+MOST_AT_ONCE = 10_000_000
+"""Dates times rains times parcels that are worked on together, which bounds memory."""
 CATCH_CROP_SHARE = 0.35
 """Share of harvested parcels that carry a catch crop through autumn."""
 
@@ -206,6 +208,10 @@ def _decayed(
     day: NDArray[np.float64], events: NDArray[np.float64], decay: NDArray[np.float64], amount: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """What is left of the events' amounts (E, P) at each date, (T, P)."""
-    since = day[:, None, None] - events[None, :, None]
-    left = np.where(since >= 0, np.exp(-np.maximum(since, 0) / decay), 0)
-    return np.asarray((left * amount).sum(axis=1))
+    dates = max(MOST_AT_ONCE // max(amount.size, 1), 1)
+    remains = []
+    for first in range(0, len(day), dates):
+        since = day[first : first + dates, None, None] - events[None, :, None]
+        left = np.where(since >= 0, np.exp(-np.maximum(since, 0) / decay), 0)
+        remains.append((left * amount).sum(axis=1))
+    return np.concatenate(remains)
