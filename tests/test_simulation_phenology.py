@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from clearcube.simulation import phenology
 from clearcube.simulation.config import SceneConfig
 from clearcube.simulation.landcover import LandCover
 from clearcube.simulation.parcels import Parcels
-from clearcube.simulation import phenology
 from clearcube.simulation.phenology import _decayed, _mowing, parcel_curves
 
 YEAR = SceneConfig(start=np.datetime64("2018-01-01"), days=tuple(range(0, 365, 5)))
