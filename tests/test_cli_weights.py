@@ -14,6 +14,9 @@ from clearcube.networks.ganfilling import GanFillingConfig, Generator
 from clearcube.networks.shipped import SUMS
 from clearcube.workflows.weights import verify
 
+OF_ONE = ("mixture_prior", "validation", "adaptation", "source_sha256")
+"""What is said of one checkpoint and not of the mean of several."""
+
 
 def test_what_ships_is_listed_and_shown():
     listed, shown = run("weights", "list"), run("weights", "show", "seq2seq")
@@ -111,14 +114,33 @@ def test_bad_checkpoints_are_refused_and_nothing_is_written(tmp_path, weights, m
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"conv1.weight": torch.zeros(4, 4, 3, 3), 3: torch.zeros(1)},
+        {"conv1.weight": torch.zeros(1).expand(10**10, 4, 3, 3)},
+        {"conv1.weight": torch.zeros(1).expand(4, 10**10, 3, 3)},
+    ],
+)
+def test_files_of_no_network_are_refused_without_a_traceback(tmp_path, state):
+    torch.save({"model": state}, tmp_path / "k.pt")
+    assert_refused(run("weights", "convert", tmp_path / "k.pt", tmp_path / "out.safetensors"), "k.pt")
+
+
+def test_what_terminals_obey_is_shown_and_not_obeyed(tmp_path):
+    metadata = METADATA | {"licence": "a\ud800\x1b[2Jb", "note": "caf\u00e9\nline"}
+    checkpoint.save(tmp_path / "a.safetensors", Generator(GanFillingConfig(width=2)), metadata)
+    result = run("weights", "show", tmp_path / "a.safetensors")
+    assert result.exit_code == 0, result.output
+    assert r"a\ud800\x1b[2Jb" in result.output and "\x1b" not in result.output and "caf\u00e9\nline" in result.output
+
+
 def test_an_average_is_the_mean_of_the_weights(tmp_path):
     models = [Generator(GanFillingConfig(width=2)) for _ in range(3)]
     paths, out = [tmp_path / f"step_{i}.safetensors" for i in range(3)], tmp_path / "mean.safetensors"
     for i, (model, path) in enumerate(zip(models, paths, strict=True)):
         provenance = {"seed": 0, "steps": i}
-        checkpoint.save(
-            path, model, METADATA | {"provenance": provenance, "mixture_prior": {"gram": [i]}, "validation": {}}
-        )
+        checkpoint.save(path, model, METADATA | {key: {"gram": [i]} for key in OF_ONE} | {"provenance": provenance})
     result = run("weights", "average", *paths, out)
     assert result.exit_code == 0, result.output
     assert "mean of 3 checkpoints" in result.output
@@ -128,7 +150,7 @@ def test_an_average_is_the_mean_of_the_weights(tmp_path):
         torch.testing.assert_close(value, sum(state[name] for state in states) / 3)
     assert metadata["provenance"]["steps"] == 2
     assert metadata["provenance"]["average_of"] == {path.name: sha256_of(path) for path in paths}
-    assert not {"mixture_prior", "validation"} & metadata.keys(), "they were measured for one of them"
+    assert not {*OF_ONE} & metadata.keys(), "they were measured for one of them"
     assert_refused(run("weights", "average", *paths, out), "exists", "--overwrite")
     assert run("weights", "average", *paths[:2], out, "--overwrite").exit_code == 0
     assert_refused(run("weights", "average", paths[0], tmp_path / "one.safetensors"), "at least two")

@@ -124,6 +124,14 @@ def test_the_prepared_filler_carries_what_was_learnt(path, quick, tmp_path):
         make_network_filler("seq2seq", weights=path, adapt=-1)
 
 
+def test_the_order_of_bands_changes_nothing_that_is_learnt(path, quick):
+    whole, order = noisy_block(), [2, 0, 3, 1]
+    turned = replace(whole, reflectance=whole.reflectance[:, order].copy(), bands=tuple(whole.bands[i] for i in order))
+    filler = make_network_filler("seq2seq", weights=path, adapt=np.int64(3))
+    one, two = (filler.prepare([block]).adapted for block in (whole, turned))
+    assert one == two
+
+
 def test_what_was_learnt_is_kept_and_not_learnt_again(path, quick, tmp_path, monkeypatch):
     from clearcube.workflows.choosing import kept_beside
 

@@ -104,6 +104,8 @@ def test_the_hand_written_header_is_good_although_it_lacks_what_came_later(parts
         ({"config": {"basis": True}}, "basis cannot be"),
         ({"config": {"basis": 4}}, "differ in name or shape"),
         ({"config": {"smoother_days": float("nan")}}, "smoother_days cannot be"),
+        ({"config": {"smoother_days": 10**400}}, "smoother_days cannot be"),
+        ({"config": {"channels": [1] * 16, "hidden": [1] * 15}}, "at most 7 levels"),
         ({"config": {"extra": 1}}, "must hold exactly"),
         ({"config": {"causal": 1}}, "causal cannot be"),
         ({"config": None}, "must hold exactly"),

@@ -26,6 +26,12 @@ def chosen(cube, **options):
     return choice.filler.name, choice.reason
 
 
+def without_values(cube, date):
+    values = cube["reflectance"].values.copy()
+    values[np.flatnonzero(cube["observed"].any(("y", "x")))[date]] = np.nan
+    return cube.assign(reflectance=(cube["reflectance"].dims, values))
+
+
 def test_the_network_is_taken_where_it_can_work():
     name, reason = chosen(with_observed_dates(3))
     assert name == "seq2seq"
@@ -37,6 +43,7 @@ def test_the_network_is_taken_where_it_can_work():
     [
         (with_observed_dates(2), "only 2 of the dates have observations, seq2seq needs 3"),
         (cloudy_cube(2, 16, 16, cloud=0), "only 1 of the dates"),
+        (without_values(with_observed_dates(3), 0), "only 2 of the dates have observations"),
         (cloudy_cube(6, 8, 8, bands=(*BANDS[:3], Band("x", float("nan")))), "wavelength of band 'x' is not known"),
         (cloudy_cube(6, 8, 8, bands=(*BANDS[:3], Band("lst", 10800.0))), "'lst' is 10800 nm, not 400 to 2400 nm"),
     ],

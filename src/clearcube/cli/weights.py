@@ -48,8 +48,14 @@ def show(
     typer.echo(f"size        {found.size:,} bytes")
     typer.echo(f"sha256      {found.sha256}")
     for key, value in ({"config": found.config} | dict(found.metadata)).items():
-        shown = value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False, default=list)
+        text = value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False, default=list)
+        key, shown = _printable(key), _printable(text)
         typer.echo(f"{key:<11} {shown}" if len(shown) < 100 and "\n" not in shown else f"{key}\n{shown}")
+
+
+def _printable(text: str) -> str:
+    """The text of a foreign file without what terminals obey or cannot show."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 @app.command()

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args
 
+import numpy as np
+
 from clearcube.errors import InputError
 from clearcube.methods import MethodInfo
 from clearcube.network_filler.adapted import STEPS
@@ -79,8 +81,8 @@ def _make_published(name: str, path: str) -> Filler:
     return PublishedFiller(path, name)
 
 
-def _make_seq2seq(path: str, adapt: bool | int = False) -> Filler:
-    if not isinstance(adapt, int):
+def _make_seq2seq(path: str, adapt: bool | int | np.integer = False) -> Filler:
+    if not isinstance(adapt, int | np.integer):
         raise InputError(f"adapt is {adapt!r:.40}; it is True, or a number of steps")
     return NetworkFiller(path, "seq2seq", adapt=STEPS if adapt is True else int(adapt))
 

@@ -27,34 +27,47 @@ LARGEST_CELL = 128
 """Side of the cells, pixels: squares on a grid of the frame whose values come from one look at them and their halo. So
 it does not matter to them which windows are filled, though the network sees farther than its halo."""
 PIXEL_DATES = 2_000_000
-"""Pixels times dates that the network sees at once, about one gigabyte. In longer series cells are halves and quarters
+"""Pixels times dates of four bands that the network sees at once, about one gigabyte; of more bands it sees fewer
+(`at_once`). In longer series cells are halves and quarters
 of `LARGEST_CELL`, so that up to 217 dates keep to it, and more take as much more; dates that nobody saw do not count,
 for they are shown some at a time, for half as much again at most."""
+BAND_SHARE = 0.14
+"""Memory of a further band, as a share of that of the first four (measured: 443 bytes for each pixel and date of four
+bands, 1,419 of twenty)."""
 SMALLEST_CELL = 32
 ABSURD = 1e6
 """Reflectance that no product holds, in any unit."""
 
 
-def cell_size(n_dates: int, halo: int) -> int:
-    """Side of the cells in a series of so many dates, memory permitting.
+def at_once(bands: int) -> int:
+    """Pixels times dates of so many bands that the network sees at once; a band costs a seventh of four.
 
-    >>> [cell_size(n, halo=32) for n in (10, 54, 73, 200)]
-    [128, 128, 64, 32]
+    >>> at_once(4), at_once(20)
+    (2000000, 617283)
+    """
+    return int(PIXEL_DATES / (1 + BAND_SHARE * max(bands - 4, 0)))
+
+
+def cell_size(n_dates: int, halo: int, bands: int = 4) -> int:
+    """Side of the cells in a series of so many dates and bands, memory permitting.
+
+    >>> [cell_size(n, halo=32) for n in (10, 54, 73, 200)], cell_size(54, halo=32, bands=10)
+    ([128, 128, 64, 32], 64)
     """
     size = LARGEST_CELL
-    while size > SMALLEST_CELL and (size + 2 * halo) ** 2 * n_dates > PIXEL_DATES:
+    while size > SMALLEST_CELL and (size + 2 * halo) ** 2 * n_dates > at_once(bands):
         size //= 2
     return size
 
 
-def looks_of(observed: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+def looks_of(observed: NDArray[np.bool_], bands: int = 4) -> list[NDArray[np.intp]]:
     """Positions of the dates that the network is shown together, ascending, for each look at a part (T, H, W).
 
-    All dates on which something was observed are in each look, the others in one: as many as `PIXEL_DATES` leaves room
-    for, or half of what it holds.
+    All dates on which something was observed are in each look, the others in one: as many as `at_once` leaves room for,
+    or half of what it holds.
     """
     seen = observed.any(axis=(1, 2))
-    most = PIXEL_DATES // observed[0].size
+    most = at_once(bands) // observed[0].size
     room = max(most - int(seen.sum()), most // 2, 1)
     others = np.flatnonzero(~seen)
     parts = np.array_split(others, max(-(-others.size // room), 1))
@@ -92,7 +105,7 @@ def said_of(network: Seq2Seq, block: Block, threads: int, precision: str) -> Sai
     ------
     InputError : it says what is no number, by the input or by the weights.
     """
-    looks, parts = looks_of(block.observed), []
+    looks, parts = looks_of(block.observed, len(block.bands)), []
     for dates in looks:
         shown = at_dates(block, dates)
         with torch_threads(threads):

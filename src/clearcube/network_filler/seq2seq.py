@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -44,7 +44,8 @@ class NetworkFiller:
     """Fills with the network of a checkpoint.
 
     path : of the checkpoint. threads : of torch, in each call.
-    adapt : steps of training on the cube's sample, 0 = none. keep : file in which the outcome of that is kept, and
+    adapt : steps of training on the cube's sample, 0 = none; this alone looks at values that were not observed, to know
+    the cube's own clouds. keep : file in which the outcome of that is kept, and
     from which it is taken where it is there already.
     alone : the network's estimate is not mixed with interpolation.
     caution_at_ends : see `mixture`. precision : see `networks.precision`. The same for all fills, so no fields.
@@ -134,7 +135,8 @@ class NetworkFiller:
             return stored(Path(self.keep), digest)
         from clearcube.network_filler.adaptation import adapt  # no other fill needs what trains
 
-        adapted = adapt(network, blocks, self.adapt, judged_on=to_measure_on(blocks, JUDGED_BLOCKS))
+        alike = [_by_wavelength(block) for block in blocks]  # what is drawn must not hang on the order of bands
+        adapted = adapt(network, alike, self.adapt, judged_on=to_measure_on(alike, JUDGED_BLOCKS))
         if self.keep:
             store(Path(self.keep), adapted, network, digest)
         return adapted
@@ -168,7 +170,7 @@ class PreparedNetwork:
     def fill_centre(self, block: Block, centre: tuple[slice, slice]) -> Estimate:
         """The same in these rows and columns, which begin with a cell; NaN elsewhere."""
         rows, columns = centre
-        size = cell_size(self.seen, self.filler.halo)
+        size = cell_size(self.seen, self.filler.halo, len(block.bands))
         mean, std = (np.full_like(block.reflectance, np.nan) for _ in range(2))
         contamination = np.full(block.observed.shape, np.nan, np.float32)
         believed = np.zeros_like(block.observed)
@@ -223,9 +225,15 @@ def prior_of(path: str) -> Prior:
             raise ValueError(f"shapes {shapes}")
         if not _is_gram(prior.gram) or not np.isfinite(prior.spread).all() or prior.spread.min() <= 0:
             raise ValueError("no mean products of errors, or no factors of a std")
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: '{PRIOR}' in the checkpoint's metadata cannot be used ({error})") from error
     return prior
+
+
+def _by_wavelength(block: Block) -> Block:
+    """The block with its bands from short to long wavelengths."""
+    order = sorted(range(len(block.bands)), key=lambda i: (block.bands[i].wavelength, block.bands[i].name))
+    return replace(block, reflectance=block.reflectance[:, order], bands=tuple(block.bands[i] for i in order))
 
 
 def _is_gram(gram: NDArray[np.float64]) -> bool:

@@ -214,7 +214,7 @@ def _like(value: object, default: object) -> bool:
     if isinstance(default, tuple):
         return isinstance(value, tuple) and len(value) <= LONGEST_LIST and all(_like(item, 1) for item in value)
     if isinstance(default, float) and type(value) is int:
-        value = float(value)
+        return 0 <= value <= LARGEST_NUMBER
     if type(value) is not type(default):
         return False
     return isinstance(value, bool) or (isinstance(value, int | float) and 0 <= value <= LARGEST_NUMBER)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from clearcube.errors import InputError
-from clearcube.networks.checkpoint import assembled
+from clearcube.networks.checkpoint import LARGEST_NUMBER, assembled
 from clearcube.networks.ganfilling import GanFillingConfig, Generator
 from clearcube.networks.utilise import Utilise, UtiliseConfig
 
@@ -40,7 +40,7 @@ def load_published(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, A
     content = _unpickled(path)
     for key, build in (("model", _ganfilling), ("model_state_dict", _utilise)):
         state = content.get(key) if isinstance(content, dict) else None
-        if isinstance(state, dict) and all(isinstance(value, Tensor) for value in state.values()):
+        if isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
             return build(state, path)
     raise InputError(
         f"{path}: neither GANFilling's format (tensors under 'model') nor U-TILISE's (under 'model_state_dict')"
@@ -94,6 +94,8 @@ def _sized(kind: type[C], width: int, bands: int, path: str | os.PathLike[str]) 
     ------
     InputError : no such network has them.
     """
+    if max(width, bands) > LARGEST_NUMBER:
+        raise InputError(f"{path}: {width} channels of {bands} bands; the file is damaged")
     try:
         return kind(width=width, bands=bands)
     except InputError as error:

@@ -19,6 +19,8 @@ from clearcube.networks.features import YEAR_DAYS, Offers, Series, series_so_far
 from clearcube.networks.padding import padded
 from clearcube.networks.spectral import SpectralBasis, projection
 
+MOST_LEVELS = 7
+"""Halvings of the frame that anybody needs; each doubles what small frames are padded to."""
 RESIDUAL_SCALE = 25.0
 PLAIN_REFLECTANCE = 0.16
 """Brings reflectance to about the size of the anomalies in whose place it stands."""
@@ -71,6 +73,8 @@ class Seq2SeqConfig:
                     "seq2seq needs a positive number of channels for each level and a number of hidden channels for "
                     f"each level but the finest; channels are {channels}, hidden are {hidden}"
                 )
+            if len(channels) > MOST_LEVELS:
+                raise InputError(f"seq2seq has at most {MOST_LEVELS} levels; channels are {channels}")
         if self.basis < 1 or self.smoother_days <= 0 or not 0 < self.disbelief <= 1:
             raise InputError(f"seq2seq needs basis >= 1, smoother_days > 0 and disbelief in (0, 1], not {self}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import torch
@@ -22,12 +23,19 @@ class _Users:
 _USERS = _Users()
 
 
+def _process_wide() -> int:
+    """The count that new threads get; this one may remember an earlier one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(torch.get_num_threads).result()
+
+
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
     """So many threads for torch while the context lasts; afterwards as many as before, whatever other threads do."""
+    torch.get_num_threads()  # a thread that has not asked yet would take the process-wide count at its first operation
     with _USERS.lock:
         if not _USERS.inside:
-            _USERS.usual = torch.get_num_threads()
+            _USERS.usual = _process_wide()
         _USERS.inside += 1
     before = getattr(_USERS.own, "count", None)
     _USERS.own.count = count

@@ -11,6 +11,7 @@ import numpy as np
 
 from clearcube.cube import bands_of, dates_of
 from clearcube.errors import InputError
+from clearcube.fill_cube.flags import usable_pixels
 from clearcube.methods import METHODS, MethodInfo, make_filler
 
 if TYPE_CHECKING:
@@ -169,7 +170,10 @@ def _refuse_options_of_others(options: Mapping[str, Any]) -> None:
 def _observed_dates(cube: xr.Dataset, enough: int) -> int:
     """How many dates have an observation; counting ends at `enough`."""
     seen = np.zeros(cube.sizes["time"], dtype=bool)
-    for first, part in _parts(cube["observed"].data):
+    mask, values = cube["observed"].data, cube["reflectance"].data
+    if isinstance(mask, np.ndarray) and isinstance(values, np.ndarray):  # what readers give is False without a value
+        mask = usable_pixels(values, mask)
+    for first, part in _parts(mask):
         found = np.any(part, axis=(1, 2))
         seen[first : first + len(found)] |= found
         if seen.sum() >= enough:

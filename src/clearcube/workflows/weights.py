@@ -148,7 +148,8 @@ def average(sources: Sequence[Path], target: Path, *, overwrite: bool = False) -
         if type(other) is not type(models[-1]) or other.config != models[-1].config:
             raise InputError(f"{path} holds a network of another kind or size than {sources[-1]}; average only of one")
     model = averaged(models)
-    kept = {name: value for name, value in metadata[-1].items() if name not in (PRIOR, "validation")}
+    of_one = (PRIOR, "validation", "adaptation", "source_sha256")
+    kept = {name: value for name, value in metadata[-1].items() if name not in of_one}
     parts = {name: sha256_of(path) for path, name in distinct_names(sources).items()}
     told = kept["provenance"]
     told = told if isinstance(told, Mapping) else {"source": told}
