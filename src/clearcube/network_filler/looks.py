@@ -31,21 +31,20 @@ PIXEL_DATES = 2_000_000
 (`at_once`). In longer series cells are halves and quarters
 of `LARGEST_CELL`, so that up to 217 dates keep to it, and more take as much more; dates that nobody saw do not count,
 for they are shown some at a time, for half as much again at most."""
-BAND_SHARE = 0.14
-"""Memory of a further band, as a share of that of the first four (measured: 443 bytes for each pixel and date of four
-bands, 1,419 of twenty)."""
+BYTES, BYTES_OF_BAND = 443, 62
+"""Memory for each pixel and date of four bands, and of a further one (twenty bands take 1,419, measured)."""
 SMALLEST_CELL = 32
 ABSURD = 1e6
 """Reflectance that no product holds, in any unit."""
 
 
 def at_once(bands: int) -> int:
-    """Pixels times dates of so many bands that the network sees at once; a band costs a seventh of four.
+    """Pixels times dates of so many bands that the network sees at once: what a gigabyte holds.
 
-    >>> at_once(4), at_once(20)
-    (2000000, 617283)
+    >>> at_once(4), at_once(10), at_once(20)
+    (2000000, 1226993, 696864)
     """
-    return int(PIXEL_DATES / (1 + BAND_SHARE * max(bands - 4, 0)))
+    return min(PIXEL_DATES, int(1e9 / (BYTES + BYTES_OF_BAND * max(bands - 4, 0))))
 
 
 def cell_size(n_dates: int, halo: int, bands: int = 4) -> int:
