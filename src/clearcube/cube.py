@@ -30,6 +30,8 @@ OPTICAL_NM = (400.0, 2400.0)
 """Shortest and longest centre wavelength of the bands that networks fill and scenes have, nm."""
 PLAUSIBLE_REFLECTANCE = (-0.2, 2.0)
 """Range of reflectance in nature with some room for noise, thin cloud and glint; unit 1."""
+SAME_PLACE = 0.1
+"""Largest distance of the pixels of two cubes that count as the same, in pixels."""
 PIXEL_SIZE = "pixel_size"
 """Attribute of the coordinate of a lone row or column: how wide the pixel is, in the unit of the coordinate."""
 IMPLAUSIBLE_SHARE = 0.01
@@ -181,6 +183,20 @@ def steps_of(placed: xr.Dataset | xr.DataArray) -> tuple[float, float]:
     told = [axis.attrs.get(PIXEL_SIZE) if axis.size == 1 else None for axis in (y, x)]
     dy, dx = (step if size is None else float(np.copysign(size, step)) for step, size in zip(usual, told, strict=True))
     return dy, dx
+
+
+def order_along(own: NDArray[np.float64], other: NDArray[np.float64], tolerance: float) -> slice | None:
+    """Forwards or backwards, whichever makes the centres (N,) of an axis the other's (N,); None where neither does.
+
+    tolerance : largest distance of centres that count as the same, in the unit of the coordinates.
+
+    >>> order_along(np.array([10.0, 20.0]), np.array([20.0, 10.0]), 1.0)
+    slice(None, None, -1)
+    """
+    for order in (slice(None), slice(None, None, -1)):
+        if len(own) == len(other) and np.abs(own[order] - other).max() <= tolerance:
+            return order
+    return None
 
 
 def check_cube(cube: xr.Dataset) -> xr.Dataset:

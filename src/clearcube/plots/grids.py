@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.cube import crs_of, pixel_steps
+from clearcube.cube import SAME_PLACE, crs_of, order_along, steps_of
 from clearcube.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
-
-TOLERANCE = 0.1
-"""Largest distance of two grids that count as one, in pixels."""
 
 
 def on_grid_of(cube: xr.Dataset, filled: xr.Dataset) -> xr.Dataset:
@@ -29,19 +26,17 @@ def on_grid_of(cube: xr.Dataset, filled: xr.Dataset) -> xr.Dataset:
             f"the input has {cube.sizes['y']} x {cube.sizes['x']} pixels and the filled cube "
             f"{filled.sizes['y']} x {filled.sizes['x']}; give the input that was filled"
         )
-    steps = pixel_steps(filled["y"].values, filled["x"].values)
-    for axis, step in zip(("y", "x"), steps, strict=True):
+    orders = {}
+    for axis, step in zip(("y", "x"), steps_of(filled), strict=True):
         mine, theirs = cube[axis].values, filled[axis].values
-        tolerance = TOLERANCE * abs(step) + 1e-9
-        if np.allclose(mine, theirs, rtol=0, atol=tolerance):
-            continue
-        if not np.allclose(mine[::-1], theirs, rtol=0, atol=tolerance):
+        order = order_along(mine, theirs, SAME_PLACE * abs(step) + 1e-9)
+        if order is None:
             raise InputError(
                 f"the input lies on another grid than the filled cube: {axis} begins at {mine[0]:.10g} and "
                 f"{theirs[0]:.10g}; give the input that was filled"
             )
-        cube = cube.isel({axis: slice(None, None, -1)})
-    return cube
+        orders[axis] = order
+    return cube.isel(orders)
 
 
 def pixel_at(cube: xr.Dataset, x: float, y: float) -> tuple[int, int]:
@@ -52,7 +47,7 @@ def pixel_at(cube: xr.Dataset, x: float, y: float) -> tuple[int, int]:
     InputError : it lies outside the cube.
     """
     axes = cube["y"].values, cube["x"].values
-    ends = [_ends(centres, step) for centres, step in zip(axes, pixel_steps(*axes), strict=True)]
+    ends = [_ends(centres, step) for centres, step in zip(axes, steps_of(cube), strict=True)]
     row, column = (_nearest(*each) for each in zip(axes, ends, (y, x), strict=True))
     if row is None or column is None:
         (bottom, top), (left, right) = ends

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from clearcube.cube import pixel_steps
+from clearcube.cube import steps_of
 from clearcube.errors import InputError
 from clearcube.readers.crs import same_crs
 from clearcube.readers.raw import RawSeries
@@ -72,8 +72,7 @@ def check_same_grid(array: xr.DataArray, reference: xr.DataArray, name: str, ref
     ------
     InputError : they differ.
     """
-    steps = pixel_steps(reference["y"].values, reference["x"].values)
-    for dim, step in zip(("y", "x"), steps, strict=True):
+    for dim, step in zip(("y", "x"), steps_of(reference), strict=True):
         mine, other = array[dim].values, reference[dim].values
         if len(mine) != len(other) or np.abs(mine - other).max() > 0.01 * abs(step):
             raise InputError(
@@ -165,8 +164,7 @@ def _joined_masks(
 
 def _grid(array: xr.DataArray) -> str:
     """A grid as a message names it."""
-    y, x = array["y"].values, array["x"].values
-    step = pixel_steps(y, x)[1]
+    y, x, step = array["y"].values, array["x"].values, steps_of(array)[1]
     return f"{len(y)} x {len(x)} pixels of {abs(step):.6g} from y {y[0]:.10g}, x {x[0]:.10g}"
 
 

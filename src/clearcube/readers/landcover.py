@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from clearcube.cube import pixel_steps
+from clearcube.cube import order_along, pixel_steps
 from clearcube.errors import InputError
 from clearcube.landcover import WORLDCOVER_CLASSES
 from clearcube.masks import TOUCH
@@ -108,7 +108,8 @@ def _orders(own: Grid, cube: Grid, path: str, *, telling: bool) -> tuple[slice, 
     """
     found = []
     for axis, mine, theirs, step in zip("yx", own, cube, pixel_steps(*cube), strict=True):
-        order = _order(mine, theirs, abs(step))
+        rounding = float(np.finfo(np.float32).eps * np.abs(theirs).max())  # of axes that were stored as float32
+        order = order_along(mine, theirs, max(TOUCH * abs(step), rounding))
         if order is not None:
             found.append(order)
         elif telling and not _are_numbers(*own) and not _are_numbers(*cube):
@@ -118,15 +119,6 @@ def _orders(own: Grid, cube: Grid, path: str, *, telling: bool) -> tuple[slice, 
                 "CRS and pixels, or warp it to them"
             )
     return (found[0], found[1]) if len(found) == 2 else (slice(None), slice(None))
-
-
-def _order(own: NDArray[np.float64], cube: NDArray[np.float64], step: float) -> slice | None:
-    """Forwards or backwards, whichever makes an axis the cube's; None where neither does."""
-    rounding = float(np.finfo(np.float32).eps * np.abs(cube).max())  # of axes that were stored as float32
-    for order in (slice(None), slice(None, None, -1)):
-        if np.abs(own[order] - cube).max() <= max(TOUCH * step, rounding):
-            return order
-    return None
 
 
 def _are_numbers(y: NDArray[np.float64], x: NDArray[np.float64]) -> bool:

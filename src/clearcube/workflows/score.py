@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearcube.cube import Source, bands_of, crs_of, dates_of, pixel_steps
+from clearcube.cube import SAME_PLACE, Source, bands_of, crs_of, dates_of, order_along, steps_of
 from clearcube.errors import InputError
 from clearcube.evaluation.experiments import CLOUD_MASK, MISSED_MASK, Experiment, Fill, counted_in
 from clearcube.evaluation.judging import ALL, HIDDEN, OBSERVED, Judged, judge
@@ -143,13 +143,12 @@ def _check_grid(mine: xr.Dataset, theirs: xr.Dataset) -> None:
     systems = [crs_of(each) for each in (mine, theirs)]
     if None not in systems and not same_crs(*systems):
         raise InputError(f"filled and truth are on different grids: {systems[0]} and {systems[1]}; resample one")
-    steps = pixel_steps(theirs["y"].values, theirs["x"].values)
-    for axis, step in zip(("y", "x"), steps, strict=True):
+    for axis, step in zip(("y", "x"), steps_of(theirs), strict=True):
         a, b = mine[axis].values, theirs[axis].values
-        tolerance = abs(step) / 10
-        if a.size == b.size and not np.allclose(a, b, rtol=0, atol=tolerance):
-            if np.allclose(a[::-1], b, rtol=0, atol=tolerance):
-                raise InputError(f"filled and truth differ in '{axis}': it runs the other way; turn one of them")
+        order = order_along(a, b, SAME_PLACE * abs(step))
+        if order == slice(None, None, -1):
+            raise InputError(f"filled and truth differ in '{axis}': it runs the other way; turn one of them")
+        if order is None and a.size == b.size:
             raise InputError(
                 f"filled and truth are on different grids: {axis} begins at {a[0]:.10g} and {b[0]:.10g}; resample one"
             )
