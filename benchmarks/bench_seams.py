@@ -22,7 +22,7 @@ from clearcube.simulation.config import SENTINEL2_FOUR
 
 FIRST_SEED = 50_000
 CELLS = (128, 64)
-"""Sides of cells, pixels: those of series of up to 54 dates, and of up to 122."""
+"""Sides of cells, pixels: those of series of four bands of up to 54 dates, and of up to 122."""
 HALOS = (80, 64, 32, 16, 0)
 """As far as the network sees, what is in use (32), and less."""
 NOTICED = 1e-3

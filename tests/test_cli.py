@@ -246,7 +246,7 @@ def test_a_warning_is_shown_once(tmp_path):
     cube.reflectance[1, 0, 0, 0] = np.inf
     path = stored(tmp_path / "cube.zarr", cube, time=1)
     process = clearcube("fill", *LINEAR, path, tmp_path / "out.zarr", "-q")
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert output.count("infinite values") == 1
 
@@ -326,7 +326,7 @@ def test_signals_stop_cleanly_and_say_how_to_go_on(tmp_path, sent, code):
     while process.poll() is None and not (log.exists() and "fill" in log.read_text()):
         time.sleep(0.01)
     process.send_signal(sent)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == code, output
     assert "--resume" in output
     assert "Traceback" not in output
@@ -343,7 +343,7 @@ def test_a_full_disk_keeps_the_stage_and_says_how_to_resume(tmp_path):
 
     arguments = ("fill", *LINEAR, source, tmp_path / "out.zarr", "--window", "16")
     process = clearcube(*arguments, preexec_fn=no_file_larger_than_three_kilobytes)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 2, output
     failed, kept = [line for line in output.splitlines() if "%" not in line]
     assert failed == f"error: File too large: {tmp_path / 'out.zarr'} cannot be written; make room for it"
@@ -421,7 +421,7 @@ def test_a_store_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch)
 
 def test_rasters_without_a_reference_system_in_a_process_of_their_own(tmp_path):
     source = stored(tmp_path / "cube.zarr", cloudy_cube(times=4, height=8, width=8, crs=None))
-    output, _ = (process := clearcube("fill", *LINEAR, source, tmp_path / "out", "-q")).communicate(timeout=60)
+    output, _ = (process := clearcube("fill", *LINEAR, source, tmp_path / "out", "-q")).communicate(timeout=300)
     assert process.returncode == 0, output
     assert "no CRS is known" in output
     assert len(list((tmp_path / "out").glob("*.tif"))) == 4

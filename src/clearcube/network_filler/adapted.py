@@ -74,6 +74,8 @@ def stored(path: Path, base: str) -> Adapted:
         gain = float("nan") if outcome["gain"] is None else float(outcome["gain"])
         weights = tensors_as_bytes(model) if outcome["kept"] else None
         return Adapted(int(outcome["steps"]), weights, tuple(map(int, outcome["held_out"])), gain)
+    except InputError:
+        raise
     except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise InputError(f"{path} does not tell how it was adapted; start over with --overwrite") from error
 
