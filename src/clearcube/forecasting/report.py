@@ -152,9 +152,10 @@ def write_summary(path: Path, found: ForecastComparison, chosen: Chosen) -> None
 
 def _summary(found: ForecastComparison, pair: tuple[str, str]) -> Iterator[tuple[str, str, str, float, list[float]]]:
     """Metric, land cover, days, value over all cubes, and the values of the cubes that have one."""
+    shared = found.shared
     for metric, value in found.scores(*pair).items():
         of_cubes = found.values.get((*pair, metric), {})
-        yield metric, EVERY, EVERY, value, [of_cubes[cube] for cube in of_cubes if cube in found.shared]
+        yield metric, EVERY, EVERY, value, [of_cubes[cube] for cube in of_cubes if cube in shared]
     classes = [scores_by_class([tally]) for tally in found.counted(*pair).values()]
     for name, scores in found.by_class(*pair).items():
         for metric, value in scores.items():
