@@ -139,13 +139,33 @@ def test_predictions_on_another_grid_or_of_other_dates_or_bands_are_refused(stor
         "fewer": (truth.isel(time=slice(0, 6)), f"6 and 8 entries, without counterpart is {last} of truth"),
         "three": (truth.isel(band=slice(0, 3)), "3 and 4 entries, without counterpart is nir of truth"),
         "bands": (truth.isel(band=[1, 0, 2, 3]), "differ in 'band'"),
-        "turned": (truth.isel(y=slice(None, None, -1)), "differ in 'y': it runs the other way"),
     }
     for name, (cube, words) in cases.items():
         write(cube, tmp_path / f"{name}.zarr")
         for on in ("all", "hidden"):
             result = run("score", tmp_path / f"{name}.zarr", store, "--on", on)
             assert result.exit_code == 2 and words in result.output.replace("\n", " "), (name, on, result.output)
+
+
+def test_fills_whose_rows_run_the_other_way_are_scored_place_by_place(tmp_path):
+    truth, back = place(0).isel(y=slice(None, None, -1)), slice(None, None, -1)  # south up: GeoTIFFs turn it
+    hidden = np.zeros(truth["observed"].shape, bool)
+    hidden[3, :9] = truth["observed"].values[3, :9]
+    np.save(tmp_path / "hidden.npy", hidden)
+    left = truth["observed"] & ~hidden
+    write(truth, tmp_path / "truth.zarr")
+    write(truth.isel(y=back), tmp_path / "turned.zarr")
+    np.save(tmp_path / "turned.npy", hidden[:, back])
+    write(truth.assign(observed=left, reflectance=truth["reflectance"].where(left)), tmp_path / "given.zarr")
+    options = ("--method", "linear", "--mask", "observed", "--quiet")
+    assert run("fill", tmp_path / "given.zarr", tmp_path / "rasters", *options).exit_code == 0
+    found = []
+    for name, masks in (("truth", "hidden.npy"), ("turned", "turned.npy"), ("truth", None)):
+        hiding = ("--hidden", tmp_path / masks) if masks else ()
+        result = run("score", tmp_path / "rasters", tmp_path / f"{name}.zarr", *hiding)
+        assert result.exit_code == 0, result.output
+        found.append({line.split()[0]: line.split()[-1] for line in result.output.splitlines()[1:]})
+    assert "coverage90" in found[0] and found[0] == found[1] == found[2]
 
 
 def test_values_that_are_not_reflectance_are_refused_and_options_make_them_so(store, tmp_path):

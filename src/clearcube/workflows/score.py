@@ -64,9 +64,10 @@ def score_files(
         raise InputError(f"--on is '{on}'; choose one of {', '.join(SETS)}")
     mine, theirs = open_cube(filled, **(filled_opening or {})), open_cube(truth, **(opening or {}))
     name = truth if isinstance(truth, str) else ", ".join(truth)
-    _check_grid(mine, theirs)
+    turn = _turn(mine, theirs)
+    theirs = theirs.isel(turn)
     pair = paired(mine, theirs["reflectance"], theirs["observed"].values)
-    counted, withheld = _pixels(on, hidden, filled, theirs, name)
+    counted, withheld = _pixels(on, hidden, filled, theirs, turn, name)
     values, test = np.asarray(pair.filled), _experiment(theirs, np.asarray(pair.truth), counted, withheld)
     check_reflectance(test.truth, counted, name)
     check_reflectance(values, counted, filled, "--filled-{} {}")
@@ -76,10 +77,10 @@ def score_files(
 
 
 def _pixels(
-    on: str, hidden: str | None, filled: str, theirs: xr.Dataset, name: str
+    on: str, hidden: str | None, filled: str, theirs: xr.Dataset, turn: dict[str, slice], name: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """The pixels that count, and those that were withheld from the filler as far as is known, (T, H, W) bool each."""
-    masks = _hidden(hidden, filled, theirs) if on != ALL or hidden else {}
+    masks = _hidden(hidden, filled, theirs, turn) if on != ALL or hidden else {}
     counted = _chosen(theirs, on, masks)
     if hidden is not None and on == HIDDEN:
         _warn_of_copies(filled, counted)
@@ -138,30 +139,38 @@ def _uncertainty(filled: str, mine: xr.Dataset) -> tuple[NDArray[np.float32] | N
     return std, error_correlation(filled, bands)
 
 
-def _check_grid(mine: xr.Dataset, theirs: xr.Dataset) -> None:
-    """Raise where the pixels are not the same places."""
+def _turn(mine: xr.Dataset, theirs: xr.Dataset) -> dict[str, slice]:
+    """What brings the rows and columns of the truth in the order of the filled cube: rasters are written north up.
+
+    Raises
+    ------
+    InputError : the pixels are not the same places.
+    """
     systems = [crs_of(each) for each in (mine, theirs)]
     if None not in systems and not same_crs(*systems):
         raise InputError(f"filled and truth are on different grids: {systems[0]} and {systems[1]}; resample one")
+    turn = {}
     for axis, step in zip(("y", "x"), steps_of(theirs), strict=True):
         a, b = mine[axis].values, theirs[axis].values
-        order = order_along(a, b, SAME_PLACE * abs(step))
-        if order == slice(None, None, -1):
-            raise InputError(f"filled and truth differ in '{axis}': it runs the other way; turn one of them")
+        order = order_along(b, a, SAME_PLACE * abs(step))
         if order is None and a.size == b.size:
             raise InputError(
                 f"filled and truth are on different grids: {axis} begins at {a[0]:.10g} and {b[0]:.10g}; resample one"
             )
+        turn[axis] = order or slice(None)
+    return turn
 
 
-def _hidden(given: str | None, filled: str, truth: xr.Dataset) -> dict[str, NDArray[np.bool_]]:
-    """The hidden pixels, and those under pasted cloud, as the masks of an experiment."""
+def _hidden(given: str | None, filled: str, truth: xr.Dataset, turn: dict[str, slice]) -> dict[str, NDArray[np.bool_]]:
+    """The hidden pixels, and those under pasted cloud, as the masks of an experiment; files have them as the truth's
+    rows and columns were before the turn.
+    """
     shape = truth["observed"].shape
     masks = {"": _from_source(filled, truth)} if given is None else _from_file(given)
     for mask in masks.values():
         if mask.shape != shape:
             raise InputError(f"the hidden pixels have the shape {mask.shape}, the truth {shape} (time, y, x)")
-    return masks
+    return masks if given is None else {name: mask[:, turn["y"], turn["x"]] for name, mask in masks.items()}
 
 
 def _warn_of_copies(filled: str, counted: NDArray[np.bool_]) -> None:
