@@ -333,13 +333,13 @@ def test_bad_requests_are_refused(stores, tmp_path, arguments, words):
 
 def test_inputs_that_belong_together(tmp_path):
     rest = "29SND_2017-06-30_2017-11-26_1081_1209_1721_1849_16_96_26_106.npz"
-    for name in (f"context_{rest}", f"target_{rest}", "a.nc"):
+    for name in (f"context_{rest}", f"target_{rest}", "a.nc", "b.h5"):
         (tmp_path / name).touch()
-    for name in ("x.tif", "y.tif"):
-        (tmp_path / "stack").mkdir(exist_ok=True)
+    (tmp_path / "stack").mkdir()
+    for name in ("x.tif", "y.j2k"):
         (tmp_path / "stack" / name).touch()
-    found = cubes_of([str(tmp_path), str(tmp_path / "stack" / "*.tif")])
-    assert {key: len(sources) for key, sources in found.items()} == {rest[:-4]: 2, "a": 1, "stack": 2}
+    found = cubes_of([str(tmp_path), str(tmp_path / "stack" / "*")])
+    assert {key: len(sources) for key, sources in found.items()} == {rest[:-4]: 2, "a": 1, "b": 1, "stack": 2}
 
 
 def test_score_of_a_fill_equals_that_of_the_evaluation(results, stores, tmp_path):

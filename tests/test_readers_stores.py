@@ -79,6 +79,13 @@ def test_bands_along_a_dimension_come_as_asked(tmp_path):
     np.testing.assert_array_equal(cube.reflectance, values[:, [2, 0, 1]])
 
 
+def test_an_entry_called_source_is_no_mask(tmp_path):
+    coords = {"time": DATES, "band": ["B02", "source"], "y": Y, "x": X}
+    dataset = xr.DataArray(DN, coords, ("time", "band", "y", "x"), name="values").to_dataset()
+    cube = open_cube(save(dataset.assign_attrs(epsg=32631), tmp_path / "stack.nc"))
+    assert cube.band.values.tolist()[0] == "blue" and cube.observed.values.any()
+
+
 def test_wavelengths_in_micrometres_become_nanometres(tmp_path):
     coords = {"time": DATES, "band": ["blue", "mine"], "y": Y, "x": X, "wavelength": ("band", [0.48, 1.25])}
     dataset = xr.DataArray(DN, coords, ("time", "band", "y", "x"), name="values").to_dataset()

@@ -19,6 +19,7 @@ from clearcube.forecasting.weather import earthnet_weather, eobs_weather, with_r
 from clearcube.landcover import flag_names
 from clearcube.readers.earthnet_names import parse_name
 from clearcube.readers.open import open_cube
+from clearcube.readers.sources import NETCDF
 from clearcube.readers.store_files import decoded_dates, open_store
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 USUAL_LATITUDE = 48.0
 A_YEAR = np.timedelta64(366, "D")
 """What a cube has before its target so that the year before is known, at least."""
-STORES = (".nc", ".nc4", ".zarr")
-"""Endings of files that may hold E-OBS variables."""
 
 _TILE = re.compile(r"(?<![0-9A-Za-z])\d{2}[C-X][A-Z]{2}(?![0-9A-Za-z])")
 
@@ -73,7 +72,7 @@ def read_weather(sources: Sequence[str], cube: xr.Dataset) -> Weather | None:
         weather = None
         if source.endswith(".npz"):
             weather = earthnet_weather(source, parse_name(source).start, latitude_of(cube))
-        elif source.rstrip("/").endswith(STORES):
+        elif source.rstrip("/").lower().endswith((*NETCDF, ".zarr")):
             stored = open_store(source)
             if "time" in stored.variables:
                 times = decoded_dates(stored, "time", source)

@@ -8,9 +8,7 @@ from pathlib import PurePosixPath
 
 from clearcube.errors import InputError
 from clearcube.readers.earthnet_names import parse_name
-from clearcube.readers.sources import expand
-
-_RASTERS = (".tif", ".tiff", ".jp2")
+from clearcube.readers.sources import NETCDF, RASTERS, expand
 
 
 def cubes_of(inputs: Sequence[str]) -> dict[str, list[str]]:
@@ -40,7 +38,7 @@ def cubes_of(inputs: Sequence[str]) -> dict[str, list[str]]:
 def _place(source: str) -> tuple[str, ...]:
     """What the sources of one cube share."""
     path = PurePosixPath(source)
-    if path.suffix.lower() in _RASTERS:
+    if path.suffix.lower() in RASTERS:
         return ("rasters", str(path.parent))
     if path.suffix.lower() == ".npz" and path.name.startswith(("context_", "target_")):
         try:
@@ -53,9 +51,9 @@ def _place(source: str) -> tuple[str, ...]:
 def _key(sources: Sequence[str]) -> str:
     """The name of the first source without its ending and part; a folder's name for the rasters in it."""
     path = PurePosixPath(sources[0].rstrip("/"))
-    if path.suffix.lower() in _RASTERS and len(sources) > 1:
+    if path.suffix.lower() in RASTERS and len(sources) > 1:
         path = path.parent
-    stem = path.name if path.suffix.lower() not in (*_RASTERS, ".npz", ".nc", ".zarr") else path.stem
+    stem = path.name if path.suffix.lower() not in (*RASTERS, *NETCDF, ".npz", ".zarr") else path.stem
     return _safe(re.sub("^(context|target)_", "", stem) if path.suffix == ".npz" else stem)
 
 

@@ -62,7 +62,7 @@ def find_layout(dataset: xr.Dataset, options: ReadOptions, where: str, *, alone:
     InputError : no time axis, no band, an unknown band or mask.
     """
     layers = _layers(dataset, where)
-    masks = {label: layer for label, layer in layers.items() if _is_mask(dataset, label, options)}
+    masks = {label: layer for label, layer in layers.items() if _is_mask(dataset, label, layer, options)}
     if options.mask is not None and options.mask not in masks:
         masks |= _user_mask(layers, options.mask, where, alone)
     pairs = _band_pairs(dataset, layers, masks, _possible(options, layers, alone), where)
@@ -156,10 +156,11 @@ def band_labels(dataset: xr.Dataset, dim: str, variable: str) -> list[str]:
     return [str(position + 1) for position in range(dataset.sizes[dim])]
 
 
-def _is_mask(dataset: xr.Dataset, label: str, options: ReadOptions) -> bool:
+def _is_mask(dataset: xr.Dataset, label: str, layer: StoreLayer, options: ReadOptions) -> bool:
     if label == options.mask or names.mask_kind(label) is not None:
         return True
-    return label == "source" and "observed" in str(dataset.variables[label].attrs.get("flag_meanings", "")).split()
+    meanings = str(dataset.variables[layer.variable].attrs.get("flag_meanings", "")).split()
+    return label == "source" and "observed" in meanings
 
 
 def _possible(options: ReadOptions, layers: dict[str, StoreLayer], alone: bool) -> ReadOptions:

@@ -17,9 +17,7 @@ from clearcube.readers.raster_files import JP2_MAGIC, TIFF_MAGIC, Grid, inspect
 from clearcube.readers.raster_names import holds_no_reflectance, parse
 from clearcube.readers.raster_series import Acquisition, band_order, choose, common_grid, group
 from clearcube.readers.raw import RawSeries
-from clearcube.readers.sources import described, folders_below, is_url, is_zarr
-
-SUFFIXES = (".tif", ".tiff", ".jp2", ".j2k")
+from clearcube.readers.sources import RASTERS, described, folders_below, is_url, is_zarr
 
 
 def recognises(paths: Sequence[str]) -> bool:
@@ -72,7 +70,7 @@ def _is_raster(path: str) -> bool:
 
 
 def _is_raster_name(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not os.path.basename(name).startswith("._")
+    return name.lower().endswith(RASTERS) and not os.path.basename(name).startswith("._")
 
 
 def _members(path: str) -> list[str]:
@@ -93,7 +91,7 @@ def _members(path: str) -> list[str]:
         ):
             raise InputError(f"{folder}: no images in this product folder; download the product again")
     if not members:
-        raise InputError(f"{path}: no raster with reflectance in this folder (looked for {', '.join(SUFFIXES)})")
+        raise InputError(f"{path}: no raster with reflectance in this folder (looked for {', '.join(RASTERS)})")
     return members
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from clearcube.errors import InputError
 
-_STORE_SUFFIXES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5", ".zarr", ".npz")
-_FILE_SUFFIXES = (*_STORE_SUFFIXES[:6], ".npz", ".npy", ".tif", ".tiff", ".jp2")
+RASTERS = (".tif", ".tiff", ".jp2", ".j2k")
+"""Endings of rasters."""
+NETCDF = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5")
+"""Endings of NetCDF and HDF5."""
 ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 """First bytes of a zip archive, which an npz is too."""
 _ZARR_MARKERS = ("zarr.json", ".zgroup", ".zmetadata", ".zattrs", ".zarray")
@@ -47,7 +49,7 @@ def is_zarr(path: str) -> bool:
     if not is_url(path):
         return any(os.path.isfile(os.path.join(path, marker)) for marker in _ZARR_MARKERS)
     suffix = os.path.splitext(path.rstrip("/"))[1].lower()
-    if suffix in (".zarr", *_FILE_SUFFIXES):
+    if suffix in (".zarr", ".npz", ".npy", *NETCDF, *RASTERS):
         return suffix == ".zarr"
     filesystem, root = _filesystem(path)
     return any(filesystem.exists(f"{root.rstrip('/')}/{marker}") for marker in _ZARR_MARKERS)
@@ -103,7 +105,7 @@ def _expand_one(path: str) -> list[str]:
         return [source for member in members for source in _expand_one(member)]
     if os.path.isdir(path) and not is_zarr(path):
         names = (name for name in os.listdir(path) if not name.startswith("."))  # macOS leaves ._ files beside others
-        members = sorted(name for name in names if name.lower().endswith(_STORE_SUFFIXES))
+        members = sorted(name for name in names if name.lower().endswith((*NETCDF, ".zarr", ".npz")))
         if members:
             return [os.path.join(path, name) for name in members]
         if not os.listdir(path):
