@@ -148,7 +148,7 @@ def test_single_pixel_is_filled():
     assert np.isfinite(filled).all()
 
 
-@pytest.mark.parametrize("modes", [0, -1, 51, 2.5])
+@pytest.mark.parametrize("modes", [0, -1, 51, 2.5, 2.0, True, "3"])
 def test_modes_must_be_a_small_number(modes):
     with pytest.raises(InputError, match="whole number from 1 to 50"):
         Dineof(modes=modes)

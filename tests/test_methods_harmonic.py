@@ -99,7 +99,7 @@ def test_more_terms_follow_more():
     assert np.isfinite(fitted(block, terms=0)).all()
 
 
-@pytest.mark.parametrize("terms", [-1, 7, 1.5])
+@pytest.mark.parametrize("terms", [-1, 7, 1.5, 2.0, True, "2"])
 def test_terms_must_be_a_small_number(terms):
     with pytest.raises(InputError, match="whole number from 0 to 6"):
         Harmonic(terms=terms)

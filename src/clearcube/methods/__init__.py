@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from numbers import Integral
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,17 @@ def make_filler(name: str, **options: Any) -> Filler:
         raise
     except (TypeError, ValueError) as error:
         raise InputError(f"method '{name}' cannot use {options}: {error}") from error
+
+
+def check_whole(what: str, value: object, least: int, most: int) -> None:
+    """Refuse the value of an option that is no whole number from `least` to `most`.
+
+    Raises
+    ------
+    InputError : it is another number, or none; True is none either.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value not in range(least, most + 1):
+        raise InputError(f"{what} is {value!r:.40}, expected a whole number from {least} to {most}")
 
 
 def _load(module: str, class_name: str, **options: Any) -> Filler:

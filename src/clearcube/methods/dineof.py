@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.errors import InputError
 from clearcube.filler import Estimate
+from clearcube.methods import check_whole
 from clearcube.methods.dineof_basis import Basis, find_basis, refitted, without_bright
 from clearcube.methods.dineof_kernels import reconstruct_pixels
 from clearcube.methods.error_fit import fit_correlation, fit_table
@@ -63,8 +63,8 @@ class Dineof:
     modes: int | None = None
 
     def __post_init__(self) -> None:
-        if self.modes is not None and self.modes not in range(1, 51):
-            raise InputError(f"dineof: modes is {self.modes}, expected a whole number from 1 to 50")
+        if self.modes is not None:
+            check_whole("dineof: modes", self.modes, 1, 50)
 
     @property
     def name(self) -> str:

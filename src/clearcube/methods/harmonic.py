@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.errors import InputError
 from clearcube.filler import Estimate
+from clearcube.methods import check_whole
 from clearcube.methods.error_model import ErrorModel, measure_errors
 from clearcube.methods.harmonic_kernels import YEAR, fit_pixels
 from clearcube.methods.noise import noise_about
@@ -61,8 +61,7 @@ class Harmonic:
     terms: int = 2
 
     def __post_init__(self) -> None:
-        if self.terms not in range(7):
-            raise InputError(f"harmonic: terms is {self.terms}, expected a whole number from 0 to 6")
+        check_whole("harmonic: terms", self.terms, 0, 6)
 
     @property
     def name(self) -> str:
