@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +19,6 @@ BAND_STATISTICS = ("absolute", "squared", "signed", "truth", "truth_squared")
 """Statistics of each pixel and band: |e|, e^2, e, t, t^2 with e = filled - truth."""
 INDEX_STATISTICS = tuple(f"ndvi_{name}" for name in BAND_STATISTICS)
 """The same of the vegetation index."""
-
-Tally = Mapping[str, Sums]
-"""Statistic -> sums of shape (cells, B) or (cells, 1)."""
 
 
 def distortion_sums(

@@ -16,7 +16,7 @@ from clearcube.evaluation.perceptual import perceptual_sums
 from clearcube.evaluation.pictures import picture_pairs
 from clearcube.evaluation.quality import quality_sums
 from clearcube.evaluation.ssim import ssim_sums
-from clearcube.evaluation.statistics import Sums
+from clearcube.evaluation.statistics import Sums, Tally
 from clearcube.evaluation.strata import shared_out
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from clearcube.evaluation.experiments import Experiment, Fill
     from clearcube.evaluation.inception import Inception
     from clearcube.evaluation.lpips import Lpips
-
-    Tally = dict[str, Sums]
 
 HIDDEN, OBSERVED, ALL = "hidden", "observed", "all"
 """The three sets of pixels that scores are given for: hidden ones, those that were left alone, and both."""
@@ -56,7 +54,7 @@ class Judged:
     features : `filled` and `truth`, (N, F) of the dates with hidden pixels, where FID is asked for.
     """
 
-    sets: Mapping[str, Mapping[str, Sums]]
+    sets: Mapping[str, Tally]
     features: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
@@ -92,7 +90,7 @@ def judge(test: Experiment, fill: Fill, bands: Sequence[str], networks: Networks
     return Judged(sets, features)
 
 
-def _of_pixels(test: Experiment, fill: Fill, bands: Sequence[str]) -> Tally:
+def _of_pixels(test: Experiment, fill: Fill, bands: Sequence[str]) -> dict[str, Sums]:
     """Sums by cell of the strata, over hidden pixels."""
     cell = (test.strata.cell, test.strata.cells)
     sums = distortion_sums(fill.estimate.mean, test.truth, test.hidden, bands, *cell)
@@ -102,7 +100,9 @@ def _of_pixels(test: Experiment, fill: Fill, bands: Sequence[str]) -> Tally:
     return sums
 
 
-def _of_dates(test: Experiment, mean: NDArray[np.float32], seen: NDArray[np.bool_], bands: Sequence[str]) -> Tally:
+def _of_dates(
+    test: Experiment, mean: NDArray[np.float32], seen: NDArray[np.bool_], bands: Sequence[str]
+) -> dict[str, Sums]:
     """Sums by date, over hidden pixels.
 
     seen : (T, H, W) bool, what was left alone.
@@ -113,9 +113,9 @@ def _of_dates(test: Experiment, mean: NDArray[np.float32], seen: NDArray[np.bool
 
 def _of_pictures(
     test: Experiment, mean: NDArray[np.float32], bands: Sequence[str], networks: Networks
-) -> tuple[Tally, dict[str, NDArray[np.float32]]]:
+) -> tuple[dict[str, Sums], dict[str, NDArray[np.float32]]]:
     """What networks make of the pictures: sums by date, and features as `Judged` has them; nothing without networks."""
-    sums: Tally = {}
+    sums: dict[str, Sums] = {}
     features: dict[str, NDArray[np.float32]] = {}
     if networks.some:
         pictures = picture_pairs(mean, test.truth, test.hidden, test.known, bands)

@@ -13,13 +13,12 @@ from clearcube.evaluation.niqe import naturalness
 from clearcube.evaluation.perceptual import HIGH, coherence, frechet_distance, spectrum_ratio
 from clearcube.evaluation.quality import entropy
 from clearcube.evaluation.scores import mean, psnr, root_mean
-from clearcube.evaluation.statistics import Sums
+from clearcube.evaluation.statistics import Sums, Tally
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Values = NDArray[np.float64]
-    Tally = Mapping[str, Sums]
 
 ALL_BANDS = "all"
 """Name of the bands together."""

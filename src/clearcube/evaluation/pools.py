@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from clearcube.evaluation.metrics import NDVI, Score, by_stratum, scores
-from clearcube.evaluation.statistics import Sums
+from clearcube.evaluation.statistics import Sums, Tally
 
-Strata = tuple[tuple[str, str], ...]
-WHOLE: Strata = (("all", "all"),)
+StratumNames = tuple[tuple[str, str], ...]
+WHOLE: StratumNames = (("all", "all"),)
 """The one stratum of what is not divided."""
 _OF_ALL_BANDS = ("angle", "missing", "missing_std", "untrue", "lpips")
 _OF_CUBES = ("niqe_", "detections")
@@ -25,9 +25,9 @@ class Pool:
 
     bands: tuple[str, ...]
     tally: dict[str, Sums] = field(default_factory=dict)
-    strata: Strata = WHOLE
+    strata: StratumNames = WHOLE
 
-    def add(self, tally: Mapping[str, Sums], strata: Strata) -> None:
+    def add(self, tally: Tally, strata: StratumNames) -> None:
         """Add the sums of an experiment; strata that it does not have gain nothing."""
         names = (*self.strata, *(name for name in strata if name not in self.strata))
         for name, sums in tally.items():
@@ -108,7 +108,7 @@ def _over_bands(sums: Sums) -> Sums:
     return Sums(sums.total.sum(axis=1, keepdims=True), sums.weight.sum(axis=1, keepdims=True))
 
 
-def _widened(sums: Sums, strata: Strata, names: Strata) -> Sums:
+def _widened(sums: Sums, strata: StratumNames, names: StratumNames) -> Sums:
     """Sums by stratum in the order of `names`, 0 where they have none."""
     if strata == names:
         return sums

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearcube.errors import DAMAGED_ARCHIVE, InputError
-from clearcube.evaluation.statistics import Sums
+from clearcube.evaluation.statistics import Sums, Tally
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 META = "meta"
-Sets = Mapping[str, Mapping[str, Sums]]
+Sets = Mapping[str, Tally]
 
 
 @dataclass

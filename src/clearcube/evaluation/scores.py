@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import numpy as np
@@ -12,6 +12,7 @@ from clearcube.errors import InputError
 from clearcube.evaluation.pairs import Pair, paired
 from clearcube.evaluation.statistics import (
     Sums,
+    Tally,
     absolute_error,
     error,
     normalised_difference,
@@ -162,7 +163,7 @@ def _index_sums(filled: Any, truth: Any, counted: Any, bands: Sequence[str]) -> 
     }
 
 
-def _check_counts(sums: Mapping[str, Sums]) -> None:
+def _check_counts(sums: Tally) -> None:
     """Raise where there is nothing to score, or nothing to score it with."""
     missing, untrue, pixels = sums["missing"].total, sums["untrue"].total, sums["missing"].weight
     if pixels == 0:
@@ -175,7 +176,7 @@ def _check_counts(sums: Mapping[str, Sums]) -> None:
         raise InputError(f"nothing to score: the fill has no value at any of the {pixels:.0f} hidden pixels")
 
 
-def _scores(sums: Mapping[str, Sums]) -> Scores:
+def _scores(sums: Tally) -> Scores:
     """The formulae of scalar sums."""
     return Scores(
         mae=float(mean(sums["absolute"])),

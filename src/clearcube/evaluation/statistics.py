@@ -6,6 +6,7 @@ end. Arrays may be NumPy or dask; of dask arrays the sums are lazy too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,10 @@ class Sums:
     def pooled(self) -> Sums:
         """The sums over all bands."""
         return Sums(self.total.sum(), self.weight.sum())
+
+
+Tally = Mapping[str, Sums]
+"""Statistic -> its sums."""
 
 
 def summed(values: Any, counted: Any) -> Sums:

@@ -10,7 +10,7 @@ import numpy as np
 
 from clearcube.evaluation.intervals import Interval, interval, paired_difference
 from clearcube.evaluation.scores import mean, root_mean
-from clearcube.evaluation.statistics import Sums
+from clearcube.evaluation.statistics import Sums, Tally
 from clearcube.forecasting.greenearthnet import by_class, dataset_scores
 from clearcube.forecasting.outperformance import outperformance
 from clearcube.forecasting.reading import is_tile
@@ -92,7 +92,7 @@ class ForecastComparison:
         shared = self.shared
         return {cube: outcome for cube, outcome in self.outcomes.get((model, fill), {}).items() if cube in shared}
 
-    def counted(self, model: str, fill: str) -> dict[str, Mapping[str, Sums]]:
+    def counted(self, model: str, fill: str) -> dict[str, Tally]:
         """Cube -> sums over GreenEarthNet's pixels, of the shared cubes."""
         return {cube: outcome.sets[COUNTED] for cube, outcome in self.compared(model, fill).items()}
 
@@ -121,7 +121,7 @@ class ForecastComparison:
         return errors_by_lead(self.compared(model, fill).values())
 
 
-def scores_by_class(tallies: Iterable[Mapping[str, Sums]]) -> dict[str, dict[str, float]]:
+def scores_by_class(tallies: Iterable[Tally]) -> dict[str, dict[str, float]]:
     """Class -> score -> value of some cubes; classes without pixels are left out."""
     table = by_class(tallies)
     names = [name for name, there in zip(VEGETATION, np.isfinite(table["rmse"]), strict=False) if there]

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.evaluation.statistics import Sums
+from clearcube.evaluation.statistics import Sums, Tally
 from clearcube.forecasting.vegetation import OTHER, VEGETATION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-    Tally = Mapping[str, Sums]
 
 MISSING = 0.5
 """NDVI that counts where a forecast has no value."""

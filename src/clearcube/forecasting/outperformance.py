@@ -16,9 +16,7 @@ from clearcube.forecasting.greenearthnet import class_means
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from clearcube.evaluation.statistics import Sums
-
-    Tally = Mapping[str, Sums]
+    from clearcube.evaluation.statistics import Tally
 
 MARGINS: Mapping[str, float] = MappingProxyType({"rmse": -0.01, "nnse": 0.05, "r2": 0.05, "bias": -0.01})
 """Score -> by how much it must differ: below for errors, above for skills. Bias is the absolute one."""
