@@ -91,7 +91,8 @@ SAMPLE_SIDE, SAMPLE_PER_SIDE = 64, 4
 def sample_windows(frame: tuple[int, int]) -> list[Window]:
     """The windows of the sample that a filler prepares on, spread evenly over the frame without overlap.
 
-    A frame smaller than all of them is covered by one. Depends on the frame alone, so every run samples alike.
+    Along a side that is shorter than all of its windows, one is as long as the side. Depends on the frame alone, so
+    every run samples alike.
     """
     rows = _spread(frame[0], SAMPLE_SIDE, SAMPLE_PER_SIDE)
     columns = _spread(frame[1], SAMPLE_SIDE, SAMPLE_PER_SIDE)

@@ -165,7 +165,8 @@ def _nearest(given: NDArray[np.bool_], row: int, column: int, first: int, last: 
     height, width = given.shape
     for away in range(first, last + 1):
         for i in range(max(row - away, 0), min(row + away + 1, height)):
-            for j in range(max(column - away, 0), min(column + away + 1, width)):
-                if given[i, j]:
+            step = 1 if abs(i - row) == away else max(2 * away, 1)  # within the square only its two ends are as far
+            for j in range(column - away, column + away + 1, step):
+                if 0 <= j < width and given[i, j]:
                     return away
     return last + 1

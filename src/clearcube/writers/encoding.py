@@ -49,12 +49,6 @@ class OutputFormat:
         counts = np.rint(np.clip(values / SCALE, NO_DATA + 1, -NO_DATA - 1))
         return np.where(np.isnan(counts), NO_DATA, counts).astype(np.int16)
 
-    def decoded(self, stored: NDArray[Any]) -> NDArray[Any]:
-        """Stored int16 counts of a float variable as float32, NaN where missing; other types come back as they are."""
-        if self.dtype == "float32":
-            return stored
-        return np.where(stored == NO_DATA, np.nan, stored * SCALE).astype(np.float32)
-
     def encoding(self, variable: xr.DataArray) -> dict[str, Any]:
         """Xarray encoding of a variable: type, fill value and scale. What has no dates (elevation) is never packed."""
         if variable.dtype.kind != "f":
@@ -62,6 +56,11 @@ class OutputFormat:
         if self.dtype == "float32" or "time" not in variable.dims:
             return {"dtype": np.dtype(np.float32), "_FillValue": np.float32(np.nan)}
         return {"dtype": np.dtype(np.int16), "_FillValue": np.int16(NO_DATA), "scale_factor": SCALE, "add_offset": 0.0}
+
+
+def unpacked(counts: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Counts of int16 as float32, NaN where missing."""
+    return np.where(counts == NO_DATA, np.nan, counts * SCALE).astype(np.float32)
 
 
 def chunk_sizes(dims: tuple[str, ...], sizes: dict[str, int], window: int) -> tuple[int, ...]:

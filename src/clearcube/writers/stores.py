@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearcube.cube import crs_of
-from clearcube.writers.encoding import EPOCH, OutputFormat, chunk_sizes
+from clearcube.writers.encoding import EPOCH, OutputFormat, chunk_sizes, unpacked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -48,10 +48,11 @@ class OutputStore:
                 self.arrays[variable][(..., *window.slices)] = encoded if index is None else encoded[:, index]
 
     def read(self, window: Window, name: str) -> NDArray[Any]:
-        """What `write` wrote, decoded to float32 where it is float."""
-        parts = [self.arrays[variable][(..., *window.slices)] for variable, _ in self._parts(name)]
+        """What `write` wrote; packed counts come back as float32."""
+        arrays = [self.arrays[variable] for variable, _ in self._parts(name)]
+        parts = [array[(..., *window.slices)] for array in arrays]
         stored = parts[0] if self._parts(name)[0][1] is None else np.stack(parts, axis=1)
-        return self.format.decoded(stored) if name not in ("source", "days_to_observation") else stored
+        return unpacked(stored) if "scale_factor" in arrays[0].attrs else stored
 
     def _parts(self, name: str) -> list[tuple[str, int | None]]:
         """Stored variables of an array and the band of each; None = the array as it is."""
