@@ -14,6 +14,8 @@ def test_networks_that_judge_denoise_unless_asked_to_keep():
     assert isinstance(context_filler("seq2seq", {}), Denoising)
     assert isinstance(context_filler("seq2seq-kept", {}), NetworkFiller)
     assert not isinstance(context_filler("linear", {}), Denoising)
+    by_checkpoint = context_filler("auto", {"weights": "seq2seq"})
+    assert isinstance(by_checkpoint, Denoising) and by_checkpoint.name == "seq2seq"
     assert takes_weights("seq2seq")
     assert takes_weights("seq2seq-kept")
     assert not takes_weights("linear")
@@ -24,7 +26,7 @@ def test_the_checkpoint_of_a_denoising_fill_is_known():
     assert context_filler("seq2seq", {}).name == "seq2seq"
 
 
-@pytest.mark.parametrize("name", ["guess", "guess-kept", "none-kept"])
+@pytest.mark.parametrize("name", ["guess", "guess-kept", "none-kept", "linear-kept", "ganfilling-kept", "auto-kept"])
 def test_fills_that_there_are_not(name):
     with pytest.raises(InputError, match=f"unknown fill '{name}'; choose one of none, .*seq2seq-kept"):
         context_filler(name, {})

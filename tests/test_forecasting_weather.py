@@ -93,12 +93,6 @@ def test_a_missing_variable_is_named():
         told(Weather(START + np.arange(60), np.ones((60, 2), np.float32), VARIABLES[:2]))
 
 
-def test_weather_of_pixels_is_averaged():
-    given = weather()
-    field = np.stack([given.values - 1, given.values + 1], axis=2)[..., None].repeat(2, axis=3)
-    np.testing.assert_allclose(told(replace(given, values=field)), told(given), atol=1e-5)
-
-
 def test_days_in_any_order_with_holes():
     found = on_every_day(START + np.array([3, 0]), np.array([[3.0], [0.0]], np.float32), ("rain",))
     np.testing.assert_array_equal(found.values[:, 0], [0, np.nan, np.nan, 3])

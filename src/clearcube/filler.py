@@ -184,6 +184,44 @@ class FillsCentre(Protocol):
         ...
 
 
+@runtime_checkable
+class ChecksCube(Protocol):
+    """A filler that can tell of some cubes beforehand that it cannot fill them."""
+
+    def check(self, bands: Sequence[Band], dates: NDArray[np.datetime64]) -> None:
+        """Whether it can fill a cube of these B bands and T dates.
+
+        Raises
+        ------
+        InputError : it cannot.
+        """
+        ...
+
+
+@runtime_checkable
+class KeepsLearnt(Protocol):
+    """A filler that learns from a cube and can keep what it learnt in a file."""
+
+    def keeping(self, path: str) -> Filler:
+        """The filler that writes what it learnt to the file, and reads it from there if it is there."""
+        ...
+
+
+@runtime_checkable
+class FromCheckpoint(Protocol):
+    """A filler or forecaster that is a network, or holds one."""
+
+    @property
+    def path(self) -> str | None:
+        """Of the network's checkpoint; None where it holds no network after all."""
+        ...
+
+
+def checkpoint_of(model: object) -> str | None:
+    """Path of the checkpoint that a filler or forecaster rests on; None where it rests on none."""
+    return model.path if isinstance(model, FromCheckpoint) else None
+
+
 def estimate(prepared: PreparedFiller, block: Block, centre: tuple[slice, slice]) -> Estimate:
     """The filler's estimate of a block, of which these rows and columns are wanted."""
     return prepared.fill_centre(block, centre) if isinstance(prepared, FillsCentre) else prepared.fill(block)

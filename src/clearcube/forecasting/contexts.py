@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clearcube.filler import Estimate
+from clearcube.filler import Estimate, checkpoint_of
 from clearcube.forecasting.episode import unfilled
 from clearcube.methods.temporal import fill_block
 
@@ -38,7 +38,7 @@ class Denoising:
     @property
     def path(self) -> str | None:
         """Of the checkpoint, where it has one."""
-        return getattr(self.filler, "path", None)
+        return checkpoint_of(self.filler)
 
     def prepare(self, sample: Sequence[Block]) -> PreparedFiller:
         """See `Filler`."""

@@ -32,8 +32,8 @@ HORIZON = 100
 class Weather:
     """Daily weather of a place, of the context and (for a guided forecast) of the days to forecast.
 
-    dates : (D,) datetime64[D], ascending by one day. values : (D, V) float32, or (D, V, H, W) where it differs from
-    pixel to pixel; NaN = missing. names : the V variables, in the words and units of `forecasting.weather`.
+    dates : (D,) datetime64[D], ascending by one day. values : (D, V) float32, NaN = missing. names : the V variables,
+    in the words and units of `forecasting.weather`.
     """
 
     dates: Days
@@ -44,8 +44,7 @@ class Weather:
         assert self.dates.dtype == np.dtype("datetime64[D]"), self.dates.dtype
         assert (np.diff(self.dates) == np.timedelta64(1, "D")).all(), "daily dates without holes"
         assert self.values.dtype == np.float32, self.values.dtype
-        assert self.values.ndim in (2, 4), self.values.shape
-        assert self.values.shape[:2] == (len(self.dates), len(self.names)), (self.values.shape, self.names)
+        assert self.values.shape == (len(self.dates), len(self.names)), (self.values.shape, self.names)
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,7 @@ class Forecast:
 @runtime_checkable
 class Forecaster(Protocol):
     """Anything that forecasts NDVI from a context. It may look at the context, and at nothing after its last date
-    but what is given as weather.
-
-    One whose attribute `looks_back` is true is also given what was seen before the context, unfilled, as its beginning.
+    but what is given as weather. See also `Checking`, `Guided` and `LooksBack`.
     """
 
     @property
@@ -115,6 +112,31 @@ class Checking(Protocol):
         ------
         InputError : they cannot, or the weather that is needed is missing.
         """
+        ...
+
+
+@runtime_checkable
+class Guided(Protocol):
+    """A forecaster that may look at the weather of the days to forecast."""
+
+    @property
+    def guided(self) -> bool:
+        """Whether it does."""
+        ...
+
+
+def is_guided(forecaster: Forecaster) -> bool:
+    """Whether a forecaster looks at the weather of the days to forecast."""
+    return isinstance(forecaster, Guided) and forecaster.guided
+
+
+@runtime_checkable
+class LooksBack(Protocol):
+    """A forecaster that may look at what was seen before the context."""
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether it does: it is then given that, unfilled, as the context's beginning."""
         ...
 
 

@@ -15,7 +15,7 @@ from clearcube.evaluation.folder import forecast_sums_path
 from clearcube.evaluation.records import Outcome, Record, load, save
 from clearcube.forecasting.baselines import Climatology
 from clearcube.forecasting.contexts import filled_context
-from clearcube.forecasting.episode import continued
+from clearcube.forecasting.episode import LooksBack, continued
 from clearcube.forecasting.run_scores import forecast_sums
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _take_over(known: Record, record: Record, plan: ForecastPlan) -> None:
 
 def forecast_episode(model: Forecaster, context: Block, episode: Episode) -> Forecast:
     """The model's forecast of an episode from a filling of its context; it is given nothing of the target."""
-    if episode.history is not None and getattr(model, "looks_back", False):
+    if episode.history is not None and isinstance(model, LooksBack) and model.looks_back:
         context = continued(episode.history, context)
     return knowing(model, episode.classes).forecast(
         context,

@@ -92,7 +92,7 @@ def with_radiation(weather: Weather, latitude: float) -> Weather:
         return weather
     low, high = (weather.values[:, weather.names.index(f"temperature_{end}")] for end in ("min", "max"))
     of_year = (day_of_year(weather.dates) - 1).astype(np.float64)
-    above = above_the_air(of_year, latitude).astype(np.float32).reshape(-1, *[1] * (low.ndim - 1))
+    above = above_the_air(of_year, latitude).astype(np.float32)
     radiation = np.float32(HARGREAVES) * above * np.sqrt(np.maximum(high - low, 0))
     values = np.concatenate([weather.values, radiation[:, None]], axis=1)
     return Weather(weather.dates, values, (*weather.names, "radiation"))
@@ -148,7 +148,7 @@ def relative_elevation(elevation: NDArray[np.float32] | None, frame: tuple[int, 
 
 
 def complete(weather: Weather, first: np.datetime64, last: np.datetime64) -> NDArray[np.float32]:
-    """`VARIABLES` on every day from first to last, (D, 3), means over the pixels.
+    """`VARIABLES` on every day from first to last, (D, 3).
 
     Holes of up to `LONGEST_HOLE` days are filled along a straight line, at the ends with the nearest day.
 
@@ -163,7 +163,6 @@ def complete(weather: Weather, first: np.datetime64, last: np.datetime64) -> NDA
             f"{', '.join(missing)}. Add it, or use weights of a model without weather"
         )
     values = weather.values[:, [weather.names.index(name) for name in VARIABLES]]
-    values = values if values.ndim == 2 else np.nanmean(values, axis=(2, 3))
     days = np.arange(first, last + 1)
     place = (days - weather.dates[0]).astype(np.int64)
     known = (place >= 0) & (place < len(values))

@@ -90,6 +90,10 @@ class NetworkFiller:
         """Sha256 of the checkpoint."""
         return sha256_of(self.path)
 
+    def keeping(self, path: str) -> NetworkFiller:
+        """See `KeepsLearnt`; without adaptation it learns nothing."""
+        return replace(self, keep=path) if self.adapt else self
+
     def check(self, bands: Sequence[Band], dates: NDArray[np.datetime64]) -> None:
         """Refuse cubes that the network cannot fill.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from clearcube.cube import bands_of, dates_of
 from clearcube.errors import InputError
 from clearcube.fill_cube.flags import usable_pixels
+from clearcube.filler import ChecksCube, KeepsLearnt
 from clearcube.methods import METHODS, MethodInfo, make_filler
 
 if TYPE_CHECKING:
@@ -68,9 +69,8 @@ def choice_of(
     known = choice_without_cube(method, options, settings)
     opened = cube()
     choice = known or choice_for(opened, options, settings)
-    check = getattr(choice.filler, "check", None)  # networks have one
-    if check is not None:
-        check(bands_of(opened), dates_of(opened))
+    if isinstance(choice.filler, ChecksCube):
+        choice.filler.check(bands_of(opened), dates_of(opened))
     return choice, opened
 
 
@@ -143,7 +143,7 @@ def filler_named(method: str, options: Mapping[str, Any]) -> Filler:
 
 def kept_beside(filler: Filler, folder: Path) -> Filler:
     """The filler, with what it learns kept in the folder, so that a resumed run does not learn it anew."""
-    return replace(filler, keep=str(folder / "adapted.safetensors")) if getattr(filler, "adapt", 0) else filler  # type: ignore[type-var]
+    return filler.keeping(str(folder / "adapted.safetensors")) if isinstance(filler, KeepsLearnt) else filler
 
 
 def _info(name: str) -> MethodInfo:

@@ -30,11 +30,12 @@ def context_filler(name: str, options: Mapping[str, Any]) -> Filler | None:
         return None
     from clearcube.network_filler import NETWORKS
 
-    if name.removesuffix(KEPT) not in (AUTO, *METHODS, *NETWORKS):
-        known = (NONE, *METHODS, *NETWORKS, *(network + KEPT for network in NETWORKS if _judges(network)))
-        raise InputError(f"unknown fill '{name}'; choose one of {', '.join(known)}")
+    kept = [network + KEPT for network, info in NETWORKS.items() if info.judges]
+    if name not in (AUTO, *METHODS, *NETWORKS, *kept):
+        raise InputError(f"unknown fill '{name}'; choose one of {', '.join((NONE, *METHODS, *NETWORKS, *kept))}")
     filler = filler_named(name.removesuffix(KEPT), options)
-    return Denoising(filler) if _judges(name) else filler
+    judges = filler.name in NETWORKS and NETWORKS[filler.name].judges
+    return Denoising(filler) if judges and name not in kept else filler
 
 
 def quick_context_filler(name: str) -> Filler | None:
@@ -58,9 +59,3 @@ def quick_context_filler(name: str) -> Filler | None:
 def takes_weights(name: str) -> bool:
     """Whether a checkpoint given for the fill is for this one."""
     return name.removesuffix(KEPT) == "seq2seq"
-
-
-def _judges(name: str) -> bool:
-    from clearcube.network_filler import NETWORKS
-
-    return name in NETWORKS and NETWORKS[name].judges

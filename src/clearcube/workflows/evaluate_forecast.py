@@ -14,7 +14,9 @@ from clearcube.errors import InputError, described
 from clearcube.evaluation.folder import FORECAST_SUMS, PROVENANCE, forecast_sums_path
 from clearcube.evaluation.records import Record, load
 from clearcube.evaluation.report_html import page
+from clearcube.filler import checkpoint_of
 from clearcube.forecasting.comparison import ForecastComparison
+from clearcube.forecasting.episode import is_guided
 from clearcube.forecasting.greenearthnet import SCORES
 from clearcube.forecasting.registry import FORECASTERS, make_forecaster
 from clearcube.forecasting.report import Chosen, introduction, report, sections, write_scores, write_summary
@@ -150,8 +152,8 @@ def _plan(request: ForecastEvaluationRequest) -> tuple[ForecastPlan, dict[str, s
         models[name] = partial(make_forecaster, name, **weights)
         if models[name]().name != name:
             raise InputError(f"{request.model_weights} makes guided forecasts; name {models[name]().name} in --models")
-    for name, make in {**fills, **models}.items():
-        checkpoint = getattr(make(), "path", None) if make is not None else None
+    for name, make in (*fills.items(), *models.items()):
+        checkpoint = checkpoint_of(make()) if make is not None else None
         if checkpoint is not None:
             digests[name] = sha256_of(checkpoint)
     settings = {
@@ -177,7 +179,7 @@ def _filler(name: str, options: Mapping[str, Any]) -> Filler:
 
 def _guided(plan: ForecastPlan) -> bool:
     """Whether any model looks at weather."""
-    return any(getattr(make(), "guided", False) for make in plan.models.values())
+    return any(is_guided(make()) for make in plan.models.values())
 
 
 def _makers(

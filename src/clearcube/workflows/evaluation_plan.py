@@ -15,6 +15,7 @@ from clearcube.evaluation.experiments import NamedCube, named_cube
 from clearcube.evaluation.judging import Networks
 from clearcube.evaluation.mask_error import MASK_ERROR, CloudyFrame, with_frames
 from clearcube.evaluation.run import WEIGHTS, Plan, digest_of, digest_of_clouds, with_masks
+from clearcube.filler import checkpoint_of
 from clearcube.gaps import MaskBank, Scenario
 from clearcube.readers.grouping import cubes_of
 from clearcube.version import __version__
@@ -66,7 +67,7 @@ def fillers_of(request: EvaluationRequest) -> tuple[dict[str, Callable[[], Fille
         makers[name] = partial(_filler_of, path, alone=request.alone)
     digests = {}
     for name, make in makers.items():
-        checkpoint = getattr(make(), "path", None)
+        checkpoint = checkpoint_of(make())
         if checkpoint is not None:
             digests[name] = sha256_of(checkpoint)
     return dict(makers), digests

@@ -13,10 +13,10 @@ import numpy as np
 from clearcube.checksums import sha256_of
 from clearcube.cube import Source, bands_of, dates_of, elevation_of, red_and_near_infrared
 from clearcube.errors import InputError
-from clearcube.filler import Block, Filler
+from clearcube.filler import Block, Filler, checkpoint_of
 from clearcube.forecasting.baselines import Climatology
 from clearcube.forecasting.contexts import filled_context
-from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Checking, Forecast, ndvi_of, unfilled
+from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Checking, Forecast, is_guided, ndvi_of, unfilled
 from clearcube.forecasting.registry import make_forecaster
 from clearcube.version import __version__
 from clearcube.workflows.first_look import warn_without_mask
@@ -128,7 +128,7 @@ def _forecast(
         elevation=elevation_of(cube),
         landcover=landcover,
     )
-    guided = bool(getattr(forecaster, "guided", False))
+    guided = is_guided(forecaster)
     return forecast_dataset(cube, found, target, _attrs(request, cube, filler, forecaster, guided=guided))
 
 
@@ -244,7 +244,7 @@ def _weather(request: ForecastRequest, forecaster: Forecaster, cube: xr.Dataset)
     from clearcube.forecasting.reading import read_weather
     from clearcube.forecasting.weather_table import read_weather_table
 
-    guided = bool(getattr(forecaster, "guided", False))
+    guided = is_guided(forecaster)
     if request.weather is not None:
         if not guided:
             raise InputError(
@@ -252,12 +252,6 @@ def _weather(request: ForecastRequest, forecaster: Forecaster, cube: xr.Dataset)
             )
         return read_weather_table(request.weather)
     return read_weather(list(cube.attrs.get("source_files", request.inputs)), cube) if guided else None
-
-
-def _checkpoint_of(filler: Filler | None) -> str | None:
-    """The checkpoint of the network that fills, if one does."""
-    path: str | None = getattr(filler, "path", None)
-    return path
 
 
 def _attrs(
@@ -268,7 +262,7 @@ def _attrs(
 
     dates = dates_of(cube)
     kept = {key: value for key, value in cube.attrs.items() if isinstance(value, str | int | float | list)}
-    of_weights = {"weights_sha256": getattr(forecaster, "path", None), "fill_weights_sha256": _checkpoint_of(filler)}
+    of_weights = {"weights_sha256": checkpoint_of(forecaster), "fill_weights_sha256": checkpoint_of(filler)}
     return kept | {
         "title": "forecast of vegetation greenness",
         "clearcube_version": __version__,

@@ -54,6 +54,7 @@ def gathered_episodes(settings: ForecastTraining, report: Callable[[dict[str, An
     InputError : as `train_forecaster`.
     """
     from clearcube.checksums import sha256_of
+    from clearcube.filler import checkpoint_of
     from clearcube.forecasting.pack import ForecastData, simulated_pack
     from clearcube.forecasting.run import NONE
     from clearcube.forecasting.stretches import real_pack
@@ -77,7 +78,7 @@ def gathered_episodes(settings: ForecastTraining, report: Callable[[dict[str, An
     packs = [(simulated(0, episodes.simulated), 1 - episodes.real)]
     if real is not None:
         packs.append((real, episodes.real))
-    weights = {name: getattr(filler, "path", None) for name, filler in fillers.items()}
+    weights = {name: checkpoint_of(filler) for name, filler in fillers.items()}
     if settings.start:
         weights["the beginning"] = located(settings.start)
     return ForecastData(
