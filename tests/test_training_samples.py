@@ -131,7 +131,7 @@ def test_sparse_crops_reach_farther():
 
 def test_hazes_are_mostly_of_whole_dates_and_at_times_strong():
     series, nm = np.full((8, 4, 24, 24), 0.2, np.float32), np.array([490, 560, 665, 842], np.float32)
-    changes = [hazed(np.random.default_rng(seed), series, nm) - series for seed in range(60)]
+    changes = [hazed(np.random.default_rng(seed), nm, series)[0] - series for seed in range(60)]
     whole = np.array([change.mean(axis=(2, 3)).std() for change in changes])
     within = np.array([change.std(axis=(2, 3)).mean() for change in changes])
     assert 0.005 < np.median(whole) < 0.03 and np.quantile(whole, 0.9) > 0.02
@@ -324,7 +324,7 @@ def test_cubes_that_see_more_ground_come_up_more_often(small_bank):
 def test_hazes_are_bluer_or_redder_than_grey():
     nm = np.array([490, 842], np.float32)
     changes = [
-        hazed(np.random.default_rng(seed), np.full((2, 2, 6, 6), 0.2, np.float32), nm)[0, :, 0, 0] - 0.2
+        hazed(np.random.default_rng(seed), nm, np.full((2, 2, 6, 6), 0.2, np.float32))[0][0, :, 0, 0] - 0.2
         for seed in range(400)
     ]
     ratios = np.log([infrared / blue for blue, infrared in changes])
@@ -334,7 +334,7 @@ def test_hazes_are_bluer_or_redder_than_grey():
 
 
 def test_what_grows_is_darker_in_red_and_brighter_in_infrared(monkeypatch):
-    monkeypatch.setattr(patterns, "hazed", lambda rng, series, wavelengths: series)
+    monkeypatch.setattr(patterns, "hazed", lambda rng, wavelengths, *series: series)
     for seed in range(5):
         series, dates = draw_pattern(np.random.default_rng(seed), 30, 16, SENTINEL2_FOUR)
         red, infrared = (series[:, band] / series[:, band].mean(axis=0) for band in (2, 3))

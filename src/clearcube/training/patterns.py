@@ -39,24 +39,27 @@ def draw_pattern(
     ground = _ground(rng, size, nm)
     green = rng.uniform(0.02, 0.15) * np.where(nm < RED_EDGE_NM, 0.6, -1.0)
     series = ground * (1 + green[:, None, None] * _drift(rng, days, size)[:, None])
-    hazy = hazed(rng, series.astype(np.float32), nm.astype(np.float32))
+    (hazy,) = hazed(rng, nm.astype(np.float32), series.astype(np.float32))
     noise = np.float32(rng.uniform(0.001, 0.005)) * rng.standard_normal(series.shape, dtype=np.float32)
     return hazy + noise, dates
 
 
-def hazed(rng: Generator, series: Floats, wavelengths: Floats) -> Floats:
-    """The series (T, B, H, W) under a haze or gain of each date: partly even, partly a smooth field.
+def hazed(rng: Generator, wavelengths: Floats, *series: Floats) -> tuple[Floats, ...]:
+    """Series (T, B, H, W) of one shape, all under the same haze or gain of each date.
 
-    Real dates differ more as a whole than within a frame, up to 0.05 in near infrared.
+    It is partly even, partly a smooth field. Real dates differ more as a whole than within a frame, up to 0.05 in near
+    infrared.
     """
-    dates, _, height, width = series.shape
+    dates, _, height, width = series[0].shape
     even = np.float32(EVEN[0] * (EVEN[1] / EVEN[0]) ** rng.random())
     shape = even * rng.standard_normal((dates, 1, 1)).astype(np.float32)
     shape = shape + np.float32(rng.uniform(0.2, 1)) * smooth_fields(rng, (dates, height, width), rng.uniform(4, 16))
     spectrum = (wavelengths / 550) ** np.float32(rng.uniform(-1.2, 0.8))
     spectrum = spectrum * np.exp(rng.normal(0, 0.12, len(spectrum))).astype(np.float32)
     change = np.float32(min(0.01 * 2 ** rng.standard_normal(), 0.04)) * shape[:, None] * spectrum[:, None, None]
-    return np.asarray(series + change if rng.random() < 0.5 else series * (1 + 4 * change))
+    if rng.random() < 0.5:
+        return tuple(np.asarray(each + change) for each in series)
+    return tuple(np.asarray(each * (1 + 4 * change)) for each in series)
 
 
 def smooth_fields(rng: Generator, shape: tuple[int, int, int], sigma: float) -> Floats:

@@ -129,7 +129,16 @@ class Sampler:
         truth, dates = draw_pattern(rng, n_dates, size, bands)
         left = self._masks(rng, n_dates)
         judged = np.zeros(left.shape, np.float32)
-        return _sample(truth, left, truth, ~left, left, judged, dates, _nm(bands))
+        return _sample(
+            given=truth,
+            observed=left,
+            truth=truth,
+            scored=~left,
+            known=left,
+            judged=judged,
+            dates=dates,
+            wavelengths=_nm(bands),
+        )
 
     def _masks(self, rng: Generator, n_dates: int) -> NDArray[np.bool_]:
         """What clouds leave to see of a series without gaps, (T, H, W)."""
@@ -165,7 +174,16 @@ class Sampler:
         judged[contamination <= CLEAN] = 0
         judged[contamination >= CONTAMINATED] = 1
         given, truth = disturbed(rng, given, scene.clear, _nm(bands), self.config.disturbed)
-        return _sample(given, left, truth, ~left, left, judged, scene.dates, _nm(bands))
+        return _sample(
+            given=given,
+            observed=left,
+            truth=truth,
+            scored=~left,
+            known=left,
+            judged=judged,
+            dates=scene.dates,
+            wavelengths=_nm(bands),
+        )
 
     def _real(self, rng: Generator, whole: Block, n_dates: int) -> Sample:
         block = cropped(rng, whole, n_dates, self.config.size, self._apart(rng))
@@ -178,10 +196,20 @@ class Sampler:
         known = left & observed & np.isfinite(judged)
         nm = _nm(block.bands)
         given, truth = disturbed(rng, given, block.reflectance, nm, self.config.disturbed)
-        return _sample(given, left, truth, hidden & ~left, known, judged, block.dates, nm)
+        return _sample(
+            given=given,
+            observed=left,
+            truth=truth,
+            scored=hidden & ~left,
+            known=known,
+            judged=judged,
+            dates=block.dates,
+            wavelengths=nm,
+        )
 
 
 def _sample(
+    *,
     given: NDArray[np.float32],
     observed: NDArray[np.bool_],
     truth: NDArray[np.float32],
@@ -237,17 +265,9 @@ def disturbed(
     truth: NDArray[np.float32],
     wavelengths: NDArray[np.float32],
     probability: float,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Given and true series (T, B, H, W), with this probability under a further haze or gain of each date.
-
-    The same is laid over both.
-    """
-    if rng.random() >= probability:
-        return given, truth
-    state = rng.bit_generator.state
-    hazy = hazed(rng, given, wavelengths)
-    rng.bit_generator.state = state
-    return hazy, hazed(rng, truth, wavelengths)
+) -> tuple[NDArray[np.float32], ...]:
+    """Given and true series (T, B, H, W), with this probability both under one further haze or gain of each date."""
+    return hazed(rng, wavelengths, given, truth) if rng.random() < probability else (given, truth)
 
 
 def cropped(rng: Generator, block: Block, n_dates: int, size: int, apart: float = 1.0) -> Block:
