@@ -145,7 +145,7 @@ def test_weights_that_ship_by_name():
 
 @pytest.mark.parametrize(
     ("days", "message"),
-    [((101,), "trained to look 100 days"), ((0,), "lie after"), ((20, 10), "ascend"), ((), "ascend")],
+    [((101,), "trained to look 100 days"), ((0,), "come after"), ((20, 10), "ascend"), ((), "ascend")],
 )
 def test_dates_that_cannot_be_forecast(path, days, message):
     context = block()

@@ -58,6 +58,11 @@ class Band:
     name: str
     wavelength: float
 
+    @property
+    def optical(self) -> bool:
+        """Whether the wavelength is known and within `OPTICAL_NM`."""
+        return OPTICAL_NM[0] <= self.wavelength <= OPTICAL_NM[1]
+
 
 SENTINEL2_BANDS = {
     "B01": Band("coastal", 443.0),

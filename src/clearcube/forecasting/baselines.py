@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearcube.cube import red_and_near_infrared
-from clearcube.errors import InputError
 from clearcube.forecasting.baselines_series import (
     carried_on,
     days_since_seen,
@@ -22,7 +21,7 @@ from clearcube.forecasting.baselines_series import (
     years_before,
 )
 from clearcube.forecasting.baselines_tables import EVERYWHERE, Course, courses, kinds_of, usual_error
-from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Forecast, ndvi_of
+from clearcube.forecasting.episode import Forecast, check_dates, ndvi_of
 from clearcube.forecasting.vegetation import legend_of
 from clearcube.methods.sampling import absolute_days
 
@@ -198,19 +197,14 @@ class Harmonic:
 
 
 def check_request(context: Block, target_dates: Days) -> None:
-    """Refuse a context that is too short, lacks a band, or does not end before the dates to forecast.
+    """Refuse a context that lacks a band, is too short, or does not end before the dates to forecast.
 
     Raises
     ------
     InputError : what is wrong and what to do.
     """
     red_and_near_infrared([band.name for band in context.bands])
-    if len(context.dates) < FEWEST_CONTEXT_DATES:
-        raise InputError(
-            f"a forecast needs at least {FEWEST_CONTEXT_DATES} dates to look at, the context has {len(context.dates)}"
-        )
-    if not len(target_dates) or target_dates[0] <= context.dates[-1]:
-        raise InputError(f"the dates to forecast must come after the context's last date, {context.dates[-1]}")
+    check_dates(context.dates, target_dates)
 
 
 def _with_error(model: str, context: Block, dates: Days, mean: Floats) -> Forecast:

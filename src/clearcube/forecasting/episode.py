@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from clearcube.cube import red_and_near_infrared
+from clearcube.errors import InputError
 from clearcube.evaluation.statistics import normalised_difference
 from clearcube.filler import Block
 
@@ -62,6 +63,32 @@ class Forecast:
         assert self.mean.dtype == self.std.dtype == np.float32, (self.mean.dtype, self.std.dtype)
         assert self.mean.ndim == 3, self.mean.shape
         assert self.mean.shape == self.std.shape, (self.mean.shape, self.std.shape)
+
+
+def check_dates(dates: Days, target_dates: Days) -> None:
+    """Refuse a context of too few dates, or target dates that do not ascend after it.
+
+    Raises
+    ------
+    InputError : what is wrong and what to do.
+    """
+    check_enough(len(dates))
+    if not len(target_dates) or not (np.diff(target_dates, prepend=dates[-1:]) > np.timedelta64(0, "D")).all():
+        raise InputError(f"the dates to forecast must come after the context's last date, {dates[-1]}, and ascend")
+
+
+def check_enough(dates: int) -> None:
+    """Refuse a context of so few dates that nothing can be forecast from it.
+
+    Raises
+    ------
+    InputError : how many it needs.
+    """
+    if dates < FEWEST_CONTEXT_DATES:
+        raise InputError(
+            f"a forecast needs at least {FEWEST_CONTEXT_DATES} dates to look at, the context has {dates}; give a "
+            "longer cube"
+        )
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from clearcube.cube import day_of_year, red_and_near_infrared
 from clearcube.errors import InputError
-from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Forecast
+from clearcube.forecasting.episode import Forecast, check_dates
 from clearcube.forecasting.weather import network_weather, relative_elevation
 from clearcube.networks.checkpoint import load
 from clearcube.networks.forecast import MULTIPLE, Context, ForecastNet, at_leads
@@ -37,7 +37,6 @@ LONGEST_CONTEXT = 12
 WINDOW = 256
 """Pixels per side that the network sees at once, a multiple of its coarsest pixels."""
 assert WINDOW % MULTIPLE == 0
-_NO_DAY = np.timedelta64(0, "D")
 
 
 @dataclass(frozen=True)
@@ -106,13 +105,7 @@ class NetworkForecaster:
 
     def _told(self, dates: Days, target_dates: Days, weather: Weather | None) -> Floats | None:
         """What the network is told of the weather; None where it knows none."""
-        if len(dates) < FEWEST_CONTEXT_DATES:
-            raise InputError(
-                f"a forecast needs at least {FEWEST_CONTEXT_DATES} dates to look at, the context has {len(dates)}; "
-                "give a longer cube"
-            )
-        if not len(target_dates) or target_dates[0] <= dates[-1] or (np.diff(target_dates) <= _NO_DAY).any():
-            raise InputError(f"the dates to forecast must ascend and lie after {dates[-1]}, the last one known")
+        check_dates(dates, target_dates)
         ahead = int((target_dates[-1] - dates[-1]).astype(np.int64))
         if ahead > self.horizon:
             raise InputError(

@@ -258,7 +258,7 @@ def unfit_bands(bands: Sequence[Band]) -> str:
     """Why the network cannot take these bands, in words; nothing where it can."""
     low, high = OPTICAL_NM
     for band in bands:
-        if not low <= band.wavelength <= high:
+        if not band.optical:
             known = band.wavelength == band.wavelength
             found = f"is {band.wavelength:g} nm, not {low:.0f} to {high:.0f} nm" if known else "is not known"
             return f"the wavelength of band '{band.name}' {found}"

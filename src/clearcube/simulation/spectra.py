@@ -96,7 +96,7 @@ def band_optics(bands: Sequence[Band]) -> BandOptics:
     Ångström (1929) for the power law of aerosol; Lekner & Dorf (1988) for the darkening of wet soil.
     """
     for band in bands:
-        if not OPTICAL_NM[0] <= band.wavelength <= OPTICAL_NM[1]:
+        if not band.optical:
             raise InputError(
                 f"cannot simulate band '{band.name}' with centre wavelength {band.wavelength} nm; "
                 f"give its wavelength, between {OPTICAL_NM[0]:.0f} and {OPTICAL_NM[1]:.0f} nm"

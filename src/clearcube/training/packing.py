@@ -224,7 +224,7 @@ def _opened(path: Path, options: Mapping[str, Any], name: str) -> _Part:
 def _usable(block: Block, path: Path | str) -> Block:
     """The block, if its bands have wavelengths and something is observed."""
     for band in block.bands:
-        if not OPTICAL_NM[0] <= band.wavelength <= OPTICAL_NM[1]:
+        if not band.optical:
             raise InputError(
                 f"{path}: band '{band.name}' has the centre wavelength {band.wavelength} nm; training needs optical "
                 f"bands from {OPTICAL_NM[0]:.0f} to {OPTICAL_NM[1]:.0f} nm. Name them by their common names, or choose "

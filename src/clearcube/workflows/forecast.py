@@ -16,7 +16,7 @@ from clearcube.errors import InputError
 from clearcube.filler import Block, Filler, checkpoint_of
 from clearcube.forecasting.baselines import Climatology
 from clearcube.forecasting.contexts import filled_context
-from clearcube.forecasting.episode import FEWEST_CONTEXT_DATES, Checking, Forecast, is_guided, ndvi_of, unfilled
+from clearcube.forecasting.episode import Checking, Forecast, check_enough, is_guided, ndvi_of, unfilled
 from clearcube.forecasting.registry import make_forecaster
 from clearcube.version import __version__
 from clearcube.workflows.first_look import warn_without_mask
@@ -217,11 +217,7 @@ def write(output: xr.Dataset, stage: Stage, target: Path) -> None:
 def _checked(cube: xr.Dataset) -> xr.Dataset:
     """The cube, if something can be forecast from it."""
     red_and_near_infrared([band.name for band in bands_of(cube)])
-    if cube.sizes["time"] < FEWEST_CONTEXT_DATES:
-        raise InputError(
-            f"a forecast needs at least {FEWEST_CONTEXT_DATES} dates to look at, the input has {cube.sizes['time']}; "
-            "give a longer cube"
-        )
+    check_enough(cube.sizes["time"])
     return cube
 
 
