@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dask.array as da
 import numpy as np
 from dask.delayed import Delayed, delayed
 
-from clearcube.cube import bands_of, check_cube, red_and_near_infrared
-from clearcube.errors import InputError
+from clearcube.cube import bands_of, check_cube
 from clearcube.fill_cube.blocks import CubeBlocks, in_chunks
 from clearcube.fill_cube.flags import usable_pixels
 from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread, reach_of, to_invent
-from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wanted_dates
+from clearcube.fill_cube.output import DIMS, TYPES, as_variables, check_settings, names_of, output_dataset, wanted_dates
 from clearcube.fill_cube.sample import survey_of_sample
 from clearcube.fill_cube.survey import check
-from clearcube.fill_cube.window import Filled, FillSettings, fill_window, ndvi_with_std
+from clearcube.fill_cube.window import Filled, FillSettings, fill_window
 from clearcube.filler import cell_of, multiple_of
 from clearcube.tiling import Window, in_cells, windows
 
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clearcube.filler import Filler, PreparedFiller
-
-FILLED_NAMES = ("reflectance", "reflectance_std", "source", "days_to_observation")
-NDVI_NAMES = ("ndvi", "ndvi_std")
 
 
 def fill_with(cube: xr.Dataset, filler: Filler, settings: FillSettings, *, window: int = 256) -> xr.Dataset:
@@ -69,21 +65,6 @@ def fill_with(cube: xr.Dataset, filler: Filler, settings: FillSettings, *, windo
 def _seen_everywhere(cube: xr.Dataset) -> bool:
     """Whether every pixel of a cube in memory has an observation."""
     return bool(usable_pixels(cube["reflectance"].values, cube["observed"].values).any(axis=0).all())
-
-
-def check_settings(cube: xr.Dataset, settings: FillSettings, window: int) -> None:
-    """Refuse settings that this cube cannot meet.
-
-    Raises
-    ------
-    InputError : one date only, no band for NDVI, a window without pixels.
-    """
-    if cube.sizes["time"] < 2:
-        raise InputError("the cube has one date only; filling in time needs at least two")
-    if settings.ndvi:
-        red_and_near_infrared([band.name for band in bands_of(cube)])
-    if window < 1:
-        raise InputError(f"the window is {window} pixels; it must be at least 1")
 
 
 Parts = list[tuple[Window, Delayed]]
@@ -164,23 +145,3 @@ def _arrays(
         ]
         arrays[name] = da.concatenate([da.concatenate(row, axis=-1) for row in grid], axis=-2)
     return arrays
-
-
-def as_variables(
-    filled: Filled,
-    settings: FillSettings,
-    bands: tuple[str, ...],
-    prepared: PreparedFiller,
-    wanted: NDArray[np.bool_],
-) -> dict[str, NDArray[Any]]:
-    """The output's variables of a filled window, at the wanted dates."""
-    if not wanted.all():
-        filled = filled.cut(slice(None), slice(None), wanted)
-    values: dict[str, NDArray[Any]] = dict(
-        zip(FILLED_NAMES, (filled.reflectance, filled.std, filled.source, filled.days), strict=True)
-    )
-    if filled.contamination is not None:
-        values["contamination"] = filled.contamination
-    if settings.ndvi:
-        values |= zip(NDVI_NAMES, ndvi_with_std(filled, bands, prepared.error_correlation), strict=True)
-    return values

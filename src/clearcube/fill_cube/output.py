@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from clearcube.cube import OBSERVED_DIMS, REFLECTANCE_DIMS, acquired_dates, bands_of, dates_of
+from clearcube.cube import (
+    OBSERVED_DIMS,
+    REFLECTANCE_DIMS,
+    acquired_dates,
+    bands_of,
+    dates_of,
+    red_and_near_infrared,
+)
 from clearcube.errors import InputError
-from clearcube.fill_cube.window import FillSettings
+from clearcube.fill_cube.window import Filled, FillSettings, ndvi_with_std
 from clearcube.version import __version__
 from clearcube.writers.cf import annotated
 
@@ -30,12 +37,29 @@ DIMS = {
     "ndvi_std": OBSERVED_DIMS,
     "contamination": OBSERVED_DIMS,
 }
+FILLED_NAMES = ("reflectance", "reflectance_std", "source", "days_to_observation")
+NDVI_NAMES = ("ndvi", "ndvi_std")
 TYPES = {"source": np.uint8, "days_to_observation": np.int16}
+
+
+def check_settings(cube: xr.Dataset, settings: FillSettings, window: int) -> None:
+    """Refuse settings that this cube cannot meet.
+
+    Raises
+    ------
+    InputError : one date only, no band for NDVI, a window without pixels.
+    """
+    if cube.sizes["time"] < 2:
+        raise InputError("the cube has one date only; filling in time needs at least two")
+    if settings.ndvi:
+        red_and_near_infrared([band.name for band in bands_of(cube)])
+    if window < 1:
+        raise InputError(f"the window is {window} pixels; it must be at least 1")
 
 
 def names_of(settings: FillSettings) -> list[str]:
     """Names of the output's variables."""
-    left_out = () if settings.ndvi else ("ndvi", "ndvi_std")
+    left_out = () if settings.ndvi else NDVI_NAMES
     return [name for name in DIMS if name not in left_out and (name != "contamination" or settings.contamination)]
 
 
@@ -47,6 +71,26 @@ def wanted_dates(cube: xr.Dataset) -> NDArray[np.bool_]:
     if not wanted.any():
         raise InputError("none of the dates asked for lies within the input's; check --every, --dates and --time")
     return wanted
+
+
+def as_variables(
+    filled: Filled,
+    settings: FillSettings,
+    bands: tuple[str, ...],
+    prepared: PreparedFiller,
+    wanted: NDArray[np.bool_],
+) -> dict[str, NDArray[Any]]:
+    """The output's variables of a filled window, at the wanted dates."""
+    if not wanted.all():
+        filled = filled.cut(slice(None), slice(None), wanted)
+    values: dict[str, NDArray[Any]] = dict(
+        zip(FILLED_NAMES, (filled.reflectance, filled.std, filled.source, filled.days), strict=True)
+    )
+    if filled.contamination is not None:
+        values["contamination"] = filled.contamination
+    if settings.ndvi:
+        values |= zip(NDVI_NAMES, ndvi_with_std(filled, bands, prepared.error_correlation), strict=True)
+    return values
 
 
 def output_dataset(

@@ -23,8 +23,17 @@ from clearcube.fill_cube.blocks import (
     survey_tasks,
 )
 from clearcube.fill_cube.invention import SpatialSpread, invent, measure_spread, reach_of, to_invent
-from clearcube.fill_cube.lazy import FILLED_NAMES, NDVI_NAMES, as_variables, check_settings
-from clearcube.fill_cube.output import DIMS, TYPES, names_of, output_dataset, wanted_dates
+from clearcube.fill_cube.output import (
+    DIMS,
+    FILLED_NAMES,
+    NDVI_NAMES,
+    TYPES,
+    as_variables,
+    check_settings,
+    names_of,
+    output_dataset,
+    wanted_dates,
+)
 from clearcube.fill_cube.running import Workers
 from clearcube.fill_cube.sample import survey_where_observed
 from clearcube.fill_cube.survey import PieceSurvey, Survey, add_up, check
