@@ -182,10 +182,14 @@ def test_truncated_foreign_and_absent_files_are_refused(tmp_path):
     save_authors_file(tmp_path / "whole.pt")
     content = (tmp_path / "whole.pt").read_bytes()
     (tmp_path / "half.pt").write_bytes(content[: len(content) // 2])
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 255
+    (tmp_path / "flipped.pt").write_bytes(flipped)
     torch.save({"weights": torch.zeros(2)}, tmp_path / "foreign.pt")
     torch.save({"model": {"conv1.weight": torch.zeros(2, 4, 3, 3)}}, tmp_path / "partial.pt")
     for name, message in (
         ("half.pt", "not a complete"),
+        ("flipped.pt", r"the checksum of '.*' in it is wrong"),
         ("foreign.pt", "neither"),
         ("absent.pt", "no such"),
         ("partial.pt", "differ in name or shape"),

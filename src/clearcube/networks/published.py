@@ -10,6 +10,7 @@ import argparse
 import os
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,6 +52,7 @@ def _unpickled(path: str | os.PathLike[str]) -> Any:
     if not Path(path).is_file():
         raise InputError(f"{path}: no such checkpoint file")
     try:
+        _check_sums(path)
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -59,9 +61,20 @@ def _unpickled(path: str | os.PathLike[str]) -> Any:
         raise InputError(
             f"{path}: refused, for it holds {what}more than tensors and plain values; get the file from its authors"
         ) from None
+    except InputError:
+        raise
     except Exception as error:  # a damaged archive may fail anywhere in the reader
         kind = type(error).__name__
         raise InputError(f"{path}: not a complete torch checkpoint ({kind}); get it again from its authors") from None
+
+
+def _check_sums(path: str | os.PathLike[str]) -> None:
+    """Refuse an archive whose parts do not have their checksums, which torch does not look at."""
+    if zipfile.is_zipfile(path):  # the older format, a bare pickle, has none
+        with zipfile.ZipFile(path) as archive:
+            part = archive.testzip()
+        if part is not None:
+            raise InputError(f"{path}: the checksum of '{part}' in it is wrong; the file is damaged, get it again")
 
 
 def _ganfilling(state: dict[str, Tensor], path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
