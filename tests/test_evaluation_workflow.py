@@ -269,6 +269,7 @@ def test_observations_that_a_fill_replaced_do_not_count_as_hidden(store, tmp_pat
 def test_evaluate_and_score_read_inputs_as_fill_does(store, tmp_path):
     commands = {command.callback.__name__: command.callback for command in app.registered_commands}
     reading = set(READING) - {"every", "dates"}
+    assert {"paths", *READING, "chunks"} == inspect.signature(open_cube).parameters.keys()
     for name in ("evaluate", "score"):
         assert reading <= inspect.signature(commands[name]).parameters.keys(), name
     truth = place(0)
