@@ -47,9 +47,19 @@ def make_filler(name: str, **options: Any) -> Filler:
     ------
     InputError : unknown method, unknown option, or a value that the method cannot use.
     """
-    if name not in METHODS:
-        raise InputError(f"unknown method '{name}'; choose one of {', '.join(METHODS)}")
-    info = METHODS[name]
+    return made(METHODS, "method", name, options)
+
+
+def made(infos: Mapping[str, MethodInfo], kind: str, name: str, options: Mapping[str, Any]) -> Filler:
+    """The filler of this name among some, with these options. kind : what they are, in a word.
+
+    Raises
+    ------
+    InputError : unknown name, unknown option, or a value that cannot be used.
+    """
+    if name not in infos:
+        raise InputError(f"unknown {kind} '{name}'; choose one of {', '.join(infos)}")
+    info = infos[name]
     unknown = sorted(set(options) - set(info.options))
     if unknown:
         known = f"it takes {', '.join(info.options)}" if info.options else "it takes none"
@@ -59,7 +69,7 @@ def make_filler(name: str, **options: Any) -> Filler:
     except InputError:
         raise
     except (TypeError, ValueError) as error:
-        raise InputError(f"method '{name}' cannot use {options}: {error}") from error
+        raise InputError(f"method '{name}' cannot use {dict(options)}: {error}") from error
 
 
 def check_whole(what: str, value: object, least: int, most: int) -> None:

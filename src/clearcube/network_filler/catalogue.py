@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from clearcube.errors import InputError
-from clearcube.methods import MethodInfo
+from clearcube.methods import MethodInfo, made
 from clearcube.network_filler.adapted import STEPS
 from clearcube.network_filler.cells import CELL
 from clearcube.network_filler.checkpoints import default_weights, network_at
@@ -34,17 +34,7 @@ def make_network_filler(name: str, **options: Any) -> Filler:
     ------
     InputError : no such network, an unknown option, no weights, or weights of another network.
     """
-    if name not in NETWORKS:
-        raise InputError(f"unknown network '{name}'; choose one of {', '.join(NETWORKS)}")
-    taken = NETWORKS[name].options
-    unknown = sorted(set(options) - set(taken))
-    if unknown:
-        raise InputError(f"method '{name}' has no option '{unknown[0]}'; it takes {', '.join(taken)}")
-    weights = options.pop("weights", None)
-    path = default_weights(name) if weights is None else weights
-    if path is None:
-        raise InputError(f"no weights of '{name}' ship with this version: give a checkpoint with --weights FILE")
-    return NETWORKS[name].make(located(path), **options)
+    return made(NETWORKS, "network", name, options)
 
 
 def filler_of(weights: str, **options: Any) -> Filler:
@@ -77,14 +67,23 @@ def _published(name: str, summary: str) -> MethodInfo:
     )
 
 
-def _make_published(name: str, path: str) -> Filler:
-    return PublishedFiller(path, name)
+def _make_published(name: str, weights: str | None = None) -> Filler:
+    return PublishedFiller(_path_of(name, weights), name)
 
 
-def _make_seq2seq(path: str, adapt: bool | int | np.integer = False) -> Filler:
+def _make_seq2seq(weights: str | None = None, adapt: bool | int | np.integer = False) -> Filler:
     if not isinstance(adapt, int | np.integer):
         raise InputError(f"adapt is {adapt!r:.40}; it is True, or a number of steps")
+    path = _path_of("seq2seq", weights)
     return NetworkFiller(path, "seq2seq", adapt=STEPS if adapt is True else int(adapt))
+
+
+def _path_of(name: str, weights: str | None) -> str:
+    """The checkpoint to use: the one that is given, else the one that ships."""
+    path = default_weights(name) if weights is None else weights
+    if path is None:
+        raise InputError(f"no weights of '{name}' ship with this version: give a checkpoint with --weights FILE")
+    return located(path)
 
 
 NETWORKS: Mapping[str, MethodInfo] = MappingProxyType(
