@@ -11,6 +11,7 @@ import xarray as xr
 
 from clearcube.cube import BANDS
 from clearcube.errors import DAMAGED_ARCHIVE, InputError
+from clearcube.readers.decoding import band_decoding
 from clearcube.readers.earthnet_names import CubeName, parse_name
 from clearcube.readers.names import wanted_bands
 from clearcube.readers.options import ReadOptions
@@ -66,7 +67,7 @@ def _series(
     chosen = [] if options.bands == () else wanted_bands(options.bands, pairs, paths[0])
     bands = [band for _, band in chosen]
     reflectance = xr.DataArray(
-        _scaled(values[:, [BAND_NAMES.index(band.name) for band in bands]], options),
+        band_decoding({}, values.dtype, options).apply(values[:, [BAND_NAMES.index(band.name) for band in bands]]),
         dims=("time", "band", "y", "x"),
         coords=coords
         | {
@@ -88,16 +89,6 @@ def _series(
         crs=name.crs,
         attrs={"georeference": "approximate", "tile": name.tile},
     )
-
-
-def _scaled(values: NDArray[np.float32], options: ReadOptions) -> NDArray[np.float32]:
-    """Reflectance; the files hold it as it is, unless the user says otherwise."""
-    if options.nodata is not None:
-        values = np.where(values == np.float32(options.nodata), np.float32(np.nan), values)
-    if options.scale is None and options.offset is None:
-        return values
-    scaled = values * np.float64(1.0 if options.scale is None else options.scale) + (options.offset or 0.0)
-    return scaled.astype(np.float32)
 
 
 def _load(path: str) -> dict[str, NDArray[Any]]:
