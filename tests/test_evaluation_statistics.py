@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clearcube.cube import normalised_difference
 from clearcube.evaluation.statistics import (
     Sums,
     absolute_error,
     error,
-    normalised_difference,
     squared_error,
     summed,
 )

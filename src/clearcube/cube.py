@@ -311,6 +311,17 @@ def ndvi(cube: xr.Dataset) -> xr.DataArray:
     return index.rename("ndvi").assign_attrs(long_name="normalized difference vegetation index", units="1")
 
 
+def normalised_difference(infrared: Any, red: Any) -> Any:
+    """NDVI of reflectances, float64, same shape: (NIR - red) / (NIR + red) clipped to [-1, 1].
+
+    NaN where the sum is not positive. Beyond the limits, where a reflectance is negative, it has no meaning, and a few
+    dark pixels would outweigh all others.
+    """
+    infrared, red = infrared.astype(np.float64), red.astype(np.float64)
+    total = infrared + red
+    return np.clip((infrared - red) / np.where(total > 0, total, np.nan), -1.0, 1.0)
+
+
 NDVI_STD_LIMIT = 1.0
 """Of anything that lies in [-1, 1], no standard deviation is larger."""
 

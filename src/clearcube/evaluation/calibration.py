@@ -13,8 +13,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from clearcube.compilation import compiled
-from clearcube.cube import ndvi_bands, ndvi_std
-from clearcube.evaluation.statistics import Sums, normalised_difference
+from clearcube.cube import ndvi_bands, ndvi_std, normalised_difference
+from clearcube.evaluation.statistics import Sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

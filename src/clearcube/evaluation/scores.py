@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import numpy as np
 
-from clearcube.cube import ndvi_bands
+from clearcube.cube import ndvi_bands, normalised_difference
 from clearcube.errors import InputError
 from clearcube.evaluation.pairs import Pair, paired
 from clearcube.evaluation.statistics import (
@@ -15,7 +15,6 @@ from clearcube.evaluation.statistics import (
     Tally,
     absolute_error,
     error,
-    normalised_difference,
     squared_error,
     summed,
 )

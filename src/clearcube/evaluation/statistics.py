@@ -71,14 +71,3 @@ def absolute_error(filled: Any, truth: Any) -> Any:
 def squared_error(filled: Any, truth: Any) -> Any:
     """Square of filled less truth, float64, same shape, unit squared."""
     return error(filled, truth) ** 2
-
-
-def normalised_difference(infrared: Any, red: Any) -> Any:
-    """NDVI of reflectances, float64, same shape: (NIR - red) / (NIR + red) clipped to [-1, 1].
-
-    NaN where the sum is not positive. Beyond the limits, where a reflectance is negative, it has no meaning, and a few
-    dark pixels would outweigh all others.
-    """
-    infrared, red = infrared.astype(np.float64), red.astype(np.float64)
-    total = infrared + red
-    return np.clip((infrared - red) / np.where(total > 0, total, np.nan), -1.0, 1.0)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from clearcube.cube import red_and_near_infrared
+from clearcube.cube import normalised_difference, red_and_near_infrared
 from clearcube.errors import InputError
-from clearcube.evaluation.statistics import normalised_difference
 from clearcube.filler import Block
 
 if TYPE_CHECKING:
@@ -270,5 +269,4 @@ def ndvi_of(reflectance: Floats, bands: Sequence[Band]) -> Floats:
     InputError : no red or no near-infrared band.
     """
     red, infrared = red_and_near_infrared([band.name for band in bands])
-    index = normalised_difference(reflectance[:, infrared], reflectance[:, red])
-    return np.asarray(np.clip(index, -1, 1), np.float32)
+    return np.asarray(normalised_difference(reflectance[:, infrared], reflectance[:, red]), np.float32)
