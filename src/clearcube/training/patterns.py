@@ -49,6 +49,8 @@ def hazed(rng: Generator, wavelengths: Floats, *series: Floats) -> tuple[Floats,
 
     It is partly even, partly a smooth field. Real dates differ more as a whole than within a frame, up to 0.05 in near
     infrared.
+
+    wavelengths : (B,) nm. series : reflectance, unit 1.
     """
     dates, _, height, width = series[0].shape
     even = np.float32(EVEN[0] * (EVEN[1] / EVEN[0]) ** rng.random())

@@ -129,16 +129,7 @@ class Sampler:
         truth, dates = draw_pattern(rng, n_dates, size, bands)
         left = self._masks(rng, n_dates)
         judged = np.zeros(left.shape, np.float32)
-        return _sample(
-            given=truth,
-            observed=left,
-            truth=truth,
-            scored=~left,
-            known=left,
-            judged=judged,
-            dates=dates,
-            wavelengths=_nm(bands),
-        )
+        return _sample(given=truth, observed=left, truth=truth, judged=judged, dates=dates, wavelengths=_nm(bands))
 
     def _masks(self, rng: Generator, n_dates: int) -> NDArray[np.bool_]:
         """What clouds leave to see of a series without gaps, (T, H, W)."""
@@ -175,14 +166,7 @@ class Sampler:
         judged[contamination >= CONTAMINATED] = 1
         given, truth = disturbed(rng, given, scene.clear, _nm(bands), self.config.disturbed)
         return _sample(
-            given=given,
-            observed=left,
-            truth=truth,
-            scored=~left,
-            known=left,
-            judged=judged,
-            dates=scene.dates,
-            wavelengths=_nm(bands),
+            given=given, observed=left, truth=truth, judged=judged, dates=scene.dates, wavelengths=_nm(bands)
         )
 
     def _real(self, rng: Generator, whole: Block, n_dates: int) -> Sample:
@@ -213,13 +197,18 @@ def _sample(
     given: NDArray[np.float32],
     observed: NDArray[np.bool_],
     truth: NDArray[np.float32],
-    scored: NDArray[np.bool_],
-    known: NDArray[np.bool_],
     judged: NDArray[np.float32],
     dates: NDArray[np.datetime64],
     wavelengths: NDArray[np.float32],
+    scored: NDArray[np.bool_] | None = None,
+    known: NDArray[np.bool_] | None = None,
 ) -> Sample:
-    """A sample from its parts; what is not finite is 0 and does not count."""
+    """A sample from its parts; what is not finite is 0 and does not count.
+
+    given, truth : (T, B, H, W). observed : (T, H, W), what is left to see. judged : (T, H, W), 1 = contaminated, 0 =
+    clean, NaN = unknown. scored : (T, H, W); None: all that is not observed. known : (T, H, W); None: all that is.
+    """
+    scored = ~observed if scored is None else scored
     scored = scored & observed.any(axis=0) & np.isfinite(truth).all(axis=1)
     whole = ~observed.any(axis=(1, 2))
     weight = scored * np.where(whole, np.float32(WHOLE_DATE_WEIGHT), np.float32(1))[:, None, None]
@@ -228,7 +217,7 @@ def _sample(
         observed=observed,
         target=np.nan_to_num(truth),
         weight=weight.astype(np.float32),
-        known=known,
+        known=observed if known is None else known,
         contaminated=np.where(observed, judged, np.float32(np.nan)),
         days=(dates - dates[0]).astype(np.float32),
         day_of_year=day_of_year(dates).astype(np.float32),
